@@ -1,0 +1,160 @@
+//! What can go wrong, with the values that made it so.
+
+use thiserror::Error;
+
+/// The result of every fallible operation of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an operation was refused.
+///
+/// The object that an operation was called on is unchanged after a refusal.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A matrix needs at least one row and one column.
+    #[error("a matrix needs at least one row and one column, not {rows}×{cols}")]
+    EmptyShape {
+        /// Rows asked for.
+        rows: usize,
+        /// Columns asked for.
+        cols: usize,
+    },
+
+    /// A matrix that has to be square is not.
+    #[error("the matrix must be square, not {rows}×{cols}")]
+    NotSquare {
+        /// Rows given.
+        rows: usize,
+        /// Columns given.
+        cols: usize,
+    },
+
+    /// The size of the shape, or of what has to be stored for it, overflows.
+    #[error("a {rows}×{cols} matrix of rank {rank} is too large to address")]
+    TooLarge {
+        /// Rows asked for.
+        rows: usize,
+        /// Columns asked for.
+        cols: usize,
+        /// Rank asked for.
+        rank: usize,
+    },
+
+    /// A slice does not have the length that it must have.
+    #[error("{what} must hold {expected} numbers, not {actual}")]
+    Length {
+        /// Which slice.
+        what: &'static str,
+        /// The length it must have.
+        expected: usize,
+        /// The length it has.
+        actual: usize,
+    },
+
+    /// A batch is not a whole number of rows.
+    #[error("{what} holds {actual} numbers, which is not a whole number of rows of {row}")]
+    RaggedBatch {
+        /// Which batch.
+        what: &'static str,
+        /// The length of a row.
+        row: usize,
+        /// The length of the slice.
+        actual: usize,
+    },
+
+    /// Two matrices or operators do not fit together.
+    #[error("{what}: {left_rows}×{left_cols} does not fit {right_rows}×{right_cols}")]
+    ShapeMismatch {
+        /// The operation.
+        what: &'static str,
+        /// Rows of the left one.
+        left_rows: usize,
+        /// Columns of the left one.
+        left_cols: usize,
+        /// Rows of the right one.
+        right_rows: usize,
+        /// Columns of the right one.
+        right_cols: usize,
+    },
+
+    /// A number that must be finite is infinite or not a number.
+    #[error("{what}[{index}] is {value}, which is not finite")]
+    NotFinite {
+        /// Which numbers.
+        what: &'static str,
+        /// Where in them.
+        index: usize,
+        /// The offending value.
+        value: f64,
+    },
+
+    /// A number is outside the range that it must lie in.
+    #[error("{what} is {value}, which is not in {range}")]
+    OutOfRange {
+        /// Which number.
+        what: &'static str,
+        /// The offending value.
+        value: f64,
+        /// The range, in words.
+        range: &'static str,
+    },
+
+    /// Two numbers that define the same entry differ.
+    #[error("{what}: {first} and {second} define the same entry but differ")]
+    Contradiction {
+        /// Which entry.
+        what: &'static str,
+        /// One of the values.
+        first: f64,
+        /// The other value.
+        second: f64,
+    },
+
+    /// The rank is larger than the smaller side of the matrix.
+    #[error("rank {rank} is larger than {max}, the smaller side of the {rows}×{cols} matrix")]
+    RankTooLarge {
+        /// The rank asked for.
+        rank: usize,
+        /// The largest rank there is.
+        max: usize,
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        cols: usize,
+    },
+
+    /// A rank was given for a family that has none, or is missing for one that needs it.
+    #[error("the family {family} {}", if *.given { "has no rank to choose" } else { "needs a rank" })]
+    RankChoice {
+        /// The family's name.
+        family: &'static str,
+        /// Whether a rank was given.
+        given: bool,
+    },
+
+    /// The displacement operator is singular: it maps some nonzero matrix to zero, so that a displacement does not
+    /// determine its matrix.
+    #[error("the displacement operator is singular to working precision: |{quantity}| is {value:.3e}")]
+    SingularDisplacement {
+        /// What vanished: a difference or product of eigenvalues, or a pivot.
+        quantity: &'static str,
+        /// Its absolute value.
+        value: f64,
+    },
+}
+
+/// Refuses the first number of `values` that is not finite.
+pub(crate) fn all_finite<T: crate::Scalar>(what: &'static str, values: &[T]) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NotFinite { what, index, value: values[index].wide() }),
+    }
+}
+
+/// Refuses a slice of another length than `expected`.
+pub(crate) fn has_length<T>(what: &'static str, values: &[T], expected: usize) -> Result<()> {
+    if values.len() == expected {
+        return Ok(());
+    }
+    Err(Error::Length { what, expected, actual: values.len() })
+}

@@ -1,0 +1,10 @@
+//! Low-displacement-rank structured layers.
+#![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod error;
+mod kernels;
+mod scalar;
+
+pub use error::{Error, Result};
+pub use scalar::Scalar;

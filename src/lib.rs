@@ -3,8 +3,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
-mod kernels;
+
 mod scalar;
+mod transform;
 
 pub use error::{Error, Result};
 pub use scalar::Scalar;

@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
-use crate::kernels::Kernels;
+use crate::transform::isa::Kernels;
 
 /// A real number type that matrices can hold: `f32` or `f64`.
 ///

@@ -1,0 +1,24 @@
+//! Fast transforms on blocks of signals that lie side by side, one signal a SIMD lane.
+//!
+//! Everything above this module multiplies by circulants, f = ±1, and by nothing else:
+//!
+//! 1. [`rows::load`] puts up to `LANES` rows of a batch into a *block*;
+//! 2. [`RealTransform::forward`] turns signals into spectra, in place;
+//! 3. [`RealTransform::multiply`] applies circulants, [`RealTransform::correlate`] gathers their gradients;
+//! 4. [`RealTransform::inverse`] and [`rows::store`] lead back.
+
+pub(crate) mod butterfly;
+pub mod isa;
+mod library;
+pub(crate) mod pointwise;
+pub(crate) mod real;
+mod ring;
+pub(crate) mod rows;
+mod split;
+
+pub(crate) use pointwise::{Into, Side};
+pub(crate) use real::{RealTransform, Wrap};
+pub(crate) use rows::Order;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! Real cyclic and negacyclic transforms of any length, on blocks of signals side by side.
+//!
+//! * *Negacyclic*, n even: the real ring `x^n + 1` is the complex ring `x^{n/2} − i` under `z_k = x_k + i x_{k+n/2}`:
+//!   the first half of the signal *is* the real part, the second half the imaginary part, and nothing moves.
+//! * *Cyclic*, n even: `x^n − 1 = (x^{n/2} − 1)(x^{n/2} + 1)`, so sums and differences of the halves give a cyclic and a
+//!   negacyclic signal of half the length; and so on down to twice an odd number q, where the two signals that are left
+//!   share one complex transform of length q.
+//! * n odd: one complex transform of length n with imaginary part zero; a negacyclic signal becomes a cyclic one by
+//!   changing the sign of its odd elements.
+//!
+//! A transform works in place on [`RealTransform::width`] numbers a lane. What it leaves is a *spectrum*: complex
+//! numbers in the order of [`RealTransform::segments`], such that the product of two signals in the ring is the
+//! elementwise product of their spectra, and the transposed product is the product with the conjugate.
+
+use super::isa::lanes_mut;
+use super::library::LibraryRing;
+use super::ring::{Ring, Turn};
+use super::split;
+use crate::Scalar;
+
+/// Which ring the signals multiply in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrap {
+    /// `x^n = 1`: circular convolution.
+    Cyclic,
+    /// `x^n = −1`: what wraps around changes sign.
+    Negacyclic,
+}
+
+/// A run of complex numbers of a spectrum: `len` real parts from `start`, and the imaginary parts right behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub start: usize,
+    pub len: usize,
+}
+
+/// A real transform of one length and kind.
+#[derive(Debug)]
+pub struct RealTransform<T> {
+    n: usize,
+    wrap: Wrap,
+    segments: Vec<Segment>,
+    rings: Vec<ComplexRing<T>>,
+    /// Pairs of positions of conjugate roots in the first segment of an even cyclic transform.
+    conjugates: Vec<(usize, usize)>,
+}
+
+#[derive(Debug)]
+enum ComplexRing<T> {
+    Lanes(Ring<T>),
+    Library(LibraryRing<T>),
+}
+
+impl<T: Scalar> ComplexRing<T> {
+    /// The one place where the kind of transform is chosen: lane kernels wherever they exist.
+    fn new(len: usize, turn: Turn) -> Self {
+        match Ring::new(len, turn) {
+            Some(ring) => Self::Lanes(ring),
+            None => Self::Library(LibraryRing::new(len, turn)),
+        }
+    }
+
+    fn forward(&self, block: &mut [T], lanes: usize, scratch: &mut [T]) {
+        let (re, im) = halves(block);
+        match self {
+            Self::Lanes(ring) => ring.forward(re, im),
+            Self::Library(ring) => ring.forward(re, im, lanes, scratch),
+        }
+    }
+
+    fn inverse(&self, block: &mut [T], lanes: usize, scratch: &mut [T]) {
+        let (re, im) = halves(block);
+        match self {
+            Self::Lanes(ring) => ring.inverse(re, im),
+            Self::Library(ring) => ring.inverse(re, im, lanes, scratch),
+        }
+    }
+
+    fn order(&self, len: usize) -> Vec<usize> {
+        match self {
+            Self::Lanes(ring) => ring.order(),
+            Self::Library(_) => (0..len).collect(),
+        }
+    }
+}
+
+fn halves<T>(block: &mut [T]) -> (&mut [T], &mut [T]) {
+    block.split_at_mut(block.len() / 2)
+}
+
+impl<T: Scalar> RealTransform<T> {
+    /// Plans a transform of `n ≥ 1` real numbers.
+    pub fn new(n: usize, wrap: Wrap) -> Self {
+        let segments = segments(n, wrap);
+        let odd = n % 2 == 1;
+        let ring = |(i, s): (usize, &Segment)| {
+            let whole = odd || (wrap == Wrap::Cyclic && i == 0);
+            ComplexRing::new(s.len, if whole { Turn::ZERO } else { Turn::QUARTER })
+        };
+        let rings: Vec<_> = segments.iter().enumerate().map(ring).collect();
+        let conjugates = match wrap {
+            Wrap::Cyclic if !odd => conjugates(&rings[0].order(segments[0].len)),
+            _ => Vec::new(),
+        };
+        Self { n, wrap, segments, rings, conjugates }
+    }
+
+    /// Numbers a lane that a signal and its spectrum take: `n`, or `2n` when n is odd.
+    pub fn width(&self) -> usize {
+        if self.n % 2 == 0 { self.n } else { 2 * self.n }
+    }
+
+    /// Where the complex numbers of a spectrum are.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Whether the first complex number of a spectrum is really a pair of real ones, which multiply separately.
+    pub fn starts_with_reals(&self) -> bool {
+        self.n % 2 == 0 && self.wrap == Wrap::Cyclic
+    }
+
+    /// What an inverse after a forward transform multiplies a signal by.
+    pub fn gain(&self) -> T {
+        T::of(if self.n % 2 == 0 { self.n / 2 } else { self.n } as f64)
+    }
+
+    /// Numbers of scratch that a transform needs.
+    pub fn scratch_len(&self) -> usize {
+        let library = |ring: &ComplexRing<T>| match ring {
+            ComplexRing::Lanes(_) => 0,
+            ComplexRing::Library(ring) => ring.scratch_len(),
+        };
+        self.rings.iter().map(library).max().unwrap_or(0)
+    }
+
+    /// The spectra of signals, in place; `block` holds `width · LANES` numbers, of which the first `n · LANES` count.
+    pub fn forward(&self, block: &mut [T], scratch: &mut [T]) {
+        let lanes = T::LANES;
+        if self.n % 2 == 1 {
+            block[self.n * lanes..].fill(T::zero());
+            if self.wrap == Wrap::Negacyclic {
+                split::alternate_signs(&mut block[..self.n * lanes]);
+            }
+            return self.rings[0].forward(block, lanes, scratch);
+        }
+        if self.wrap == Wrap::Negacyclic {
+            return self.rings[0].forward(block, lanes, scratch);
+        }
+        for (segment, ring) in self.segments.iter().zip(&self.rings).skip(1).rev() {
+            let half = segment.start * lanes;
+            split::sum_and_difference::<T>(&mut block[..2 * half]);
+            ring.forward(&mut block[half..2 * half], lanes, scratch);
+        }
+        let q = self.segments[0].len * lanes;
+        split::sum_and_difference::<T>(&mut block[..2 * q]);
+        split::alternate_signs(&mut block[q..2 * q]);
+        self.rings[0].forward(&mut block[..2 * q], lanes, scratch);
+        self.untangle(lanes_mut::<T>(&mut block[..2 * q]));
+    }
+
+    /// [`Self::gain`] times the signals of spectra, in place.
+    pub fn inverse(&self, block: &mut [T], scratch: &mut [T]) {
+        let lanes = T::LANES;
+        if self.n % 2 == 1 || self.wrap == Wrap::Negacyclic {
+            self.rings[0].inverse(block, lanes, scratch);
+            if self.n % 2 == 1 && self.wrap == Wrap::Negacyclic {
+                split::alternate_signs(&mut block[..self.n * lanes]);
+            }
+            return;
+        }
+        let q = self.segments[0].len * lanes;
+        self.tangle(lanes_mut::<T>(&mut block[..2 * q]));
+        // The other rings gain a quarter of their length, these two signals half of it: make them the same.
+        block[..2 * q].iter_mut().for_each(|x| *x *= T::of(0.5));
+        self.rings[0].inverse(&mut block[..2 * q], lanes, scratch);
+        split::alternate_signs(&mut block[q..2 * q]);
+        split::sum_and_difference::<T>(&mut block[..2 * q]);
+        for (segment, ring) in self.segments.iter().zip(&self.rings).skip(1) {
+            let half = segment.start * lanes;
+            ring.inverse(&mut block[half..2 * half], lanes, scratch);
+            split::sum_and_difference::<T>(&mut block[..2 * half]);
+        }
+    }
+
+    /// Takes the spectra U and W of two real signals out of that of `u + i w`: U goes to one position of each pair of
+    /// conjugate roots, W to the other.
+    fn untangle(&self, block: &mut [T::Lane]) {
+        let (re, im) = block.split_at_mut(block.len() / 2);
+        let half = T::of(0.5);
+        for &(p, q) in &self.conjugates {
+            for l in 0..T::LANES {
+                let (a, b) = (re[p].as_ref()[l], im[p].as_ref()[l]);
+                let (c, d) = (re[q].as_ref()[l], im[q].as_ref()[l]);
+                re[p].as_mut()[l] = half * (a + c);
+                im[p].as_mut()[l] = half * (b - d);
+                re[q].as_mut()[l] = half * (b + d);
+                im[q].as_mut()[l] = half * (c - a);
+            }
+        }
+    }
+
+    /// Undoes [`Self::untangle`].
+    fn tangle(&self, block: &mut [T::Lane]) {
+        let (re, im) = block.split_at_mut(block.len() / 2);
+        for &(p, q) in &self.conjugates {
+            for l in 0..T::LANES {
+                let (ur, ui) = (re[p].as_ref()[l], im[p].as_ref()[l]);
+                let (wr, wi) = (re[q].as_ref()[l], im[q].as_ref()[l]);
+                re[p].as_mut()[l] = ur - wi;
+                im[p].as_mut()[l] = ui + wr;
+                re[q].as_mut()[l] = ur + wi;
+                im[q].as_mut()[l] = wr - ui;
+            }
+        }
+    }
+}
+
+fn segments(n: usize, wrap: Wrap) -> Vec<Segment> {
+    if n % 2 == 1 {
+        return vec![Segment { start: 0, len: n }];
+    }
+    if wrap == Wrap::Negacyclic {
+        return vec![Segment { start: 0, len: n / 2 }];
+    }
+    let mut half = n >> n.trailing_zeros();
+    let mut segments = vec![Segment { start: 0, len: half }];
+    while 2 * half < n {
+        half *= 2;
+        segments.push(Segment { start: half, len: half / 2 });
+    }
+    segments
+}
+
+fn conjugates(order: &[usize]) -> Vec<(usize, usize)> {
+    let q = order.len();
+    let mut position = vec![0; q];
+    for (p, &j) in order.iter().enumerate() {
+        position[j] = p;
+    }
+    (1..q.div_ceil(2)).map(|j| (position[j], position[q - j])).collect()
+}

@@ -1,0 +1,302 @@
+//! Transforms of complex signals modulo `x^n − e^{2πiθ}`: the values of a polynomial at the n-th roots of a number on
+//! the unit circle.
+//!
+//! One radix-p pass splits the ring `x^n − c` into the p rings `x^{n/p} − c_j`, where the c_j are the p-th roots of c:
+//! the butterfly multiplies by powers of one root of c, *the same along the whole block*, and takes a p-point
+//! transform. So a negacyclic transform (c = i) costs no twist, and the last passes leave the values in digit-reversed
+//! order, which no pointwise product minds.
+//!
+//! Signals lie side by side, one a SIMD lane: element k of lane l is at `k · LANES + l`, real and imaginary parts in
+//! slices of their own.
+
+use std::f64::consts::TAU;
+
+use super::butterfly::{Complex, Dft, Radix, mul, mul_conj};
+use super::isa::{Isa, Kernel, lanes_mut};
+use crate::Scalar;
+
+/// Blocks up to this many bytes are taken through all their remaining passes before the next block is touched, so that
+/// they stay in the first-level cache.
+const CACHE_BYTES: usize = 1 << 14;
+
+/// An exact fraction of a full turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub numerator: u64,
+    pub denominator: u64,
+}
+
+impl Turn {
+    /// The angle of 1, `x^n − 1`.
+    pub const ZERO: Turn = Turn { numerator: 0, denominator: 1 };
+    /// The angle of i, `x^n − i`.
+    pub const QUARTER: Turn = Turn { numerator: 1, denominator: 4 };
+
+    /// The angle of the `j`-th of the `p`-th roots.
+    fn root(self, p: u64, j: u64) -> Turn {
+        Turn { numerator: self.numerator + j * self.denominator, denominator: self.denominator * p }
+    }
+
+    /// Cosine and sine, correctly rounded but for an ulp: the angle is reduced to an eighth of a turn exactly.
+    pub fn cos_sin(self) -> (f64, f64) {
+        let numerator = self.numerator % self.denominator;
+        let eighths = 8 * u128::from(numerator);
+        let octant = (eighths / u128::from(self.denominator)) as u64;
+        let rest = (eighths % u128::from(self.denominator)) as f64 / self.denominator as f64;
+        let angle = if octant % 2 == 0 { rest } else { 1.0 - rest } * (TAU / 8.0);
+        let (sin, cos) = angle.sin_cos();
+        match octant {
+            0 => (cos, sin),
+            1 => (sin, cos),
+            2 => (-sin, cos),
+            3 => (-cos, sin),
+            4 => (-cos, -sin),
+            5 => (-sin, -cos),
+            6 => (sin, -cos),
+            _ => (cos, -sin),
+        }
+    }
+}
+
+/// One pass: blocks of `radix · part` elements, each with its own root.
+#[derive(Debug)]
+struct Pass<T> {
+    radix: usize,
+    part: usize,
+    /// For each block the powers 1..radix of its root, real and imaginary part after each other.
+    roots: Vec<T>,
+}
+
+impl<T> Pass<T> {
+    fn roots_of(&self, block: usize, blocks: usize) -> &[T] {
+        let each = 2 * (self.radix - 1);
+        &self.roots[block * each..(block + blocks) * each]
+    }
+}
+
+/// A transform modulo `x^n − c` for an n with no prime factor above 7.
+#[derive(Debug)]
+pub(super) struct Ring<T> {
+    len: usize,
+    passes: Vec<Pass<T>>,
+}
+
+impl<T: Scalar> Ring<T> {
+    /// Plans the transform; `None` when `len` has a prime factor above 7.
+    pub fn new(len: usize, turn: Turn) -> Option<Self> {
+        let radices = radices(len)?;
+        let mut turns = vec![turn];
+        let mut passes = Vec::with_capacity(radices.len());
+        let mut block = len;
+        for radix in radices {
+            let mut roots = Vec::with_capacity(turns.len() * 2 * (radix - 1));
+            let mut children = Vec::with_capacity(turns.len() * radix);
+            for turn in turns {
+                let root = turn.root(radix as u64, 0);
+                for power in 1..radix as u64 {
+                    let (cos, sin) = Turn { numerator: root.numerator * power, ..root }.cos_sin();
+                    roots.extend([T::of(cos), T::of(sin)]);
+                }
+                children.extend((0..radix as u64).map(|j| turn.root(radix as u64, j)));
+            }
+            block /= radix;
+            passes.push(Pass { radix, part: block, roots });
+            turns = children;
+        }
+        Some(Self { len, passes })
+    }
+
+    /// Values at the roots, in place; `re` and `im` hold `len · LANES` numbers.
+    pub fn forward(&self, re: &mut [T], im: &mut [T]) {
+        self.descend(0, 0, re, im);
+    }
+
+    /// `n` times the inverse of [`Self::forward`], in place.
+    pub fn inverse(&self, re: &mut [T], im: &mut [T]) {
+        self.ascend(0, 0, re, im);
+    }
+
+    /// The order of the values: position p holds the value at `e^{2πi(θ + j)/n}` for the j returned at p.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order = vec![0];
+        let mut count = 1;
+        for pass in &self.passes {
+            order = order.iter().flat_map(|&j| (0..pass.radix).map(move |i| j + i * count)).collect();
+            count *= pass.radix;
+        }
+        order
+    }
+
+    fn fits_cache(&self, pass: usize) -> bool {
+        let elements = self.passes[pass].radix * self.passes[pass].part;
+        2 * elements * T::LANES * size_of::<T>() <= CACHE_BYTES
+    }
+
+    fn descend(&self, pass: usize, block: usize, re: &mut [T], im: &mut [T]) {
+        let Some(here) = self.passes.get(pass) else { return };
+        if self.fits_cache(pass) {
+            return T::run(Passes { passes: &self.passes[pass..], block, inverse: false, re, im });
+        }
+        T::run(Passes { passes: std::slice::from_ref(here), block, inverse: false, re, im });
+        let part = here.part * T::LANES;
+        for (j, (re, im)) in re.chunks_exact_mut(part).zip(im.chunks_exact_mut(part)).enumerate() {
+            self.descend(pass + 1, block * here.radix + j, re, im);
+        }
+    }
+
+    fn ascend(&self, pass: usize, block: usize, re: &mut [T], im: &mut [T]) {
+        let Some(here) = self.passes.get(pass) else { return };
+        if self.fits_cache(pass) {
+            return T::run(Passes { passes: &self.passes[pass..], block, inverse: true, re, im });
+        }
+        let part = here.part * T::LANES;
+        for (j, (re, im)) in re.chunks_exact_mut(part).zip(im.chunks_exact_mut(part)).enumerate() {
+            self.ascend(pass + 1, block * here.radix + j, re, im);
+        }
+        T::run(Passes { passes: std::slice::from_ref(here), block, inverse: true, re, im });
+    }
+
+    /// Elements of a signal.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// The radices of the passes for a length, or `None` when it has a prime factor above 7.
+fn radices(mut len: usize) -> Option<Vec<usize>> {
+    let mut radices = Vec::new();
+    for radix in [7, 5, 3, 4, 2] {
+        while len % radix == 0 {
+            radices.push(radix);
+            len /= radix;
+        }
+    }
+    (len == 1).then_some(radices)
+}
+
+/// Several passes over one block and all its descendants.
+struct Passes<'a, T> {
+    passes: &'a [Pass<T>],
+    block: usize,
+    inverse: bool,
+    re: &'a mut [T],
+    im: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Passes<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, isa: I) {
+        let (re, im) = (lanes_mut::<T>(self.re), lanes_mut::<T>(self.im));
+        let mut block = self.block;
+        let mut blocks = 1;
+        if !self.inverse {
+            for pass in self.passes {
+                one_pass::<T, I, false>(isa, pass, pass.roots_of(block, blocks), re, im);
+                block *= pass.radix;
+                blocks *= pass.radix;
+            }
+            return;
+        }
+        for pass in self.passes {
+            block *= pass.radix;
+            blocks *= pass.radix;
+        }
+        for pass in self.passes.iter().rev() {
+            block /= pass.radix;
+            blocks /= pass.radix;
+            one_pass::<T, I, true>(isa, pass, pass.roots_of(block, blocks), re, im);
+        }
+    }
+}
+
+#[inline(always)]
+fn one_pass<T: Scalar, I: Isa<T>, const INVERSE: bool>(
+    isa: I,
+    pass: &Pass<T>,
+    roots: &[T],
+    re: &mut [T::Lane],
+    im: &mut [T::Lane],
+) {
+    match pass.radix {
+        2 => blocks::<T, I, 2, INVERSE>(isa, pass.part, roots, re, im),
+        3 => blocks::<T, I, 3, INVERSE>(isa, pass.part, roots, re, im),
+        4 => blocks::<T, I, 4, INVERSE>(isa, pass.part, roots, re, im),
+        5 => blocks::<T, I, 5, INVERSE>(isa, pass.part, roots, re, im),
+        _ => blocks::<T, I, 7, INVERSE>(isa, pass.part, roots, re, im),
+    }
+}
+
+#[inline(always)]
+fn blocks<T: Scalar, I: Isa<T>, const P: usize, const INVERSE: bool>(
+    isa: I,
+    part: usize,
+    roots: &[T],
+    re: &mut [T::Lane],
+    im: &mut [T::Lane],
+) where
+    Dft: Radix<P>,
+{
+    let each = 2 * (P - 1);
+    let blocks = re.chunks_exact_mut(P * part).zip(im.chunks_exact_mut(P * part));
+    for ((re, im), roots) in blocks.zip(roots.chunks_exact(each)) {
+        let mut w = [Complex { re: isa.splat(T::zero()), im: isa.splat(T::zero()) }; P];
+        for j in 1..P {
+            w[j] = Complex { re: isa.splat(roots[2 * j - 2]), im: isa.splat(roots[2 * j - 1]) };
+        }
+        let (re, im) = (parts::<_, P>(re, part), parts::<_, P>(im, part));
+        for k in 0..part {
+            let mut x = w;
+            for j in 0..P {
+                x[j] = Complex { re: isa.load(&re[j][k]), im: isa.load(&im[j][k]) };
+            }
+            x = if INVERSE { inverse(isa, x, w) } else { forward(isa, x, w) };
+            for j in 0..P {
+                isa.store(&mut re[j][k], x[j].re);
+                isa.store(&mut im[j][k], x[j].im);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn forward<T: Scalar, I: Isa<T>, const P: usize>(
+    isa: I,
+    mut x: [Complex<I::V>; P],
+    w: [Complex<I::V>; P],
+) -> [Complex<I::V>; P]
+where
+    Dft: Radix<P>,
+{
+    for j in 1..P {
+        x[j] = mul::<T, I>(isa, x[j], w[j]);
+    }
+    Dft::dft::<T, I>(isa, x)
+}
+
+/// The inverse butterfly: a transform with the other sign is one whose outputs 1..P are reversed.
+#[inline(always)]
+fn inverse<T: Scalar, I: Isa<T>, const P: usize>(
+    isa: I,
+    x: [Complex<I::V>; P],
+    w: [Complex<I::V>; P],
+) -> [Complex<I::V>; P]
+where
+    Dft: Radix<P>,
+{
+    let y = Dft::dft::<T, I>(isa, x);
+    let mut out = y;
+    for j in 1..P {
+        out[j] = mul_conj::<T, I>(isa, y[P - j], w[j]);
+    }
+    out
+}
+
+/// Cuts a block into its `P` parts.
+#[inline(always)]
+fn parts<X, const P: usize>(mut block: &mut [X], part: usize) -> [&mut [X]; P] {
+    std::array::from_fn(|_| {
+        let (head, tail) = std::mem::take(&mut block).split_at_mut(part);
+        block = tail;
+        head
+    })
+}

@@ -1,0 +1,101 @@
+//! Between rows of a batch and lanes: transposition, zero padding, reversal.
+
+use super::isa::{Isa, Kernel, lanes_mut};
+use crate::Scalar;
+
+/// The direction in which the elements of a row are read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// First to last.
+    Natural,
+    /// Last to first: the exchange matrix J.
+    Reversed,
+}
+
+/// Puts up to `LANES` rows of `row` numbers into lanes and zeros everything else of `block`.
+pub fn load<T: Scalar>(rows: &[T], row: usize, order: Order, block: &mut [T]) {
+    T::run(Load { rows, row, order, block });
+}
+
+/// Takes the first `row` elements of the lanes out into up to `LANES` rows.
+pub fn store<T: Scalar>(block: &[T], order: Order, rows: &mut [T], row: usize) {
+    T::run(Store { block, order, rows, row });
+}
+
+struct Load<'a, T> {
+    rows: &'a [T],
+    row: usize,
+    order: Order,
+    block: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Load<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, isa: I) {
+        let Self { rows, row, order, block } = self;
+        let count = rows.len() / row;
+        block[row * T::LANES..].fill(T::zero());
+        let block = &mut lanes_mut::<T>(block)[..row];
+        let place = |k: usize| if order == Order::Natural { k } else { row - 1 - k };
+        let mut k = 0;
+        while k + T::LANES <= row {
+            let mut tile = T::tile(isa.splat(T::zero()));
+            for l in 0..count {
+                tile.as_mut()[l] = isa.load(lane_at::<T>(&rows[l * row + k..]));
+            }
+            isa.transpose(&mut tile);
+            for l in 0..T::LANES {
+                isa.store(&mut block[place(k + l)], tile.as_ref()[l]);
+            }
+            k += T::LANES;
+        }
+        for k in k..row {
+            let lane = block[place(k)].as_mut();
+            lane.fill(T::zero());
+            for l in 0..count {
+                lane[l] = rows[l * row + k];
+            }
+        }
+    }
+}
+
+struct Store<'a, T> {
+    block: &'a [T],
+    order: Order,
+    rows: &'a mut [T],
+    row: usize,
+}
+
+impl<T: Scalar> Kernel<T> for Store<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, isa: I) {
+        let Self { block, order, rows, row } = self;
+        let count = rows.len() / row;
+        let block = &super::isa::lanes::<T>(block)[..row];
+        let place = |k: usize| if order == Order::Natural { k } else { row - 1 - k };
+        let mut k = 0;
+        while k + T::LANES <= row {
+            let mut tile = T::tile(isa.splat(T::zero()));
+            for l in 0..T::LANES {
+                tile.as_mut()[l] = isa.load(&block[place(k + l)]);
+            }
+            isa.transpose(&mut tile);
+            for l in 0..count {
+                isa.store(&mut lanes_mut::<T>(&mut rows[l * row + k..][..T::LANES])[0], tile.as_ref()[l]);
+            }
+            k += T::LANES;
+        }
+        for k in k..row {
+            let lane = block[place(k)].as_ref();
+            for l in 0..count {
+                rows[l * row + k] = lane[l];
+            }
+        }
+    }
+}
+
+/// The first register's worth of a slice.
+#[inline(always)]
+fn lane_at<T: Scalar>(from: &[T]) -> &T::Lane {
+    &super::isa::lanes::<T>(&from[..T::LANES])[0]
+}

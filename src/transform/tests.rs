@@ -1,0 +1,154 @@
+//! Every transform against the definition of the product in its ring, on every instruction set.
+
+use super::isa::PORTABLE_ONLY;
+use super::rows::{Order, load, store};
+use super::{Into, RealTransform, Side, Wrap};
+use crate::Scalar;
+
+/// The f-circulant of `kernel` times `x`, by the definition.
+fn naive<T: Scalar>(kernel: &[T], x: &[T], f: f64, side: Side) -> Vec<f64> {
+    let n = x.len();
+    let entry = |i: usize, j: usize| match i >= j {
+        true => kernel[i - j].wide(),
+        false => f * kernel[n + i - j].wide(),
+    };
+    let row = |i| {
+        let term = |j| if side == Side::Plain { entry(i, j) } else { entry(j, i) } * x[j].wide();
+        (0..n).map(term).sum()
+    };
+    (0..n).map(row).collect()
+}
+
+fn random<T: Scalar>(len: usize, seed: u64) -> Vec<T> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    (0..len).map(|_| T::of(2.0 * rng.f64() - 1.0)).collect()
+}
+
+fn distance<T: Scalar>(a: &[T], b: &[f64]) -> f64 {
+    let norm = b.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let error = a.iter().zip(b).map(|(a, b)| (a.wide() - b).powi(2)).sum::<f64>().sqrt();
+    error / norm.max(f64::MIN_POSITIVE)
+}
+
+/// 50 ε log2(2n), the bar for every product.
+fn bar<T: Scalar>(n: usize) -> f64 {
+    50.0 * T::epsilon().wide() * (2.0 * n as f64).log2()
+}
+
+fn spectrum<T: Scalar>(transform: &RealTransform<T>, signal: &[T]) -> Vec<T> {
+    let mut block = vec![T::zero(); transform.width() * T::LANES];
+    let mut scratch = vec![T::zero(); transform.scratch_len()];
+    load(signal, signal.len(), Order::Natural, &mut block);
+    transform.forward(&mut block, &mut scratch);
+    block.iter().step_by(T::LANES).copied().collect()
+}
+
+fn check_products<T: Scalar>(n: usize, wrap: Wrap) {
+    let f = if wrap == Wrap::Cyclic { 1.0 } else { -1.0 };
+    let transform = RealTransform::<T>::new(n, wrap);
+    let kernel = random::<T>(n, 1);
+    let s = spectrum(&transform, &kernel);
+    let mut scratch = vec![T::zero(); transform.scratch_len()];
+    for side in [Side::Plain, Side::Transposed] {
+        for count in [1, T::LANES - 1, T::LANES] {
+            let x = random::<T>(count * n, 2);
+            let mut block = vec![T::one(); transform.width() * T::LANES];
+            let mut out = block.clone();
+            load(&x, n, Order::Natural, &mut block);
+            transform.forward(&mut block, &mut scratch);
+            transform.multiply(Into::Set, side, &mut out, &block, &s);
+            transform.inverse(&mut out, &mut scratch);
+            let mut y = vec![T::zero(); count * n];
+            store(&out, Order::Natural, &mut y, n);
+            for (x, y) in x.chunks(n).zip(y.chunks_mut(n)) {
+                y.iter_mut().for_each(|y| *y /= transform.gain());
+                let error = distance(y, &naive(&kernel, x, f, side));
+                assert!(error <= bar::<T>(n), "{} n={n} {wrap:?} {side:?}: {error:e}", T::NAME);
+            }
+        }
+    }
+}
+
+fn sizes() -> impl Iterator<Item = usize> {
+    (1..=66).chain([70, 98, 105, 128, 135, 210, 243, 251, 256, 343, 375, 392, 502, 625, 784, 1000, 1021, 1024, 1536, 2048])
+}
+
+#[test]
+fn products_of_spectra_are_circulant_products() {
+    for n in sizes() {
+        for wrap in [Wrap::Cyclic, Wrap::Negacyclic] {
+            check_products::<f32>(n, wrap);
+            check_products::<f64>(n, wrap);
+        }
+    }
+}
+
+#[test]
+fn the_portable_kernels_compute_the_same() {
+    PORTABLE_ONLY.set(true);
+    for n in [1, 2, 3, 4, 5, 7, 8, 12, 30, 64, 105, 210, 251, 384] {
+        for wrap in [Wrap::Cyclic, Wrap::Negacyclic] {
+            check_products::<f32>(n, wrap);
+            check_products::<f64>(n, wrap);
+        }
+    }
+    PORTABLE_ONLY.set(false);
+}
+
+/// The sum over the lanes of correlations is the gradient of a product in its kernel.
+fn check_correlation<T: Scalar>(n: usize, wrap: Wrap) {
+    let f = if wrap == Wrap::Cyclic { 1.0 } else { -1.0 };
+    let transform = RealTransform::<T>::new(n, wrap);
+    let mut scratch = vec![T::zero(); transform.scratch_len()];
+    let (x, dy) = (random::<T>(T::LANES * n, 3), random::<T>(T::LANES * n, 4));
+    let mut blocks = [&x, &dy].map(|rows| {
+        let mut block = vec![T::zero(); transform.width() * T::LANES];
+        load(rows, n, Order::Natural, &mut block);
+        transform.forward(&mut block, &mut scratch);
+        block
+    });
+    let mut sum = vec![T::zero(); transform.width()];
+    let [x_block, dy_block] = &mut blocks;
+    transform.correlate(&mut sum, dy_block, x_block);
+    let mut block: Vec<T> = sum.iter().flat_map(|&s| std::iter::repeat_n(s, T::LANES)).collect();
+    transform.inverse(&mut block, &mut scratch);
+    let got: Vec<T> = (0..n).map(|k| block[k * T::LANES] / transform.gain()).collect();
+    let mut expected = vec![0.0; n];
+    for (x, dy) in x.chunks(n).zip(dy.chunks(n)) {
+        for (e, d) in expected.iter_mut().zip(naive(x, dy, f, Side::Transposed)) {
+            *e += d;
+        }
+    }
+    let error = distance(&got, &expected);
+    assert!(error <= bar::<T>(n), "{} n={n} {wrap:?}: {error:e}", T::NAME);
+}
+
+#[test]
+fn correlations_are_gradients() {
+    for n in sizes() {
+        for wrap in [Wrap::Cyclic, Wrap::Negacyclic] {
+            check_correlation::<f32>(n, wrap);
+            check_correlation::<f64>(n, wrap);
+        }
+    }
+}
+
+#[test]
+fn reversed_rows_are_rows_read_backwards() {
+    for n in 1..=19 {
+        let x = random::<f32>(3 * n, 5);
+        let mut block = vec![1.0; (n + 3) * f32::LANES];
+        load(&x, n, Order::Reversed, &mut block);
+        for k in 0..n + 3 {
+            for l in 0..f32::LANES {
+                let expected = if l < 3 && k < n { x[l * n + n - 1 - k] } else { 0.0 };
+                assert_eq!(block[k * f32::LANES + l], expected);
+            }
+        }
+        let mut back = vec![0.0; 3 * n];
+        store(&block, Order::Reversed, &mut back, n);
+        assert_eq!(back, x);
+    }
+}
+
+use super::isa::Kernels;

@@ -132,6 +132,13 @@ pub enum Error {
         given: bool,
     },
 
+    /// A builder was asked for a family that is not of this crate.
+    #[error("no builder for the family {name}, which is not of this crate")]
+    UnknownFamily {
+        /// The family's name.
+        name: &'static str,
+    },
+
     /// The displacement operator is singular: it maps some nonzero matrix to zero, so that a displacement does not
     /// determine its matrix.
     #[error("the displacement operator is singular to working precision: |{quantity}| is {value:.3e}")]

@@ -9,6 +9,7 @@
 
 pub(crate) mod butterfly;
 pub mod isa;
+mod length;
 mod library;
 pub(crate) mod pointwise;
 pub(crate) mod real;
@@ -16,6 +17,7 @@ mod ring;
 pub(crate) mod rows;
 mod split;
 
+pub(crate) use length::{fast_length, is_fast_length};
 pub(crate) use pointwise::{Into, Side};
 pub(crate) use real::{RealTransform, Wrap};
 pub(crate) use rows::Order;

@@ -17,6 +17,13 @@ pub enum Into {
     Add,
 }
 
+impl Into {
+    /// Sets for the first term of a sum, adds for the others.
+    pub fn set_first(term: usize) -> Self {
+        if term == 0 { Self::Set } else { Self::Add }
+    }
+}
+
 /// Which of a matrix and its transpose a spectrum stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {

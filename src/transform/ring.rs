@@ -77,7 +77,6 @@ impl<T> Pass<T> {
 /// A transform modulo `x^n − c` for an n with no prime factor above 7.
 #[derive(Debug)]
 pub(super) struct Ring<T> {
-    len: usize,
     passes: Vec<Pass<T>>,
 }
 
@@ -103,7 +102,7 @@ impl<T: Scalar> Ring<T> {
             passes.push(Pass { radix, part: block, roots });
             turns = children;
         }
-        Some(Self { len, passes })
+        Some(Self { passes })
     }
 
     /// Values at the roots, in place; `re` and `im` hold `len · LANES` numbers.
@@ -154,11 +153,6 @@ impl<T: Scalar> Ring<T> {
             self.ascend(pass + 1, block * here.radix + j, re, im);
         }
         T::run(Passes { passes: std::slice::from_ref(here), block, inverse: true, re, im });
-    }
-
-    /// Elements of a signal.
-    pub fn len(&self) -> usize {
-        self.len
     }
 }
 

@@ -12,6 +12,15 @@ pub enum Order {
     Reversed,
 }
 
+impl Order {
+    /// Puts the elements of each row into this order, in place.
+    pub fn apply<T>(self, rows: &mut [T], row: usize) {
+        if self == Self::Reversed {
+            rows.chunks_exact_mut(row).for_each(<[T]>::reverse);
+        }
+    }
+}
+
 /// Puts up to `LANES` rows of `row` numbers into lanes and zeros everything else of `block`.
 pub fn load<T: Scalar>(rows: &[T], row: usize, order: Order, block: &mut [T]) {
     T::run(Load { rows, row, order, block });

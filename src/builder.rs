@@ -1,0 +1,125 @@
+//! One builder for every family.
+
+use std::sync::Arc;
+
+use crate::layer::Linear;
+use crate::ldr::{HankelLike, ToeplitzLike};
+use crate::matrix::{Family, Init, Matrix, PathChoice, Structure};
+use crate::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
+use crate::unstructured::{Dense, LowRank};
+use crate::{Error, Result, Scalar};
+
+/// Builds a random matrix or layer of any family: the place where rank is a knob.
+///
+/// ```
+/// use displace::{Builder, Family, Init};
+///
+/// for rank in [0, 1, 4, 32] {
+///     let matrix = Builder::new(Family::ToeplitzLike, 32, 48).rank(rank).init(Init::He).seed(7).build::<f32>()?;
+///     assert_eq!(matrix.parameters().len(), rank * (32 + 48));
+/// }
+/// # Ok::<(), displace::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Builder {
+    family: Family,
+    rows: usize,
+    cols: usize,
+    rank: Option<usize>,
+    init: Init,
+    seed: u64,
+    path: PathChoice,
+}
+
+impl Builder {
+    /// An m×n matrix of a family, initialised after Glorot with seed 0, its path chosen by cost.
+    pub fn new(family: Family, rows: usize, cols: usize) -> Self {
+        Self { family, rows, cols, rank: None, init: Init::Glorot, seed: 0, path: PathChoice::Auto }
+    }
+
+    /// The rank, from 0 to min(m, n); needed by the families that have one, refused by the others.
+    #[must_use]
+    pub fn rank(mut self, rank: usize) -> Self {
+        self.rank = Some(rank);
+        self
+    }
+
+    /// The initialisation.
+    #[must_use]
+    pub fn init(mut self, init: Init) -> Self {
+        self.init = init;
+        self
+    }
+
+    /// The seed of the random parameters: the same seed gives the same parameters on every machine.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Who chooses between the fast and the dense path.
+    #[must_use]
+    pub fn path(mut self, path: PathChoice) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// The structure alone, for parameters that somebody else owns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`], [`Error::OutOfRange`] for the f of an
+    /// f-circulant, and [`Error::RankChoice`] for a rank that is missing or superfluous, or a family that is not of this
+    /// crate.
+    pub fn structure<T: Scalar>(&self) -> Result<Arc<dyn Structure<T>>> {
+        let Self { family, rows: m, cols: n, .. } = *self;
+        if family.has_rank() != self.rank.is_some() {
+            return Err(Error::RankChoice { family: family.name(), given: self.rank.is_some() });
+        }
+        let r = self.rank.unwrap_or(0);
+        Ok(match family {
+            Family::Circulant => Arc::new(Circulant::new(m, n)?),
+            Family::SkewCirculant => Arc::new(Circulant::skew(m, n)?),
+            Family::FCirculant(f) => Arc::new(FCirculant::new(m, n, T::of(f))?),
+            Family::Toeplitz => Arc::new(Toeplitz::new(m, n)?),
+            Family::Hankel => Arc::new(Hankel::new(m, n)?),
+            Family::ToeplitzPlusHankel => Arc::new(ToeplitzPlusHankel::new(m, n)?),
+            Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
+            Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
+            Family::LowRank => Arc::new(LowRank::new(m, n, r)?),
+            Family::Dense => Arc::new(Dense::new(m, n)?),
+            Family::Other(name) => return Err(Error::UnknownFamily { name }),
+        })
+    }
+
+    /// The matrix.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::structure`], and [`Error::OutOfRange`] for a variance that is negative or not finite.
+    pub fn build<T: Scalar>(&self) -> Result<Matrix<T>> {
+        let structure = self.structure::<T>()?;
+        let variance = self.init.variance(self.rows, self.cols);
+        if !(variance >= 0.0 && variance.is_finite()) {
+            let range = "the finite numbers that are not negative";
+            return Err(Error::OutOfRange { what: "the variance", value: variance, range });
+        }
+        let mut parameters = vec![T::zero(); structure.layout().len()];
+        structure.initialise(self.init, &mut fastrand::Rng::with_seed(self.seed), &mut parameters);
+        let mut matrix = Matrix::new(structure, parameters)?;
+        matrix.set_path(self.path);
+        Ok(matrix)
+    }
+
+    /// The layer `Y = X Mᵀ + b` of this matrix and a bias of zero.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::build`].
+    pub fn build_layer<T: Scalar>(&self) -> Result<Linear<T>> {
+        let weight = self.build()?;
+        let bias = vec![T::zero(); self.rows];
+        Linear::new(weight, Some(bias))
+    }
+}

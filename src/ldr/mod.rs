@@ -1,0 +1,8 @@
+//! Matrices of low displacement rank: generators G and H under a pair of operators.
+
+mod hankel_like;
+mod toeplitz_like;
+mod torus;
+
+pub use hankel_like::HankelLike;
+pub use toeplitz_like::ToeplitzLike;

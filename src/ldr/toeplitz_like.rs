@@ -1,0 +1,331 @@
+//! Toeplitz-like matrices: sums of r products of a circulant and a skew-circulant.
+//!
+//! With generators G (m×r) and H (n×r) and an order N ≥ max(m, n),
+//!
+//! `M = ½ Σ_j Z_1(g_j) Z_−1(h_j)ᵀ`, cut to its first m rows and n columns,
+//!
+//! where the columns of G and H are continued by zeros to length N and `Z_f(v)` is the f-circulant whose first column is v. On
+//! the torus of order N its Stein displacement is `M − Z_1 M Z_−1ᵀ = G Hᵀ`; for m = n = N that is the Sylvester form
+//! `Z_1 M − M Z_−1 = G (−Z_−1ᵀ H)ᵀ` of Sindhwani, Sainath and Kumar (2015), equation (5), with the second generator
+//! rotated by an orthogonal matrix.
+//!
+//! * Every Toeplitz matrix is Toeplitz-like at r = 2, and every m×n matrix at r = min(m, n), *for every such N*: the
+//!   map from the displacement `G Hᵀ` to M is a bijection of m×n matrices. So N is rounded up to a length with fast
+//!   transforms, and nothing is lost; only which generators stand for a matrix depends on N.
+//! * The transposed matrix is Toeplitz-like with the same rank under the transposed pair.
+//!
+//! *Parameters:* r(m + n). *Cost:* 2r + 2 real transforms of length N for a product, 4r + 3 for all gradients; the
+//! generators' own spectra 2r once when the parameters change. *Accuracy:* that of the FFT. *Choose it* by default: of all
+//! structures of displacement rank r it has the cheapest product.
+
+use std::sync::Arc;
+
+use super::torus::Torus;
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
+use crate::shape::Shape;
+use crate::transform::rows::{load, store};
+use crate::transform::{Into, Order, RealTransform, Side, Wrap, fast_length};
+use crate::unstructured::gemm::gemm_tn;
+use crate::{Error, Result, Scalar};
+
+/// The structure of a Toeplitz-like m×n matrix of displacement rank r.
+///
+/// r(m + n) parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, one column of G or H a row.
+#[derive(Debug)]
+pub struct ToeplitzLike<T: Scalar> {
+    torus: Torus,
+    rank: usize,
+    layout: Layout,
+    cyclic: RealTransform<T>,
+    negacyclic: RealTransform<T>,
+    /// The order in which the columns of M meet the inputs; reversed for Hankel-like matrices.
+    columns: Order,
+}
+
+impl<T: Scalar> ToeplitzLike<T> {
+    /// A Toeplitz-like m×n matrix without parameters, of displacement rank `rank` from 0 to min(m, n), with N rounded up
+    /// from max(m, n) to a length that has fast transforms.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`].
+    pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
+        Self::with_order(rows, cols, rank, fast_length(rows.max(cols)))
+    }
+
+    /// The same with an order N of your own, such as max(m, n) itself.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ToeplitzLike::new`], and [`Error::OutOfRange`] for an order below max(m, n) or above twice that + 1.
+    pub fn with_order(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
+        Self::with_columns(rows, cols, rank, order, Order::Natural)
+    }
+
+    pub(super) fn with_columns(
+        rows: usize,
+        cols: usize,
+        rank: usize,
+        order: usize,
+        columns: Order,
+    ) -> Result<Self> {
+        let shape = Shape::new(rows, cols)?;
+        shape.check_rank(rank)?;
+        if order < shape.order() || order > 2 * shape.order() + 1 {
+            let range = "[max(m, n), 2 max(m, n) + 1]";
+            return Err(Error::OutOfRange { what: "the order N", value: order as f64, range });
+        }
+        Ok(Self {
+            torus: Torus { shape, order },
+            rank,
+            layout: shape.generator_layout(rank),
+            cyclic: RealTransform::new(order, Wrap::Cyclic),
+            negacyclic: RealTransform::new(order, Wrap::Negacyclic),
+            columns,
+        })
+    }
+
+    /// The matrix of the generators whose columns are the rows of `g` (r×m) and `h` (r×n).
+    ///
+    /// # Errors
+    ///
+    /// As for [`ToeplitzLike::new`], and [`Error::Length`] or [`Error::NotFinite`] for bad generators.
+    ///
+    /// ```
+    /// use displace::ldr::ToeplitzLike;
+    ///
+    /// // Every Toeplitz matrix has displacement rank 2.
+    /// let m = ToeplitzLike::from_generators(2, 2, 2, &[1.0, 0.0, 0.0, 1.0], &[1.0, 3.0, 2.0, 0.0])?;
+    /// assert_eq!(m.to_dense()[0], m.to_dense()[3]);
+    /// # Ok::<(), displace::Error>(())
+    /// ```
+    pub fn from_generators(rows: usize, cols: usize, rank: usize, g: &[T], h: &[T]) -> Result<Matrix<T, Self>> {
+        let structure = Self::new(rows, cols, rank)?;
+        let parameters = structure.torus.shape.join_generators(rank, g, h)?;
+        Matrix::new(Arc::new(structure), parameters)
+    }
+
+    /// The order N of the transforms.
+    pub fn order(&self) -> usize {
+        self.torus.order
+    }
+
+    fn block(&self) -> usize {
+        self.cyclic.width() * T::LANES
+    }
+
+    /// The spectra of `g_j` and of `h_j`, for each j.
+    fn spectra<'a>(&self, prepared: &'a Prepared<T>) -> impl Iterator<Item = (&'a [T], &'a [T])> + use<'a, T> {
+        let (g, h) = prepared.numbers.split_at(prepared.numbers.len() / 2);
+        let width = self.cyclic.width();
+        g.chunks_exact(width).zip(h.chunks_exact(width))
+    }
+
+    /// Spectra of signals in rows, times `scale`.
+    fn transform_rows(
+        &self,
+        transform: &RealTransform<T>,
+        rows: &[T],
+        row: usize,
+        scale: T,
+        spectra: &mut [T],
+        mut scratch: &mut [T],
+    ) {
+        let block = take(&mut scratch, self.block());
+        let width = transform.width();
+        for (rows, spectra) in rows.chunks(T::LANES * row).zip(spectra.chunks_mut(T::LANES * width)) {
+            load(rows, row, Order::Natural, block);
+            block.iter_mut().for_each(|x| *x *= scale);
+            transform.forward(block, scratch);
+            store(block, Order::Natural, spectra, width);
+        }
+    }
+
+    /// Adds to rows the signals of spectra, times `scale`.
+    fn add_signals(
+        &self,
+        transform: &RealTransform<T>,
+        spectra: &[T],
+        scale: T,
+        rows: &mut [T],
+        row: usize,
+        mut scratch: &mut [T],
+    ) {
+        let block = take(&mut scratch, self.block());
+        let signals = take(&mut scratch, T::LANES * row);
+        let width = transform.width();
+        for (spectra, rows) in spectra.chunks(T::LANES * width).zip(rows.chunks_mut(T::LANES * row)) {
+            load(spectra, width, Order::Natural, block);
+            transform.inverse(block, scratch);
+            let signals = &mut signals[..rows.len()];
+            store(block, Order::Natural, signals, row);
+            rows.iter_mut().zip(signals).for_each(|(x, &mut s)| *x += scale * s);
+        }
+    }
+}
+
+impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
+    fn family(&self) -> Family {
+        match self.columns {
+            Order::Natural => Family::ToeplitzLike,
+            Order::Reversed => Family::HankelLike,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.torus.shape.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.torus.shape.cols
+    }
+
+    fn rank(&self) -> Option<usize> {
+        Some(self.rank)
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        let (g, h) = self.torus.shape.generators(self.rank, parameters);
+        // The ½ and the gains of the two inverse transforms of a product are taken care of here, once.
+        let g_scale = T::of(0.5) / self.cyclic.gain();
+        let h_scale = self.negacyclic.gain().recip();
+        let spectra = prepared.numbers_mut(2 * self.rank * self.cyclic.width());
+        let (g_spectra, h_spectra) = spectra.split_at_mut(self.rank * self.cyclic.width());
+        self.transform_rows(&self.cyclic, g, m, g_scale, g_spectra, scratch);
+        self.transform_rows(&self.negacyclic, h, n, h_scale, h_spectra, scratch);
+    }
+
+    fn scratch_len(&self) -> usize {
+        5 * self.block() + self.cyclic.scratch_len().max(self.negacyclic.scratch_len())
+    }
+
+    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        let [input, inner, output] = [(); 3].map(|()| take(&mut scratch, self.block()));
+        if self.rank == 0 {
+            return y.fill(T::zero());
+        }
+        for (x, y) in x.chunks(T::LANES * n).zip(y.chunks_mut(T::LANES * m)) {
+            load(x, n, self.columns, input);
+            self.negacyclic.forward(input, scratch);
+            for (j, (g, h)) in self.spectra(bound.prepared).enumerate() {
+                self.negacyclic.multiply(Into::Set, Side::Transposed, inner, input, h);
+                self.negacyclic.inverse(inner, scratch);
+                self.cyclic.forward(inner, scratch);
+                self.cyclic.multiply(Into::set_first(j), Side::Plain, output, inner, g);
+            }
+            self.cyclic.inverse(output, scratch);
+            store(output, Order::Natural, y, m);
+        }
+    }
+
+    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], mut scratch: &mut [T]) {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        let [input, inner, output] = [(); 3].map(|()| take(&mut scratch, self.block()));
+        if self.rank == 0 {
+            return x.fill(T::zero());
+        }
+        for (y, x) in y.chunks(T::LANES * m).zip(x.chunks_mut(T::LANES * n)) {
+            load(y, m, Order::Natural, input);
+            self.cyclic.forward(input, scratch);
+            for (j, (g, h)) in self.spectra(bound.prepared).enumerate() {
+                self.cyclic.multiply(Into::Set, Side::Transposed, inner, input, g);
+                self.cyclic.inverse(inner, scratch);
+                self.negacyclic.forward(inner, scratch);
+                self.negacyclic.multiply(Into::set_first(j), Side::Plain, output, inner, h);
+            }
+            self.negacyclic.inverse(output, scratch);
+            store(output, self.columns, x, n);
+        }
+    }
+
+    fn gradient_len(&self) -> usize {
+        2 * self.rank * self.cyclic.width()
+    }
+
+    fn backward(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        sums: &mut [T],
+        mut scratch: &mut [T],
+    ) {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        let [input, dual, inner, output] = [(); 4].map(|()| take(&mut scratch, self.block()));
+        let mut dx = dx.map(|dx| dx.chunks_mut(T::LANES * n));
+        let width = self.cyclic.width();
+        for (x, dy) in x.chunks(T::LANES * n).zip(dy.chunks(T::LANES * m)) {
+            load(x, n, self.columns, input);
+            self.negacyclic.forward(input, scratch);
+            load(dy, m, Order::Natural, dual);
+            self.cyclic.forward(dual, scratch);
+            let (g_sums, h_sums) = sums.split_at_mut(self.rank * width);
+            let sums = g_sums.chunks_exact_mut(width).zip(h_sums.chunks_exact_mut(width));
+            for (j, ((g, h), (g_sum, h_sum))) in self.spectra(bound.prepared).zip(sums).enumerate() {
+                // t = Z_−1(h)ᵀ x, once more; dG gathers Z_1(t)ᵀ dy.
+                self.negacyclic.multiply(Into::Set, Side::Transposed, inner, input, h);
+                self.negacyclic.inverse(inner, scratch);
+                self.cyclic.forward(inner, scratch);
+                self.cyclic.correlate(g_sum, dual, inner);
+                // dt = ½ Z_1(g)ᵀ dy; dH gathers Z_−1(dt)ᵀ x, dx is the sum of Z_−1(h) dt.
+                self.cyclic.multiply(Into::Set, Side::Transposed, inner, dual, g);
+                self.cyclic.inverse(inner, scratch);
+                self.negacyclic.forward(inner, scratch);
+                self.negacyclic.correlate(h_sum, input, inner);
+                if dx.is_some() {
+                    self.negacyclic.multiply(Into::set_first(j), Side::Plain, output, inner, h);
+                }
+            }
+            match dx.as_mut().and_then(Iterator::next) {
+                Some(dx) if self.rank == 0 => dx.fill(T::zero()),
+                Some(dx) => {
+                    self.negacyclic.inverse(output, scratch);
+                    store(output, self.columns, dx, n);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        let (dg, dh) = self.torus.shape.generators_mut(self.rank, gradient);
+        let (g_sums, h_sums) = sums.split_at(self.rank * self.cyclic.width());
+        self.add_signals(&self.cyclic, g_sums, T::of(0.5) / self.cyclic.gain(), dg, m, scratch);
+        self.add_signals(&self.negacyclic, h_sums, self.negacyclic.gain().recip(), dh, n, scratch);
+    }
+
+    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        let (g, h) = self.torus.shape.generators(self.rank, parameters);
+        gemm_tn(g, h, dense, [m, self.rank, n]);
+        self.torus.integrate(dense);
+        self.columns.apply(dense, n);
+    }
+
+    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+        let mut displacement = dense.to_vec();
+        self.columns.apply(&mut displacement, self.torus.shape.cols);
+        self.torus.integrate_adjoint(&mut displacement);
+        self.torus.shape.pull_back_generators(self.rank, parameters, &displacement, gradient);
+    }
+
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        // An entry is half a sum, with signs, of the entries of G Hᵀ on its wrapped diagonal.
+        let terms = self.torus.dependencies() / (m as f64 * n as f64);
+        let product = 4.0 * init.variance(m, n) / (self.rank.max(1) as f64 * terms);
+        normal(rng, product.sqrt(), parameters);
+    }
+
+    fn cost(&self, batch: usize) -> f64 {
+        transform_cost::<T>(self.torus.order, 2 * self.rank + 2, batch)
+    }
+}

@@ -1,0 +1,384 @@
+//! A structure bound to its parameters: the object that products are asked of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::path::dense_cost;
+use super::{Bound, Layout, Path, PathChoice, Prepared, Structure, Workspace, take};
+use crate::error::has_length;
+use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
+use crate::{Error, Result, Scalar};
+
+/// Rows of a batch whose gradients are summed before they are added to those of the rows before: the sums do not depend
+/// on how many threads share the work.
+const CHUNK: usize = 64;
+
+/// The batch that decides whether a dense copy is worth having.
+const TYPICAL_BATCH: usize = 64;
+
+/// An m×n matrix of any family: a shared structure and parameters of its own.
+///
+/// `S` is the family; `Matrix<f32>`, without it, stands for a matrix of any family, and [`Matrix::into_dyn`] leads there.
+/// All products work on batches: `x` holds one example a row, and the number of rows follows from its length. An empty
+/// batch is fine. Numbers in `x` that are not finite spoil the rows that they are in, and no others.
+///
+/// ```
+/// use displace::{Workspace, structured::Toeplitz};
+///
+/// let t = Toeplitz::from_column_and_row(&[1.0, 2.0], &[1.0, 0.0, 5.0])?;
+/// assert_eq!(t.to_dense(), [1.0, 0.0, 5.0, 2.0, 1.0, 0.0]);
+/// let y = t.apply(&[1.0, 1.0, 1.0])?;
+/// assert!((y[0] - 6.0_f64).abs() < 1e-12 && (y[1] - 3.0).abs() < 1e-12);
+///
+/// let mut workspace = Workspace::new();
+/// let mut y = [0.0; 2];
+/// t.apply_into(&[1.0, 0.0, 0.0], &mut y, &mut workspace)?;
+/// assert!((y[1] - 2.0).abs() < 1e-12);
+/// # Ok::<(), displace::Error>(())
+/// ```
+pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
+    parameters: Vec<T>,
+    previous: Vec<T>,
+    prepared: Prepared<T>,
+    dense: Option<Vec<T>>,
+    choice: PathChoice,
+    structure: Arc<S>,
+}
+
+impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
+    /// Forgets the type of the family, so that matrices of several families fit into one collection. O(1).
+    pub fn into_dyn(self) -> Matrix<T> {
+        Matrix {
+            parameters: self.parameters,
+            previous: self.previous,
+            prepared: self.prepared,
+            dense: self.dense,
+            choice: self.choice,
+            structure: self.structure,
+        }
+    }
+}
+
+impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
+    /// Binds parameters to a structure.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when there are more or fewer parameters than the layout says, [`Error::NotFinite`] or whatever
+    /// else the family refuses.
+    pub fn new(structure: Arc<S>, parameters: Vec<T>) -> Result<Self> {
+        has_length("parameters", &parameters, structure.layout().len())?;
+        structure.check(&parameters)?;
+        let mut matrix = Self {
+            parameters,
+            previous: Vec::new(),
+            prepared: Prepared::default(),
+            dense: None,
+            choice: PathChoice::Auto,
+            structure,
+        };
+        matrix.prepare();
+        Ok(matrix)
+    }
+
+    /// The structure, which other matrices may share.
+    pub fn structure(&self) -> &Arc<S> {
+        &self.structure
+    }
+
+    /// Rows m.
+    pub fn rows(&self) -> usize {
+        self.structure.rows()
+    }
+
+    /// Columns n.
+    pub fn cols(&self) -> usize {
+        self.structure.cols()
+    }
+
+    /// The displacement rank, or the rank of a low-rank matrix; `None` where it is not a choice.
+    pub fn rank(&self) -> Option<usize> {
+        self.structure.rank()
+    }
+
+    /// The names, shapes and places of the parameters.
+    pub fn layout(&self) -> &Layout {
+        self.structure.layout()
+    }
+
+    /// The parameters, in the order of the layout.
+    pub fn parameters(&self) -> &[T] {
+        &self.parameters
+    }
+
+    /// Replaces the parameters. Costs the transforms of the generators, and the dense copy where there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matrix::new`]; the matrix is unchanged then.
+    pub fn set_parameters(&mut self, parameters: &[T]) -> Result<()> {
+        has_length("parameters", parameters, self.parameters.len())?;
+        self.structure.check(parameters)?;
+        self.parameters.copy_from_slice(parameters);
+        self.prepare();
+        Ok(())
+    }
+
+    /// Lets `step` change the parameters in place, as an optimiser does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`], or whatever else the family refuses, for what `step` left; the matrix is unchanged then.
+    pub fn update(&mut self, step: impl FnOnce(&mut [T])) -> Result<()> {
+        self.try_update(|parameters| {
+            step(parameters);
+            Ok(())
+        })
+    }
+
+    /// [`Matrix::update`] by a step that can fail.
+    pub(crate) fn try_update(&mut self, step: impl FnOnce(&mut [T]) -> Result<()>) -> Result<()> {
+        self.previous.clone_from(&self.parameters);
+        let stepped = step(&mut self.parameters);
+        if let Err(error) = stepped.and_then(|()| self.structure.check(&self.parameters)) {
+            self.parameters.copy_from_slice(&self.previous);
+            return Err(error);
+        }
+        self.prepare();
+        Ok(())
+    }
+
+    /// Who chooses between the fast and the dense path.
+    pub fn path_choice(&self) -> PathChoice {
+        self.choice
+    }
+
+    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed.
+    pub fn set_path(&mut self, choice: PathChoice) {
+        self.choice = choice;
+        self.materialise();
+    }
+
+    /// The path that a product with a batch takes.
+    pub fn path(&self, batch: usize) -> Path {
+        match self.choice {
+            PathChoice::Dense => Path::Dense,
+            PathChoice::Fast => Path::Fast,
+            PathChoice::Auto if self.dense.is_some() && self.dense_is_cheaper(batch) => Path::Dense,
+            PathChoice::Auto => Path::Fast,
+        }
+    }
+
+    /// The entries, row by row. O(mn), times the rank where the family has one.
+    pub fn to_dense(&self) -> Vec<T> {
+        let mut dense = vec![T::zero(); self.rows() * self.cols()];
+        self.structure.write_dense(&self.parameters, &mut dense);
+        dense
+    }
+
+    /// `Y = X Mᵀ`: the product with every row of `x`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n.
+    pub fn apply(&self, x: &[T]) -> Result<Vec<T>> {
+        let mut y = vec![T::zero(); batch("x", x, self.cols())? * self.rows()];
+        self.apply_into(x, &mut y, &mut Workspace::new())?;
+        Ok(y)
+    }
+
+    /// `Y = X Mᵀ` into a buffer of the caller; nothing is allocated once the workspace has grown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::Length`] when `y` does not hold as
+    /// many rows of m.
+    pub fn apply_into(&self, x: &[T], y: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
+        let batch = batch("x", x, self.cols())?;
+        has_length("y", y, batch * self.rows())?;
+        if let Some(dense) = self.dense_for(batch) {
+            gemm_nt(x, dense, y, [batch, self.cols(), self.rows()]);
+            return Ok(());
+        }
+        let scratch_len = self.structure.scratch_len();
+        super::threads::rows(x, self.cols(), y, self.rows(), scratch_len, workspace, |x, y, scratch| {
+            self.structure.apply(self.bound(), x, y, scratch);
+        });
+        Ok(())
+    }
+
+    /// `X = Y M`: the product of the transposed matrix with every row of `y`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RaggedBatch`] when `y` is not a whole number of rows of m.
+    pub fn apply_transposed(&self, y: &[T]) -> Result<Vec<T>> {
+        let mut x = vec![T::zero(); batch("y", y, self.rows())? * self.cols()];
+        self.apply_transposed_into(y, &mut x, &mut Workspace::new())?;
+        Ok(x)
+    }
+
+    /// `X = Y M` into a buffer of the caller; nothing is allocated once the workspace has grown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RaggedBatch`] when `y` is not a whole number of rows of m, [`Error::Length`] when `x` does not hold as
+    /// many rows of n.
+    pub fn apply_transposed_into(&self, y: &[T], x: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
+        let batch = batch("y", y, self.rows())?;
+        has_length("x", x, batch * self.cols())?;
+        if let Some(dense) = self.dense_for(batch) {
+            gemm_nn(y, dense, x, [batch, self.rows(), self.cols()]);
+            return Ok(());
+        }
+        let scratch_len = self.structure.scratch_len();
+        super::threads::rows(y, self.rows(), x, self.cols(), scratch_len, workspace, |y, x, scratch| {
+            self.structure.apply_transposed(self.bound(), y, x, scratch);
+        });
+        Ok(())
+    }
+
+    /// The backward pass of `Y = X Mᵀ`: given the gradient `dy` of a loss in Y, writes its gradient in X to `dx`, if
+    /// asked, and *adds* its gradient in the parameters to `gradient`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::Length`] when another slice does not
+    /// fit; nothing has been written then.
+    pub fn backward(
+        &self,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        gradient: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        let batch = batch("x", x, self.cols())?;
+        has_length("dy", dy, batch * self.rows())?;
+        has_length("gradient", gradient, self.parameters.len())?;
+        if let Some(dx) = &dx {
+            has_length("dx", dx, x.len())?;
+        }
+        if batch == 0 {
+            return Ok(());
+        }
+        match self.dense_for(batch) {
+            Some(dense) => self.backward_dense(dense, x, dy, dx, gradient, workspace),
+            None => self.backward_fast(x, dy, dx, gradient, workspace),
+        }
+        Ok(())
+    }
+
+    fn backward_dense(
+        &self,
+        dense: &[T],
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        gradient: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) {
+        let (m, n) = (self.rows(), self.cols());
+        let batch = x.len() / n;
+        if let Some(dx) = dx {
+            gemm_nn(dy, dense, dx, [batch, m, n]);
+        }
+        let sums = workspace.slice(m * n);
+        gemm_tn(dy, x, sums, [m, batch, n]);
+        self.structure.pull_back(&self.parameters, sums, gradient);
+    }
+
+    fn backward_fast(
+        &self,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        gradient: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) {
+        let structure = &*self.structure;
+        let len = structure.gradient_len();
+        let chunk = if structure.is_dense() { x.len() / self.cols() } else { CHUNK };
+        let job = super::threads::Backward {
+            shape: (self.rows(), self.cols()),
+            chunk,
+            scratch_len: structure.scratch_len(),
+            sums_len: len,
+        };
+        let pass = |x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]| {
+            structure.backward(self.bound(), x, dy, dx, sums, scratch);
+        };
+        let mut rest = job.run(x, dy, dx, workspace, pass);
+        let sums = take(&mut rest, len);
+        structure.finish_gradient(self.bound(), sums, gradient, rest);
+    }
+
+    fn bound(&self) -> Bound<'_, T> {
+        Bound { parameters: &self.parameters, prepared: &self.prepared }
+    }
+
+    fn prepare(&mut self) {
+        let mut scratch = Workspace::new();
+        let scratch = scratch.slice(self.structure.scratch_len());
+        self.structure.prepare(&self.parameters, &mut self.prepared, scratch);
+        self.materialise();
+    }
+
+    fn materialise(&mut self) {
+        let wanted = match self.choice {
+            PathChoice::Fast => false,
+            PathChoice::Dense => true,
+            PathChoice::Auto => self.dense_is_cheaper(TYPICAL_BATCH),
+        };
+        if !wanted {
+            self.dense = None;
+            return;
+        }
+        let mut dense = self.dense.take().unwrap_or_default();
+        dense.resize(self.rows() * self.cols(), T::zero());
+        self.structure.write_dense(&self.parameters, &mut dense);
+        self.dense = Some(dense);
+    }
+
+    fn dense_is_cheaper(&self, batch: usize) -> bool {
+        !self.structure.is_dense() && dense_cost::<T>(self.rows(), self.cols(), batch) < self.structure.cost(batch)
+    }
+
+    fn dense_for(&self, batch: usize) -> Option<&[T]> {
+        match self.path(batch) {
+            Path::Dense => self.dense.as_deref(),
+            Path::Fast => None,
+        }
+    }
+}
+
+impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
+    fn clone(&self) -> Self {
+        Self {
+            parameters: self.parameters.clone(),
+            previous: Vec::new(),
+            prepared: self.prepared.clone(),
+            dense: self.dense.clone(),
+            choice: self.choice,
+            structure: Arc::clone(&self.structure),
+        }
+    }
+}
+
+impl<T: Scalar, S: ?Sized + Structure<T>> fmt::Debug for Matrix<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matrix")
+            .field("structure", &&*self.structure)
+            .field("parameters", &self.parameters.len())
+            .field("choice", &self.choice)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The number of rows of a batch.
+fn batch<T>(what: &'static str, data: &[T], row: usize) -> Result<usize> {
+    match data.len() % row {
+        0 => Ok(data.len() / row),
+        _ => Err(Error::RaggedBatch { what, row, actual: data.len() }),
+    }
+}

@@ -1,0 +1,74 @@
+//! The families of matrices by name.
+
+use std::fmt;
+
+/// A family of matrices that a [`Builder`](crate::Builder) can build.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Family {
+    /// [`Circulant`](crate::structured::Circulant): what wraps around keeps its sign.
+    Circulant,
+    /// [`Circulant`](crate::structured::Circulant): what wraps around changes its sign.
+    SkewCirculant,
+    /// [`FCirculant`](crate::structured::FCirculant): what wraps around is multiplied by f.
+    FCirculant(f64),
+    /// [`Toeplitz`](crate::structured::Toeplitz).
+    Toeplitz,
+    /// [`Hankel`](crate::structured::Hankel).
+    Hankel,
+    /// [`ToeplitzPlusHankel`](crate::structured::ToeplitzPlusHankel).
+    ToeplitzPlusHankel,
+    /// [`ToeplitzLike`](crate::ldr::ToeplitzLike), of a displacement rank.
+    ToeplitzLike,
+    /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
+    HankelLike,
+    /// [`LowRank`](crate::unstructured::LowRank), of a rank.
+    LowRank,
+    /// [`Dense`](crate::unstructured::Dense).
+    Dense,
+    /// A type outside this crate.
+    Other(&'static str),
+}
+
+impl Family {
+    /// The families of this crate that a builder can build, in the order of the README's table.
+    pub const ALL: [Family; 9] = [
+        Family::Circulant,
+        Family::SkewCirculant,
+        Family::Toeplitz,
+        Family::Hankel,
+        Family::ToeplitzPlusHankel,
+        Family::ToeplitzLike,
+        Family::HankelLike,
+        Family::LowRank,
+        Family::Dense,
+    ];
+
+    /// The name in lower case, as in a table of results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Circulant => "circulant",
+            Self::SkewCirculant => "skew-circulant",
+            Self::FCirculant(_) => "f-circulant",
+            Self::Toeplitz => "Toeplitz",
+            Self::Hankel => "Hankel",
+            Self::ToeplitzPlusHankel => "Toeplitz+Hankel",
+            Self::ToeplitzLike => "Toeplitz-like",
+            Self::HankelLike => "Hankel-like",
+            Self::LowRank => "low rank",
+            Self::Dense => "dense",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether a matrix of the family has a rank to choose.
+    pub fn has_rank(self) -> bool {
+        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::LowRank)
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

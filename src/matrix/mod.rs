@@ -1,0 +1,21 @@
+//! A matrix: a structure, its parameters, and what was prepared from them.
+
+mod bound;
+mod family;
+mod init;
+mod layout;
+mod path;
+mod structure;
+mod threads;
+mod workspace;
+
+pub use bound::Matrix;
+pub use family::Family;
+pub use init::Init;
+pub(crate) use init::normal;
+pub use layout::{Layout, Tensor};
+pub use path::{Path, PathChoice};
+pub use structure::{Bound, Prepared, Structure};
+pub use workspace::Workspace;
+pub(crate) use path::{dense_cost, transform_cost};
+pub(crate) use workspace::take;

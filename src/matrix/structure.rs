@@ -1,0 +1,138 @@
+//! The core trait: what every family of matrices can do with parameters that somebody else owns.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::{Family, Init, Layout};
+use crate::error::all_finite;
+use crate::{Result, Scalar};
+
+/// A structured m×n matrix without its parameters: shape, rank and transform plans.
+///
+/// A structure is immutable and is shared behind an [`Arc`]. Parameters come from outside, as one flat slice in the
+/// order of [`Structure::layout`]; what is derived from them (spectra of generators) goes into a [`Prepared`] by
+/// [`Structure::prepare`], which is all that has to be done when an optimiser has moved the parameters; scratch is a
+/// slice that can be used again and again. [`Matrix`](crate::Matrix) bundles the four, checks every argument and chooses
+/// between the fast path and a dense one: call that, and implement this.
+///
+/// The trait is object-safe, and open: a type of yours that implements it works wherever the families of this crate do.
+///
+/// # Contract
+///
+/// Batches are row-major: `x` holds `batch` rows of n numbers, `y` as many rows of m. The methods that take slices may
+/// panic, but nothing worse, if lengths do not fit or if `bound` was prepared from other parameters.
+pub trait Structure<T: Scalar>: Debug + Send + Sync {
+    /// The family that the matrix belongs to.
+    fn family(&self) -> Family;
+
+    /// Rows m.
+    fn rows(&self) -> usize;
+
+    /// Columns n.
+    fn cols(&self) -> usize;
+
+    /// The displacement rank r (or the rank, for low-rank matrices); `None` for a family where it is not a choice.
+    fn rank(&self) -> Option<usize> {
+        None
+    }
+
+    /// The names, shapes and places of the parameters in the flat slice.
+    fn layout(&self) -> &Layout;
+
+    /// Refuses parameters that the structure cannot stand for; by default those that are not finite.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`](crate::Error::NotFinite), or what the family demands.
+    fn check(&self, parameters: &[T]) -> Result<()> {
+        all_finite("parameters", parameters)
+    }
+
+    /// Derives from the parameters what products need, reusing the storage of `prepared`.
+    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]);
+
+    /// Numbers of scratch that any of the other methods needs.
+    fn scratch_len(&self) -> usize;
+
+    /// `Y = X Mᵀ`.
+    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]);
+
+    /// `X = Y M`.
+    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]);
+
+    /// Length of the sums that [`Structure::backward`] gathers.
+    fn gradient_len(&self) -> usize;
+
+    /// The backward pass of `Y = X Mᵀ`: writes the gradient in x to `dx`, if asked, and adds the batch's share of the
+    /// gradient in the parameters to `sums`, in a form (say, spectra) that [`Structure::finish_gradient`] understands.
+    fn backward(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        sums: &mut [T],
+        scratch: &mut [T],
+    );
+
+    /// Adds to `gradient` the gradient in the parameters that `sums` stands for; `sums` is left undefined.
+    fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]);
+
+    /// Writes the entries of the matrix, row by row.
+    fn write_dense(&self, parameters: &[T], dense: &mut [T]);
+
+    /// Adds to `gradient` the gradient in the parameters of a loss whose gradient in the entries is `dense`.
+    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]);
+
+    /// Writes random parameters such that the entries of the matrix have the variance that `init` asks for.
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]);
+
+    /// Estimated nanoseconds for the product with one example of a batch, on the fast path.
+    fn cost(&self, batch: usize) -> f64;
+
+    /// Whether the family's own product is already the dense one, so that materialising it gains nothing.
+    fn is_dense(&self) -> bool {
+        false
+    }
+}
+
+/// What a structure derives from its parameters.
+#[derive(Debug, Clone)]
+pub struct Prepared<T> {
+    /// Numbers, such as spectra of generators.
+    pub numbers: Vec<T>,
+    /// Anything else, such as a tree over nodes.
+    pub object: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl<T> Default for Prepared<T> {
+    fn default() -> Self {
+        Self { numbers: Vec::new(), object: None }
+    }
+}
+
+impl<T: Scalar> Prepared<T> {
+    /// The numbers, as many as asked for, with undefined content.
+    pub fn numbers_mut(&mut self, len: usize) -> &mut [T] {
+        self.numbers.resize(len, T::zero());
+        &mut self.numbers
+    }
+}
+
+/// Parameters together with what was prepared from them.
+#[derive(Debug)]
+pub struct Bound<'a, T> {
+    /// The parameters.
+    pub parameters: &'a [T],
+    /// What [`Structure::prepare`] made of them.
+    pub prepared: &'a Prepared<T>,
+}
+
+impl<T> Clone for Bound<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Bound<'_, T> {}

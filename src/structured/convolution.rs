@@ -1,0 +1,251 @@
+//! What circulant, Toeplitz and Hankel matrices have in common: they are corners of circulant matrices, or sums of such
+//! corners with their columns in reversed order.
+//!
+//! With `C(c)` the cyclic or negacyclic matrix of order N whose first column is c, and `J` the exchange of columns,
+//! `M = [Σ_t C(c_t) J^{o_t}]` cut to m×n. A family says how its parameters make up the kernels c_t, and back; the product
+//! costs one forward transform of length N for each term and one inverse, O(N log N).
+
+use crate::matrix::{Bound, Family, Init, Layout, Prepared, Structure, normal, take, transform_cost};
+use crate::shape::Shape;
+use crate::transform::rows::{load, store};
+use crate::transform::{Into, Order, RealTransform, Side, Wrap};
+use crate::{Result, Scalar};
+
+/// The engine of a family: shape, terms and transform.
+#[derive(Debug)]
+pub struct Convolution<T> {
+    pub(super) shape: Shape,
+    pub(super) order: usize,
+    wrap: Wrap,
+    terms: &'static [Order],
+    transform: RealTransform<T>,
+}
+
+impl<T: Scalar> Convolution<T> {
+    pub(super) fn new(shape: Shape, order: usize, wrap: Wrap, terms: &'static [Order]) -> Self {
+        Self { shape, order, wrap, terms, transform: RealTransform::new(order, wrap) }
+    }
+
+    /// Numbers in a block of signals.
+    fn block(&self) -> usize {
+        self.transform.width() * T::LANES
+    }
+
+    /// The sign and place in the kernel of the entry (i, j) of a corner of the circulant.
+    fn place(&self, i: usize, j: usize) -> (bool, usize) {
+        match i >= j {
+            true => (false, i - j),
+            false => (self.wrap == Wrap::Negacyclic, self.order + i - j),
+        }
+    }
+
+    /// The column that a term reads for the column j of the matrix.
+    fn column(&self, term: Order, j: usize) -> usize {
+        if term == Order::Natural { j } else { self.shape.cols - 1 - j }
+    }
+}
+
+/// A family whose matrices are corners of circulants.
+pub trait ConvolutionFamily: std::fmt::Debug + Send + Sync {
+    /// The numbers.
+    type Number: Scalar;
+    /// The family.
+    fn kind(&self) -> Family;
+    /// The parameters.
+    fn tensors(&self) -> &Layout;
+    /// The engine.
+    fn engine(&self) -> &Convolution<Self::Number>;
+    /// Writes the kernel of a term; the slice holds zeros.
+    fn write_kernel(&self, parameters: &[Self::Number], term: usize, kernel: &mut [Self::Number]);
+    /// Adds to `gradient` the gradient in the parameters for that in the kernel of a term.
+    fn pull_back_kernel(&self, kernel: &[Self::Number], term: usize, gradient: &mut [Self::Number]);
+    /// Variance of the parameters that gives the entries the variance 1.
+    fn parameter_variance(&self) -> f64 {
+        1.0
+    }
+    /// Refuses bad parameters.
+    fn check_parameters(&self, parameters: &[Self::Number]) -> Result<()> {
+        crate::error::all_finite("parameters", parameters)
+    }
+}
+
+impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
+    fn family(&self) -> Family {
+        self.kind()
+    }
+
+    fn rows(&self) -> usize {
+        self.engine().shape.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.engine().shape.cols
+    }
+
+    fn layout(&self) -> &Layout {
+        self.tensors()
+    }
+
+    fn check(&self, parameters: &[T]) -> Result<()> {
+        self.check_parameters(parameters)
+    }
+
+    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, mut scratch: &mut [T]) {
+        let engine = self.engine();
+        let width = engine.transform.width();
+        let block = take(&mut scratch, engine.block());
+        let kernels = take(&mut scratch, engine.terms.len() * engine.order);
+        kernels.fill(T::zero());
+        for (term, kernel) in kernels.chunks_exact_mut(engine.order).enumerate() {
+            self.write_kernel(parameters, term, kernel);
+            let scale = engine.transform.gain().recip();
+            kernel.iter_mut().for_each(|k| *k *= scale);
+        }
+        load(kernels, engine.order, Order::Natural, block);
+        engine.transform.forward(block, scratch);
+        store(block, Order::Natural, prepared.numbers_mut(engine.terms.len() * width), width);
+    }
+
+    fn scratch_len(&self) -> usize {
+        let engine = self.engine();
+        let forms = engine.terms.len() + 2;
+        forms * engine.block() + forms * engine.transform.width() + engine.transform.scratch_len()
+    }
+
+    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
+        let Convolution { shape, terms, transform, .. } = self.engine();
+        let spectra = bound.prepared.numbers.chunks_exact(transform.width());
+        let (signal, sum) =
+            (take(&mut scratch, self.engine().block()), take(&mut scratch, self.engine().block()));
+        for (x, y) in x.chunks(T::LANES * shape.cols).zip(y.chunks_mut(T::LANES * shape.rows)) {
+            for (t, (&order, spectrum)) in terms.iter().zip(spectra.clone()).enumerate() {
+                load(x, shape.cols, order, signal);
+                transform.forward(signal, scratch);
+                transform.multiply(Into::set_first(t), Side::Plain, sum, signal, spectrum);
+            }
+            transform.inverse(sum, scratch);
+            store(sum, Order::Natural, y, shape.rows);
+        }
+    }
+
+    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], mut scratch: &mut [T]) {
+        let Convolution { shape, transform, .. } = self.engine();
+        let signal = take(&mut scratch, self.engine().block());
+        for (y, x) in y.chunks(T::LANES * shape.rows).zip(x.chunks_mut(T::LANES * shape.cols)) {
+            load(y, shape.rows, Order::Natural, signal);
+            transform.forward(signal, scratch);
+            transposed_block(self.engine(), bound, signal, x, scratch);
+        }
+    }
+
+    fn gradient_len(&self) -> usize {
+        self.engine().terms.len() * self.engine().transform.width()
+    }
+
+    fn backward(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        sums: &mut [T],
+        mut scratch: &mut [T],
+    ) {
+        let Convolution { shape, terms, transform, .. } = self.engine();
+        let mut dx = dx.map(|dx| dx.chunks_mut(T::LANES * shape.cols));
+        let (signal, dual) =
+            (take(&mut scratch, self.engine().block()), take(&mut scratch, self.engine().block()));
+        for (x, dy) in x.chunks(T::LANES * shape.cols).zip(dy.chunks(T::LANES * shape.rows)) {
+            load(dy, shape.rows, Order::Natural, dual);
+            transform.forward(dual, scratch);
+            for (&order, sums) in terms.iter().zip(sums.chunks_exact_mut(transform.width())) {
+                load(x, shape.cols, order, signal);
+                transform.forward(signal, scratch);
+                transform.correlate(sums, dual, signal);
+            }
+            if let Some(dx) = dx.as_mut().and_then(Iterator::next) {
+                transposed_block(self.engine(), bound, dual, dx, scratch);
+            }
+        }
+    }
+
+    fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], mut scratch: &mut [T]) {
+        let Convolution { order, terms, transform, .. } = self.engine();
+        let block = take(&mut scratch, self.engine().block());
+        load(sums, transform.width(), Order::Natural, block);
+        transform.inverse(block, scratch);
+        let kernels = take(&mut scratch, terms.len() * order);
+        store(block, Order::Natural, kernels, *order);
+        let scale = transform.gain().recip();
+        for (term, kernel) in kernels.chunks_exact_mut(*order).enumerate() {
+            kernel.iter_mut().for_each(|k| *k *= scale);
+            self.pull_back_kernel(kernel, term, gradient);
+        }
+    }
+
+    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+        let engine = self.engine();
+        dense.fill(T::zero());
+        for (term, &order) in engine.terms.iter().enumerate() {
+            let mut kernel = vec![T::zero(); engine.order];
+            self.write_kernel(parameters, term, &mut kernel);
+            for (i, row) in dense.chunks_exact_mut(engine.shape.cols).enumerate() {
+                for (j, entry) in row.iter_mut().enumerate() {
+                    let (negative, k) = engine.place(i, engine.column(order, j));
+                    *entry += if negative { -kernel[k] } else { kernel[k] };
+                }
+            }
+        }
+    }
+
+    fn pull_back(&self, _: &[T], dense: &[T], gradient: &mut [T]) {
+        let engine = self.engine();
+        for (term, &order) in engine.terms.iter().enumerate() {
+            let mut kernel = vec![T::zero(); engine.order];
+            for (i, row) in dense.chunks_exact(engine.shape.cols).enumerate() {
+                for (j, &entry) in row.iter().enumerate() {
+                    let (negative, k) = engine.place(i, engine.column(order, j));
+                    kernel[k] += if negative { -entry } else { entry };
+                }
+            }
+            self.pull_back_kernel(&kernel, term, gradient);
+        }
+    }
+
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+        let Shape { rows, cols } = self.engine().shape;
+        normal(rng, init.variance(rows, cols) * self.parameter_variance(), parameters);
+    }
+
+    fn cost(&self, batch: usize) -> f64 {
+        transform_cost::<T>(self.engine().order, self.engine().terms.len() + 1, batch)
+    }
+}
+
+/// Writes `X = Y M` for one block, whose spectra are in `dual`.
+fn transposed_block<T: Scalar>(
+    engine: &Convolution<T>,
+    bound: Bound<'_, T>,
+    dual: &[T],
+    x: &mut [T],
+    mut scratch: &mut [T],
+) {
+    let Convolution { shape, terms, transform, .. } = engine;
+    let product = take(&mut scratch, engine.block());
+    for (t, (&order, spectrum)) in terms.iter().zip(bound.prepared.numbers.chunks_exact(transform.width())).enumerate()
+    {
+        transform.multiply(Into::Set, Side::Transposed, product, dual, spectrum);
+        transform.inverse(product, scratch);
+        store_into(Into::set_first(t), product, order, x, shape.cols, scratch);
+    }
+}
+
+/// Stores rows, or adds them to those that are there.
+fn store_into<T: Scalar>(into: Into, block: &[T], order: Order, x: &mut [T], row: usize, scratch: &mut [T]) {
+    if into == Into::Set {
+        return store(block, order, x, row);
+    }
+    let rows = &mut scratch[..x.len()];
+    store(block, order, rows, row);
+    x.iter_mut().zip(rows).for_each(|(x, &mut more)| *x += more);
+}

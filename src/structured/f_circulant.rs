@@ -1,0 +1,107 @@
+//! f-circulant matrices, for any f.
+//!
+//! `Z_f(c)` has the entries `c_{i−j}` on and below the diagonal and `f c_{n+i−j}` above it: circulant for f = 1, skew-circulant
+//! for f = −1, lower triangular Toeplitz for f = 0. It commutes with the shift `Z_f` and has displacement rank 1 under
+//! (Z_f, Z_e) for every e ≠ f.
+//!
+//! *Cost:* one forward and one inverse transform of a fast length N ≥ 2n − 1. Scaling to a circulant by powers of
+//! `|f|^{1/n}` would halve that, but loses accuracy as f grows or shrinks, and does not exist for f = 0; the product here
+//! is as accurate as a Toeplitz product for every f. For f = ±1 [`Circulant`](super::Circulant) is faster. *Choose it* for
+//! triangular Toeplitz matrices and for the factors of other operator pairs.
+
+use std::sync::Arc;
+
+use super::convolution::{Convolution, ConvolutionFamily};
+use crate::matrix::{Family, Layout, Matrix};
+use crate::shape::Shape;
+use crate::transform::{Order, Wrap, fast_length};
+use crate::{Error, Result, Scalar};
+
+/// The structure of an f-circulant n×n matrix: n parameters, the first column `"c"`. f is fixed.
+#[derive(Debug)]
+pub struct FCirculant<T: Scalar> {
+    engine: Convolution<T>,
+    layout: Layout,
+    f: T,
+}
+
+impl<T: Scalar> FCirculant<T> {
+    /// The leading m×n block of an f-circulant of order max(m, n), without parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyShape`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for an f that is not finite.
+    pub fn new(rows: usize, cols: usize, f: T) -> Result<Self> {
+        let shape = Shape::new(rows, cols)?;
+        if !f.is_finite() {
+            return Err(Error::OutOfRange { what: "f", value: f.wide(), range: "the finite numbers" });
+        }
+        let order = fast_length(rows + cols - 1);
+        Ok(Self {
+            engine: Convolution::new(shape, order, Wrap::Cyclic, &[Order::Natural]),
+            layout: Layout::new().with("c", &[shape.order()]),
+            f,
+        })
+    }
+
+    /// The square f-circulant with this first column.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FCirculant::new`], and [`Error::NotFinite`].
+    ///
+    /// ```
+    /// let lower = displace::structured::FCirculant::from_column(&[1.0, 2.0], 0.0)?;
+    /// assert_eq!(lower.to_dense(), [1.0, 0.0, 2.0, 1.0]);
+    /// # Ok::<(), displace::Error>(())
+    /// ```
+    pub fn from_column(column: &[T], f: T) -> Result<Matrix<T, Self>> {
+        Matrix::new(Arc::new(Self::new(column.len(), column.len(), f)?), column.to_vec())
+    }
+
+    /// The number f.
+    pub fn f(&self) -> T {
+        self.f
+    }
+}
+
+impl<T: Scalar> ConvolutionFamily for FCirculant<T> {
+    type Number = T;
+
+    fn kind(&self) -> Family {
+        Family::FCirculant(self.f.wide())
+    }
+
+    fn tensors(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn engine(&self) -> &Convolution<T> {
+        &self.engine
+    }
+
+    fn write_kernel(&self, c: &[T], _: usize, kernel: &mut [T]) {
+        let Shape { rows, cols } = self.engine.shape;
+        kernel[..rows].copy_from_slice(&c[..rows]);
+        let length = self.engine.order;
+        for above in 1..cols {
+            kernel[length - above] = self.f * c[c.len() - above];
+        }
+    }
+
+    fn pull_back_kernel(&self, kernel: &[T], _: usize, gradient: &mut [T]) {
+        let Shape { rows, cols } = self.engine.shape;
+        gradient[..rows].iter_mut().zip(kernel).for_each(|(g, &k)| *g += k);
+        let order = gradient.len();
+        for above in 1..cols {
+            gradient[order - above] += self.f * kernel[self.engine.order - above];
+        }
+    }
+
+    fn parameter_variance(&self) -> f64 {
+        let Shape { rows, cols } = self.engine.shape;
+        let size = rows as f64 * cols as f64;
+        let above: f64 = (1..cols).map(|d| rows.min(cols - d) as f64).sum();
+        size / (size - above + self.f.wide().powi(2) * above)
+    }
+}

@@ -148,6 +148,17 @@ pub enum Error {
         /// Its absolute value.
         value: f64,
     },
+
+    /// A node of a Cauchy matrix is in s and in t: the entry would be infinite.
+    #[error("s[{row}] and t[{col}] are both {value}")]
+    NodesCollide {
+        /// The index in s.
+        row: usize,
+        /// The index in t.
+        col: usize,
+        /// The value of both.
+        value: f64,
+    },
 }
 
 /// Refuses the first number of `values` that is not finite.

@@ -14,6 +14,7 @@ pub trait Isa<T: Kernels>: Copy {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a b + c`.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `a b − c`.
@@ -78,6 +79,10 @@ macro_rules! portable {
             #[inline(always)]
             fn mul(self, a: Self::V, b: Self::V) -> Self::V {
                 std::array::from_fn(|l| a[l] * b[l])
+            }
+            #[inline(always)]
+            fn div(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(|l| a[l] / b[l])
             }
             #[inline(always)]
             fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -162,6 +167,10 @@ mod x86 {
             self.avx._mm256_mul_ps(a, b)
         }
         #[inline(always)]
+        fn div(self, a: __m256, b: __m256) -> __m256 {
+            self.avx._mm256_div_ps(a, b)
+        }
+        #[inline(always)]
         fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
             self.fma._mm256_fmadd_ps(a, b, c)
         }
@@ -184,7 +193,16 @@ mod x86 {
             let ((b4, b5), (b6, b7)) = (quad(a4, a6), quad(a5, a7));
             let low = |a, b| avx._mm256_permute2f128_ps::<0x20>(a, b);
             let high = |a, b| avx._mm256_permute2f128_ps::<0x31>(a, b);
-            *t = [low(b0, b4), low(b1, b5), low(b2, b6), low(b3, b7), high(b0, b4), high(b1, b5), high(b2, b6), high(b3, b7)];
+            *t = [
+                low(b0, b4),
+                low(b1, b5),
+                low(b2, b6),
+                low(b3, b7),
+                high(b0, b4),
+                high(b1, b5),
+                high(b2, b6),
+                high(b3, b7),
+            ];
         }
     }
 
@@ -214,6 +232,10 @@ mod x86 {
         #[inline(always)]
         fn mul(self, a: __m256d, b: __m256d) -> __m256d {
             self.avx._mm256_mul_pd(a, b)
+        }
+        #[inline(always)]
+        fn div(self, a: __m256d, b: __m256d) -> __m256d {
+            self.avx._mm256_div_pd(a, b)
         }
         #[inline(always)]
         fn mul_add(self, a: __m256d, b: __m256d, c: __m256d) -> __m256d {

@@ -8,6 +8,7 @@
 //! 4. [`RealTransform::inverse`] and [`rows::store`] lead back.
 
 pub(crate) mod butterfly;
+pub(crate) mod cauchy;
 pub mod isa;
 mod length;
 mod library;

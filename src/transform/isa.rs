@@ -184,7 +184,16 @@ mod x86 {
             let ((b4, b5), (b6, b7)) = (quad(a4, a6), quad(a5, a7));
             let low = |a, b| avx._mm256_permute2f128_ps::<0x20>(a, b);
             let high = |a, b| avx._mm256_permute2f128_ps::<0x31>(a, b);
-            *t = [low(b0, b4), low(b1, b5), low(b2, b6), low(b3, b7), high(b0, b4), high(b1, b5), high(b2, b6), high(b3, b7)];
+            *t = [
+                low(b0, b4),
+                low(b1, b5),
+                low(b2, b6),
+                low(b3, b7),
+                high(b0, b4),
+                high(b1, b5),
+                high(b2, b6),
+                high(b3, b7),
+            ];
         }
     }
 

@@ -8,6 +8,7 @@
 //! 4. [`RealTransform::inverse`] and [`rows::store`] lead back.
 
 pub(crate) mod butterfly;
+mod form;
 pub mod isa;
 mod length;
 mod library;
@@ -15,8 +16,10 @@ pub(crate) mod pointwise;
 pub(crate) mod real;
 mod ring;
 pub(crate) mod rows;
+mod single;
 mod split;
 
+pub(crate) use form::{Form, Forms};
 pub(crate) use length::{fast_length, is_fast_length};
 pub(crate) use pointwise::{Into, Side};
 pub(crate) use real::{RealTransform, Wrap};

@@ -24,7 +24,7 @@ use super::torus::Torus;
 use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
-use crate::transform::{Into, Order, RealTransform, Side, Wrap, fast_length};
+use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, fast_length};
 use crate::unstructured::gemm::gemm_tn;
 use crate::{Error, Result, Scalar};
 
@@ -62,13 +62,7 @@ impl<T: Scalar> ToeplitzLike<T> {
         Self::with_columns(rows, cols, rank, order, Order::Natural)
     }
 
-    pub(super) fn with_columns(
-        rows: usize,
-        cols: usize,
-        rank: usize,
-        order: usize,
-        columns: Order,
-    ) -> Result<Self> {
+    pub(super) fn with_columns(rows: usize, cols: usize, rank: usize, order: usize, columns: Order) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         shape.check_rank(rank)?;
         if order < shape.order() || order > 2 * shape.order() + 1 {
@@ -110,20 +104,50 @@ impl<T: Scalar> ToeplitzLike<T> {
         self.torus.order
     }
 
+    fn forms(&self) -> Forms {
+        self.cyclic.forms()
+    }
+
+    fn width(&self, form: Form) -> usize {
+        self.cyclic.width(form)
+    }
+
+    /// Numbers in a block of signals, in any form.
     fn block(&self) -> usize {
-        self.cyclic.width() * T::LANES
+        self.cyclic.largest_block()
+    }
+
+    /// Numbers that the spectra of all generators take, in all forms.
+    fn spectra_len(&self) -> usize {
+        self.forms().each(&self.cyclic, 2 * self.rank).map(|(_, place)| place.end).last().unwrap_or(0)
     }
 
     /// The spectra of `g_j` and of `h_j`, for each j.
-    fn spectra<'a>(&self, prepared: &'a Prepared<T>) -> impl Iterator<Item = (&'a [T], &'a [T])> + use<'a, T> {
-        let (g, h) = prepared.numbers.split_at(prepared.numbers.len() / 2);
-        let width = self.cyclic.width();
+    fn spectra<'a>(&self, numbers: &'a [T], form: Form) -> impl Iterator<Item = (&'a [T], &'a [T])> + use<'a, T> {
+        let place = self.forms().each(&self.cyclic, 2 * self.rank).find(|(f, _)| *f == form);
+        let numbers = &numbers[place.map_or(0..0, |(_, place)| place)];
+        let (g, h) = numbers.split_at(numbers.len() / 2);
+        let width = self.width(form);
         g.chunks_exact(width).zip(h.chunks_exact(width))
+    }
+
+    /// The sums for the gradients in `g_j` and in `h_j`, for each j.
+    fn sums<'a>(
+        &self,
+        numbers: &'a mut [T],
+        form: Form,
+    ) -> impl Iterator<Item = (&'a mut [T], &'a mut [T])> + use<'a, T> {
+        let place = self.forms().each(&self.cyclic, 2 * self.rank).find(|(f, _)| *f == form);
+        let numbers = &mut numbers[place.map_or(0..0, |(_, place)| place)];
+        let (g, h) = numbers.split_at_mut(numbers.len() / 2);
+        let width = self.width(form);
+        g.chunks_exact_mut(width).zip(h.chunks_exact_mut(width))
     }
 
     /// Spectra of signals in rows, times `scale`.
     fn transform_rows(
         &self,
+        form: Form,
         transform: &RealTransform<T>,
         rows: &[T],
         row: usize,
@@ -131,19 +155,20 @@ impl<T: Scalar> ToeplitzLike<T> {
         spectra: &mut [T],
         mut scratch: &mut [T],
     ) {
-        let block = take(&mut scratch, self.block());
-        let width = transform.width();
-        for (rows, spectra) in rows.chunks(T::LANES * row).zip(spectra.chunks_mut(T::LANES * width)) {
-            load(rows, row, Order::Natural, block);
+        let block = take(&mut scratch, transform.block(form));
+        let (width, at_once) = (transform.width(form), form.signals::<T>());
+        for (rows, spectra) in rows.chunks(at_once * row).zip(spectra.chunks_mut(at_once * width)) {
+            load(form, rows, row, Order::Natural, block);
             block.iter_mut().for_each(|x| *x *= scale);
-            transform.forward(block, scratch);
-            store(block, Order::Natural, spectra, width);
+            transform.forward(form, block, scratch);
+            store(form, block, Order::Natural, spectra, width);
         }
     }
 
     /// Adds to rows the signals of spectra, times `scale`.
     fn add_signals(
         &self,
+        form: Form,
         transform: &RealTransform<T>,
         spectra: &[T],
         scale: T,
@@ -151,14 +176,14 @@ impl<T: Scalar> ToeplitzLike<T> {
         row: usize,
         mut scratch: &mut [T],
     ) {
-        let block = take(&mut scratch, self.block());
-        let signals = take(&mut scratch, T::LANES * row);
-        let width = transform.width();
-        for (spectra, rows) in spectra.chunks(T::LANES * width).zip(rows.chunks_mut(T::LANES * row)) {
-            load(spectra, width, Order::Natural, block);
-            transform.inverse(block, scratch);
+        let (width, at_once) = (transform.width(form), form.signals::<T>());
+        let block = take(&mut scratch, transform.block(form));
+        let signals = take(&mut scratch, at_once * row);
+        for (spectra, rows) in spectra.chunks(at_once * width).zip(rows.chunks_mut(at_once * row)) {
+            load(form, spectra, width, Order::Natural, block);
+            transform.inverse(form, block, scratch);
             let signals = &mut signals[..rows.len()];
-            store(block, Order::Natural, signals, row);
+            store(form, block, Order::Natural, signals, row);
             rows.iter_mut().zip(signals).for_each(|(x, &mut s)| *x += scale * s);
         }
     }
@@ -194,10 +219,12 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         // The ½ and the gains of the two inverse transforms of a product are taken care of here, once.
         let g_scale = T::of(0.5) / self.cyclic.gain();
         let h_scale = self.negacyclic.gain().recip();
-        let spectra = prepared.numbers_mut(2 * self.rank * self.cyclic.width());
-        let (g_spectra, h_spectra) = spectra.split_at_mut(self.rank * self.cyclic.width());
-        self.transform_rows(&self.cyclic, g, m, g_scale, g_spectra, scratch);
-        self.transform_rows(&self.negacyclic, h, n, h_scale, h_spectra, scratch);
+        let spectra = prepared.numbers_mut(self.spectra_len());
+        for (form, place) in self.forms().each(&self.cyclic, 2 * self.rank) {
+            let (g_spectra, h_spectra) = spectra[place].split_at_mut(self.rank * self.width(form));
+            self.transform_rows(form, &self.cyclic, g, m, g_scale, g_spectra, scratch);
+            self.transform_rows(form, &self.negacyclic, h, n, h_scale, h_spectra, scratch);
+        }
     }
 
     fn scratch_len(&self) -> usize {
@@ -210,17 +237,20 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         if self.rank == 0 {
             return y.fill(T::zero());
         }
-        for (x, y) in x.chunks(T::LANES * n).zip(y.chunks_mut(T::LANES * m)) {
-            load(x, n, self.columns, input);
-            self.negacyclic.forward(input, scratch);
-            for (j, (g, h)) in self.spectra(bound.prepared).enumerate() {
-                self.negacyclic.multiply(Into::Set, Side::Transposed, inner, input, h);
-                self.negacyclic.inverse(inner, scratch);
-                self.cyclic.forward(inner, scratch);
-                self.cyclic.multiply(Into::set_first(j), Side::Plain, output, inner, g);
+        for (form, block) in self.forms().blocks::<T>(x.len() / n) {
+            let (x, y) = (&x[block.start * n..block.end * n], &mut y[block.start * m..block.end * m]);
+            let [input, inner, output] =
+                [&mut *input, &mut *inner, &mut *output].map(|b| &mut b[..self.cyclic.block(form)]);
+            load(form, x, n, self.columns, input);
+            self.negacyclic.forward(form, input, scratch);
+            for (j, (g, h)) in self.spectra(&bound.prepared.numbers, form).enumerate() {
+                self.negacyclic.multiply(form, Into::Set, Side::Transposed, inner, input, h);
+                self.negacyclic.inverse(form, inner, scratch);
+                self.cyclic.forward(form, inner, scratch);
+                self.cyclic.multiply(form, Into::set_first(j), Side::Plain, output, inner, g);
             }
-            self.cyclic.inverse(output, scratch);
-            store(output, Order::Natural, y, m);
+            self.cyclic.inverse(form, output, scratch);
+            store(form, output, Order::Natural, y, m);
         }
     }
 
@@ -230,22 +260,25 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         if self.rank == 0 {
             return x.fill(T::zero());
         }
-        for (y, x) in y.chunks(T::LANES * m).zip(x.chunks_mut(T::LANES * n)) {
-            load(y, m, Order::Natural, input);
-            self.cyclic.forward(input, scratch);
-            for (j, (g, h)) in self.spectra(bound.prepared).enumerate() {
-                self.cyclic.multiply(Into::Set, Side::Transposed, inner, input, g);
-                self.cyclic.inverse(inner, scratch);
-                self.negacyclic.forward(inner, scratch);
-                self.negacyclic.multiply(Into::set_first(j), Side::Plain, output, inner, h);
+        for (form, block) in self.forms().blocks::<T>(y.len() / m) {
+            let (y, x) = (&y[block.start * m..block.end * m], &mut x[block.start * n..block.end * n]);
+            let [input, inner, output] =
+                [&mut *input, &mut *inner, &mut *output].map(|b| &mut b[..self.cyclic.block(form)]);
+            load(form, y, m, Order::Natural, input);
+            self.cyclic.forward(form, input, scratch);
+            for (j, (g, h)) in self.spectra(&bound.prepared.numbers, form).enumerate() {
+                self.cyclic.multiply(form, Into::Set, Side::Transposed, inner, input, g);
+                self.cyclic.inverse(form, inner, scratch);
+                self.negacyclic.forward(form, inner, scratch);
+                self.negacyclic.multiply(form, Into::set_first(j), Side::Plain, output, inner, h);
             }
-            self.negacyclic.inverse(output, scratch);
-            store(output, self.columns, x, n);
+            self.negacyclic.inverse(form, output, scratch);
+            store(form, output, self.columns, x, n);
         }
     }
 
     fn gradient_len(&self) -> usize {
-        2 * self.rank * self.cyclic.width()
+        self.spectra_len()
     }
 
     fn backward(
@@ -259,35 +292,36 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     ) {
         let Shape { rows: m, cols: n } = self.torus.shape;
         let [input, dual, inner, output] = [(); 4].map(|()| take(&mut scratch, self.block()));
-        let mut dx = dx.map(|dx| dx.chunks_mut(T::LANES * n));
-        let width = self.cyclic.width();
-        for (x, dy) in x.chunks(T::LANES * n).zip(dy.chunks(T::LANES * m)) {
-            load(x, n, self.columns, input);
-            self.negacyclic.forward(input, scratch);
-            load(dy, m, Order::Natural, dual);
-            self.cyclic.forward(dual, scratch);
-            let (g_sums, h_sums) = sums.split_at_mut(self.rank * width);
-            let sums = g_sums.chunks_exact_mut(width).zip(h_sums.chunks_exact_mut(width));
-            for (j, ((g, h), (g_sum, h_sum))) in self.spectra(bound.prepared).zip(sums).enumerate() {
+        let mut dx = dx;
+        for (form, block) in self.forms().blocks::<T>(x.len() / n) {
+            let (x, dy) = (&x[block.start * n..block.end * n], &dy[block.start * m..block.end * m]);
+            let [input, dual, inner, output] =
+                [&mut *input, &mut *dual, &mut *inner, &mut *output].map(|b| &mut b[..self.cyclic.block(form)]);
+            load(form, x, n, self.columns, input);
+            self.negacyclic.forward(form, input, scratch);
+            load(form, dy, m, Order::Natural, dual);
+            self.cyclic.forward(form, dual, scratch);
+            let generators = self.spectra(&bound.prepared.numbers, form).zip(self.sums(sums, form));
+            for (j, ((g, h), (g_sum, h_sum))) in generators.enumerate() {
                 // t = Z_−1(h)ᵀ x, once more; dG gathers Z_1(t)ᵀ dy.
-                self.negacyclic.multiply(Into::Set, Side::Transposed, inner, input, h);
-                self.negacyclic.inverse(inner, scratch);
-                self.cyclic.forward(inner, scratch);
-                self.cyclic.correlate(g_sum, dual, inner);
+                self.negacyclic.multiply(form, Into::Set, Side::Transposed, inner, input, h);
+                self.negacyclic.inverse(form, inner, scratch);
+                self.cyclic.forward(form, inner, scratch);
+                self.cyclic.correlate(form, g_sum, dual, inner);
                 // dt = ½ Z_1(g)ᵀ dy; dH gathers Z_−1(dt)ᵀ x, dx is the sum of Z_−1(h) dt.
-                self.cyclic.multiply(Into::Set, Side::Transposed, inner, dual, g);
-                self.cyclic.inverse(inner, scratch);
-                self.negacyclic.forward(inner, scratch);
-                self.negacyclic.correlate(h_sum, input, inner);
+                self.cyclic.multiply(form, Into::Set, Side::Transposed, inner, dual, g);
+                self.cyclic.inverse(form, inner, scratch);
+                self.negacyclic.forward(form, inner, scratch);
+                self.negacyclic.correlate(form, h_sum, input, inner);
                 if dx.is_some() {
-                    self.negacyclic.multiply(Into::set_first(j), Side::Plain, output, inner, h);
+                    self.negacyclic.multiply(form, Into::set_first(j), Side::Plain, output, inner, h);
                 }
             }
-            match dx.as_mut().and_then(Iterator::next) {
+            match dx.as_mut().map(|dx| &mut dx[block.start * n..block.end * n]) {
                 Some(dx) if self.rank == 0 => dx.fill(T::zero()),
                 Some(dx) => {
-                    self.negacyclic.inverse(output, scratch);
-                    store(output, self.columns, dx, n);
+                    self.negacyclic.inverse(form, output, scratch);
+                    store(form, output, self.columns, dx, n);
                 }
                 None => {}
             }
@@ -297,9 +331,16 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
         let Shape { rows: m, cols: n } = self.torus.shape;
         let (dg, dh) = self.torus.shape.generators_mut(self.rank, gradient);
-        let (g_sums, h_sums) = sums.split_at(self.rank * self.cyclic.width());
-        self.add_signals(&self.cyclic, g_sums, T::of(0.5) / self.cyclic.gain(), dg, m, scratch);
-        self.add_signals(&self.negacyclic, h_sums, self.negacyclic.gain().recip(), dh, n, scratch);
+        for (form, place) in self.forms().each(&self.cyclic, 2 * self.rank) {
+            let sums = &sums[place];
+            // A batch of one form leaves the sums of the other at zero.
+            if sums.iter().all(|s| s.is_zero()) {
+                continue;
+            }
+            let (g_sums, h_sums) = sums.split_at(self.rank * self.width(form));
+            self.add_signals(form, &self.cyclic, g_sums, T::of(0.5) / self.cyclic.gain(), dg, m, scratch);
+            self.add_signals(form, &self.negacyclic, h_sums, self.negacyclic.gain().recip(), dh, n, scratch);
+        }
     }
 
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {

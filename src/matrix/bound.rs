@@ -288,14 +288,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.structure.pull_back(&self.parameters, sums, gradient);
     }
 
-    fn backward_fast(
-        &self,
-        x: &[T],
-        dy: &[T],
-        dx: Option<&mut [T]>,
-        gradient: &mut [T],
-        workspace: &mut Workspace<T>,
-    ) {
+    fn backward_fast(&self, x: &[T], dy: &[T], dx: Option<&mut [T]>, gradient: &mut [T], workspace: &mut Workspace<T>) {
         let structure = &*self.structure;
         let len = structure.gradient_len();
         let chunk = if structure.is_dense() { x.len() / self.cols() } else { CHUNK };

@@ -15,7 +15,7 @@ pub use init::Init;
 pub(crate) use init::normal;
 pub use layout::{Layout, Tensor};
 pub use path::{Path, PathChoice};
+pub(crate) use path::{dense_cost, transform_cost};
 pub use structure::{Bound, Prepared, Structure};
 pub use workspace::Workspace;
-pub(crate) use path::{dense_cost, transform_cost};
 pub(crate) use workspace::take;

@@ -66,15 +66,7 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
 
     /// The backward pass of `Y = X Mᵀ`: writes the gradient in x to `dx`, if asked, and adds the batch's share of the
     /// gradient in the parameters to `sums`, in a form (say, spectra) that [`Structure::finish_gradient`] understands.
-    fn backward(
-        &self,
-        bound: Bound<'_, T>,
-        x: &[T],
-        dy: &[T],
-        dx: Option<&mut [T]>,
-        sums: &mut [T],
-        scratch: &mut [T],
-    );
+    fn backward(&self, bound: Bound<'_, T>, x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]);
 
     /// Adds to `gradient` the gradient in the parameters that `sums` stands for; `sums` is left undefined.
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]);

@@ -87,7 +87,7 @@ impl Backward {
                 sums.fill(T::zero());
                 pass(x, dy, dx, sums, scratch);
             });
-            for sums in own.chunks_exact(each).take((end - start).div_ceil(self.chunk)) {
+            for sums in own.chunks_exact(each.max(1)).take((end - start).div_ceil(self.chunk)) {
                 total.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
             }
             start = end;

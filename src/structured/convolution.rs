@@ -8,7 +8,7 @@
 use crate::matrix::{Bound, Family, Init, Layout, Prepared, Structure, normal, take, transform_cost};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
-use crate::transform::{Into, Order, RealTransform, Side, Wrap};
+use crate::transform::{Form, Into, Order, RealTransform, Side, Wrap};
 use crate::{Result, Scalar};
 
 /// The engine of a family: shape, terms and transform.
@@ -26,9 +26,24 @@ impl<T: Scalar> Convolution<T> {
         Self { shape, order, wrap, terms, transform: RealTransform::new(order, wrap) }
     }
 
-    /// Numbers in a block of signals.
+    /// Numbers in a block of signals, in any form.
     fn block(&self) -> usize {
-        self.transform.width() * T::LANES
+        self.transform.largest_block()
+    }
+
+    /// The forms, with the places of their spectra.
+    fn forms(&self) -> impl Iterator<Item = (Form, std::ops::Range<usize>)> {
+        self.transform.forms().each(&self.transform, self.terms.len())
+    }
+
+    /// Numbers that the spectra of all terms take, in all forms.
+    fn spectra_len(&self) -> usize {
+        self.forms().map(|(_, place)| place.end).last().unwrap_or(0)
+    }
+
+    /// Where the spectra of a form are.
+    fn place_of(&self, form: Form) -> std::ops::Range<usize> {
+        self.forms().find(|(f, _)| *f == form).map_or(0..0, |(_, place)| place)
     }
 
     /// The sign and place in the kernel of the entry (i, j) of a corner of the circulant.
@@ -92,7 +107,6 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
 
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, mut scratch: &mut [T]) {
         let engine = self.engine();
-        let width = engine.transform.width();
         let block = take(&mut scratch, engine.block());
         let kernels = take(&mut scratch, engine.terms.len() * engine.order);
         kernels.fill(T::zero());
@@ -101,45 +115,56 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
             let scale = engine.transform.gain().recip();
             kernel.iter_mut().for_each(|k| *k *= scale);
         }
-        load(kernels, engine.order, Order::Natural, block);
-        engine.transform.forward(block, scratch);
-        store(block, Order::Natural, prepared.numbers_mut(engine.terms.len() * width), width);
+        let spectra = prepared.numbers_mut(engine.spectra_len());
+        for (form, place) in engine.forms() {
+            let (width, at_once) = (engine.transform.width(form), form.signals::<T>());
+            let block = &mut block[..engine.transform.block(form)];
+            let kernels = kernels.chunks(at_once * engine.order);
+            for (kernels, spectra) in kernels.zip(spectra[place].chunks_mut(at_once * width)) {
+                load(form, kernels, engine.order, Order::Natural, block);
+                engine.transform.forward(form, block, scratch);
+                store(form, block, Order::Natural, spectra, width);
+            }
+        }
     }
 
     fn scratch_len(&self) -> usize {
         let engine = self.engine();
         let forms = engine.terms.len() + 2;
-        forms * engine.block() + forms * engine.transform.width() + engine.transform.scratch_len()
+        forms * engine.block() + forms * engine.transform.width(Form::Lanes) + engine.transform.scratch_len()
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
         let Convolution { shape, terms, transform, .. } = self.engine();
-        let spectra = bound.prepared.numbers.chunks_exact(transform.width());
-        let (signal, sum) =
-            (take(&mut scratch, self.engine().block()), take(&mut scratch, self.engine().block()));
-        for (x, y) in x.chunks(T::LANES * shape.cols).zip(y.chunks_mut(T::LANES * shape.rows)) {
-            for (t, (&order, spectrum)) in terms.iter().zip(spectra.clone()).enumerate() {
-                load(x, shape.cols, order, signal);
-                transform.forward(signal, scratch);
-                transform.multiply(Into::set_first(t), Side::Plain, sum, signal, spectrum);
+        let [signal, sum] = [(); 2].map(|()| take(&mut scratch, self.engine().block()));
+        for (form, block) in transform.forms().blocks::<T>(x.len() / shape.cols) {
+            let [signal, sum] = [&mut *signal, &mut *sum].map(|b| &mut b[..transform.block(form)]);
+            let x = &x[block.start * shape.cols..block.end * shape.cols];
+            let spectra = bound.prepared.numbers[self.engine().place_of(form)].chunks_exact(transform.width(form));
+            for (t, (&order, spectrum)) in terms.iter().zip(spectra).enumerate() {
+                load(form, x, shape.cols, order, signal);
+                transform.forward(form, signal, scratch);
+                transform.multiply(form, Into::set_first(t), Side::Plain, sum, signal, spectrum);
             }
-            transform.inverse(sum, scratch);
-            store(sum, Order::Natural, y, shape.rows);
+            transform.inverse(form, sum, scratch);
+            store(form, sum, Order::Natural, &mut y[block.start * shape.rows..block.end * shape.rows], shape.rows);
         }
     }
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], mut scratch: &mut [T]) {
         let Convolution { shape, transform, .. } = self.engine();
         let signal = take(&mut scratch, self.engine().block());
-        for (y, x) in y.chunks(T::LANES * shape.rows).zip(x.chunks_mut(T::LANES * shape.cols)) {
-            load(y, shape.rows, Order::Natural, signal);
-            transform.forward(signal, scratch);
-            transposed_block(self.engine(), bound, signal, x, scratch);
+        for (form, block) in transform.forms().blocks::<T>(y.len() / shape.rows) {
+            let signal = &mut signal[..transform.block(form)];
+            load(form, &y[block.start * shape.rows..block.end * shape.rows], shape.rows, Order::Natural, signal);
+            transform.forward(form, signal, scratch);
+            let x = &mut x[block.start * shape.cols..block.end * shape.cols];
+            transposed_block(self.engine(), bound, form, signal, x, scratch);
         }
     }
 
     fn gradient_len(&self) -> usize {
-        self.engine().terms.len() * self.engine().transform.width()
+        self.engine().spectra_len()
     }
 
     fn backward(
@@ -152,19 +177,21 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         mut scratch: &mut [T],
     ) {
         let Convolution { shape, terms, transform, .. } = self.engine();
-        let mut dx = dx.map(|dx| dx.chunks_mut(T::LANES * shape.cols));
-        let (signal, dual) =
-            (take(&mut scratch, self.engine().block()), take(&mut scratch, self.engine().block()));
-        for (x, dy) in x.chunks(T::LANES * shape.cols).zip(dy.chunks(T::LANES * shape.rows)) {
-            load(dy, shape.rows, Order::Natural, dual);
-            transform.forward(dual, scratch);
-            for (&order, sums) in terms.iter().zip(sums.chunks_exact_mut(transform.width())) {
-                load(x, shape.cols, order, signal);
-                transform.forward(signal, scratch);
-                transform.correlate(sums, dual, signal);
+        let mut dx = dx;
+        let [signal, dual] = [(); 2].map(|()| take(&mut scratch, self.engine().block()));
+        for (form, block) in transform.forms().blocks::<T>(x.len() / shape.cols) {
+            let [signal, dual] = [&mut *signal, &mut *dual].map(|b| &mut b[..transform.block(form)]);
+            let inputs = block.start * shape.cols..block.end * shape.cols;
+            load(form, &dy[block.start * shape.rows..block.end * shape.rows], shape.rows, Order::Natural, dual);
+            transform.forward(form, dual, scratch);
+            let sums = sums[self.engine().place_of(form)].chunks_exact_mut(transform.width(form));
+            for (&order, sum) in terms.iter().zip(sums) {
+                load(form, &x[inputs.clone()], shape.cols, order, signal);
+                transform.forward(form, signal, scratch);
+                transform.correlate(form, sum, dual, signal);
             }
-            if let Some(dx) = dx.as_mut().and_then(Iterator::next) {
-                transposed_block(self.engine(), bound, dual, dx, scratch);
+            if let Some(dx) = &mut dx {
+                transposed_block(self.engine(), bound, form, dual, &mut dx[inputs], scratch);
             }
         }
     }
@@ -172,14 +199,17 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
     fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], mut scratch: &mut [T]) {
         let Convolution { order, terms, transform, .. } = self.engine();
         let block = take(&mut scratch, self.engine().block());
-        load(sums, transform.width(), Order::Natural, block);
-        transform.inverse(block, scratch);
-        let kernels = take(&mut scratch, terms.len() * order);
-        store(block, Order::Natural, kernels, *order);
+        let kernel = take(&mut scratch, *order);
         let scale = transform.gain().recip();
-        for (term, kernel) in kernels.chunks_exact_mut(*order).enumerate() {
-            kernel.iter_mut().for_each(|k| *k *= scale);
-            self.pull_back_kernel(kernel, term, gradient);
+        for (form, place) in self.engine().forms() {
+            let block = &mut block[..transform.block(form)];
+            for (term, sum) in sums[place].chunks_exact(transform.width(form)).take(terms.len()).enumerate() {
+                load(form, sum, transform.width(form), Order::Natural, block);
+                transform.inverse(form, block, scratch);
+                store(form, block, Order::Natural, kernel, *order);
+                kernel.iter_mut().for_each(|k| *k *= scale);
+                self.pull_back_kernel(kernel, term, gradient);
+            }
         }
     }
 
@@ -226,26 +256,35 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
 fn transposed_block<T: Scalar>(
     engine: &Convolution<T>,
     bound: Bound<'_, T>,
+    form: Form,
     dual: &[T],
     x: &mut [T],
     mut scratch: &mut [T],
 ) {
     let Convolution { shape, terms, transform, .. } = engine;
-    let product = take(&mut scratch, engine.block());
-    for (t, (&order, spectrum)) in terms.iter().zip(bound.prepared.numbers.chunks_exact(transform.width())).enumerate()
-    {
-        transform.multiply(Into::Set, Side::Transposed, product, dual, spectrum);
-        transform.inverse(product, scratch);
-        store_into(Into::set_first(t), product, order, x, shape.cols, scratch);
+    let product = &mut take(&mut scratch, engine.block())[..transform.block(form)];
+    let spectra = bound.prepared.numbers[engine.place_of(form)].chunks_exact(transform.width(form));
+    for (t, (&order, spectrum)) in terms.iter().zip(spectra).enumerate() {
+        transform.multiply(form, Into::Set, Side::Transposed, product, dual, spectrum);
+        transform.inverse(form, product, scratch);
+        store_into(form, Into::set_first(t), product, order, x, shape.cols, scratch);
     }
 }
 
 /// Stores rows, or adds them to those that are there.
-fn store_into<T: Scalar>(into: Into, block: &[T], order: Order, x: &mut [T], row: usize, scratch: &mut [T]) {
+fn store_into<T: Scalar>(
+    form: Form,
+    into: Into,
+    block: &[T],
+    order: Order,
+    x: &mut [T],
+    row: usize,
+    scratch: &mut [T],
+) {
     if into == Into::Set {
-        return store(block, order, x, row);
+        return store(form, block, order, x, row);
     }
     let rows = &mut scratch[..x.len()];
-    store(block, order, rows, row);
+    store(form, block, order, rows, row);
     x.iter_mut().zip(rows).for_each(|(x, &mut more)| *x += more);
 }

@@ -58,7 +58,11 @@ impl<T: Scalar> Hankel<T> {
         let corner = column[column.len() - 1];
         if corner != row[0] && corner.is_finite() && row[0].is_finite() {
             let (first, second) = (corner.wide(), row[0].wide());
-            return Err(Error::Contradiction { what: "the last entry of the column and the first of the row", first, second });
+            return Err(Error::Contradiction {
+                what: "the last entry of the column and the first of the row",
+                first,
+                second,
+            });
         }
         Matrix::new(Arc::new(structure), column.iter().chain(&row[1..]).copied().collect())
     }

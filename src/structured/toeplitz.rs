@@ -91,5 +91,3 @@ impl<T: Scalar> ConvolutionFamily for Toeplitz<T> {
         pull_back(kernel, self.engine.shape.cols, gradient);
     }
 }
-
-

@@ -24,28 +24,18 @@ pub fn sub<T: Kernels, I: Isa<T>>(isa: I, a: Complex<I::V>, b: Complex<I::V>) ->
 /// `a w`.
 #[inline(always)]
 pub fn mul<T: Kernels, I: Isa<T>>(isa: I, a: Complex<I::V>, w: Complex<I::V>) -> Complex<I::V> {
-    Complex {
-        re: isa.neg_mul_add(a.im, w.im, isa.mul(a.re, w.re)),
-        im: isa.mul_add(a.im, w.re, isa.mul(a.re, w.im)),
-    }
+    Complex { re: isa.neg_mul_add(a.im, w.im, isa.mul(a.re, w.re)), im: isa.mul_add(a.im, w.re, isa.mul(a.re, w.im)) }
 }
 
 /// `a` times the conjugate of `w`.
 #[inline(always)]
 pub fn mul_conj<T: Kernels, I: Isa<T>>(isa: I, a: Complex<I::V>, w: Complex<I::V>) -> Complex<I::V> {
-    Complex {
-        re: isa.mul_add(a.im, w.im, isa.mul(a.re, w.re)),
-        im: isa.neg_mul_add(a.re, w.im, isa.mul(a.im, w.re)),
-    }
+    Complex { re: isa.mul_add(a.im, w.im, isa.mul(a.re, w.re)), im: isa.neg_mul_add(a.re, w.im, isa.mul(a.im, w.re)) }
 }
 
 /// The two outputs `a ± i s b` of a pair of conjugate roots, where `b` is already scaled and `s` is +1 or −1.
 #[inline(always)]
-fn conjugate_pair<T: Kernels, I: Isa<T>>(
-    isa: I,
-    a: Complex<I::V>,
-    b: Complex<I::V>,
-) -> (Complex<I::V>, Complex<I::V>) {
+fn conjugate_pair<T: Kernels, I: Isa<T>>(isa: I, a: Complex<I::V>, b: Complex<I::V>) -> (Complex<I::V>, Complex<I::V>) {
     (
         Complex { re: isa.sub(a.re, b.im), im: isa.add(a.im, b.re) },
         Complex { re: isa.add(a.re, b.im), im: isa.sub(a.im, b.re) },

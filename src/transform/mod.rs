@@ -9,6 +9,7 @@
 
 pub(crate) mod butterfly;
 pub(crate) mod cauchy;
+mod form;
 pub mod isa;
 mod length;
 mod library;
@@ -16,8 +17,10 @@ pub(crate) mod pointwise;
 pub(crate) mod real;
 mod ring;
 pub(crate) mod rows;
+mod single;
 mod split;
 
+pub(crate) use form::{Form, Forms};
 pub(crate) use length::{fast_length, is_fast_length};
 pub(crate) use pointwise::{Into, Side};
 pub(crate) use real::{RealTransform, Wrap};

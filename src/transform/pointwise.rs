@@ -4,8 +4,10 @@
 //! reals; multiplying with the conjugate gives the product with the transposed circulant.
 
 use super::butterfly::{Complex, mul, mul_conj};
+use super::form::Form;
 use super::isa::{Isa, Kernel, lanes, lanes_mut};
 use super::real::{RealTransform, Segment};
+use super::single::MultiplySingle;
 use crate::Scalar;
 
 /// What becomes of a product.
@@ -36,13 +38,21 @@ pub enum Side {
 impl<T: Scalar> RealTransform<T> {
     /// Multiplies the spectra of a block by one spectrum: `out = a s` or `out += a s`, with s conjugated for the
     /// transposed side.
-    pub fn multiply(&self, into: Into, side: Side, out: &mut [T], a: &[T], s: &[T]) {
-        T::run(Multiply { segments: self.segments(), reals: self.starts_with_reals(), into, side, out, a, s });
+    pub fn multiply(&self, form: Form, into: Into, side: Side, out: &mut [T], a: &[T], s: &[T]) {
+        let reals = self.starts_with_reals();
+        if form == Form::Single {
+            let (add, conjugate) = (into == Into::Add, side == Side::Transposed);
+            return T::run(MultiplySingle { reals, add, conjugate, out, a, s });
+        }
+        T::run(Multiply { segments: self.segments(), reals, into, side, out, a, s });
     }
 
     /// Adds to a spectrum the sum over the lanes of the products of one block's spectra with the conjugates of
     /// another's: `sum += Σ_l a_l conj(b_l)`.
-    pub fn correlate(&self, sum: &mut [T], a: &[T], b: &[T]) {
+    pub fn correlate(&self, form: Form, sum: &mut [T], a: &[T], b: &[T]) {
+        if form == Form::Single {
+            return self.multiply(form, Into::Add, Side::Transposed, sum, a, b);
+        }
         T::run(Correlate { segments: self.segments(), reals: self.starts_with_reals(), sum, a, b });
     }
 }

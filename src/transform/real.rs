@@ -12,9 +12,11 @@
 //! numbers in the order of [`RealTransform::segments`], such that the product of two signals in the ring is the
 //! elementwise product of their spectra, and the transposed product is the product with the conjugate.
 
+use super::form::{Form, Forms};
 use super::isa::lanes_mut;
 use super::library::LibraryRing;
 use super::ring::{Ring, Turn};
+use super::single::SingleTransform;
 use super::split;
 use crate::Scalar;
 
@@ -43,6 +45,7 @@ pub struct RealTransform<T> {
     rings: Vec<ComplexRing<T>>,
     /// Pairs of positions of conjugate roots in the first segment of an even cyclic transform.
     conjugates: Vec<(usize, usize)>,
+    single: Option<SingleTransform<T>>,
 }
 
 #[derive(Debug)]
@@ -102,12 +105,27 @@ impl<T: Scalar> RealTransform<T> {
             Wrap::Cyclic if !odd => conjugates(&rings[0].order(segments[0].len)),
             _ => Vec::new(),
         };
-        Self { n, wrap, segments, rings, conjugates }
+        Self { n, wrap, segments, rings, conjugates, single: SingleTransform::new(n, wrap) }
     }
 
-    /// Numbers a lane that a signal and its spectrum take: `n`, or `2n` when n is odd.
-    pub fn width(&self) -> usize {
+    /// Numbers that a signal and its spectrum take: `n`, or `2n` when n is odd.
+    pub fn width(&self, _: Form) -> usize {
         if self.n % 2 == 0 { self.n } else { 2 * self.n }
+    }
+
+    /// Numbers in a block of signals.
+    pub fn block(&self, form: Form) -> usize {
+        self.width(form) * form.signals::<T>()
+    }
+
+    /// Numbers in the largest block that any arrangement takes.
+    pub fn largest_block(&self) -> usize {
+        self.forms().each(self, 0).map(|(form, _)| self.block(form)).max().unwrap_or(0)
+    }
+
+    /// The arrangements of signals that this length uses.
+    pub fn forms(&self) -> Forms {
+        Forms::new::<T>(self.width(Form::Lanes), self.single.is_some())
     }
 
     /// Where the complex numbers of a spectrum are.
@@ -131,11 +149,27 @@ impl<T: Scalar> RealTransform<T> {
             ComplexRing::Lanes(_) => 0,
             ComplexRing::Library(ring) => ring.scratch_len(),
         };
-        self.rings.iter().map(library).max().unwrap_or(0)
+        let single = self.single.as_ref().map_or(0, SingleTransform::scratch_len);
+        self.rings.iter().map(library).max().unwrap_or(0).max(single)
     }
 
-    /// The spectra of signals, in place; `block` holds `width · LANES` numbers, of which the first `n · LANES` count.
-    pub fn forward(&self, block: &mut [T], scratch: &mut [T]) {
+    /// The spectra of the signals of a block, in place; only the first n elements of each signal count.
+    pub fn forward(&self, form: Form, block: &mut [T], scratch: &mut [T]) {
+        match (form, &self.single) {
+            (Form::Single, Some(single)) => single.forward(block, scratch),
+            _ => self.forward_lanes(block, scratch),
+        }
+    }
+
+    /// [`Self::gain`] times the signals of the spectra of a block, in place.
+    pub fn inverse(&self, form: Form, block: &mut [T], scratch: &mut [T]) {
+        match (form, &self.single) {
+            (Form::Single, Some(single)) => single.inverse(block, scratch),
+            _ => self.inverse_lanes(block, scratch),
+        }
+    }
+
+    fn forward_lanes(&self, block: &mut [T], scratch: &mut [T]) {
         let lanes = T::LANES;
         if self.n % 2 == 1 {
             block[self.n * lanes..].fill(T::zero());
@@ -159,8 +193,7 @@ impl<T: Scalar> RealTransform<T> {
         self.untangle(lanes_mut::<T>(&mut block[..2 * q]));
     }
 
-    /// [`Self::gain`] times the signals of spectra, in place.
-    pub fn inverse(&self, block: &mut [T], scratch: &mut [T]) {
+    fn inverse_lanes(&self, block: &mut [T], scratch: &mut [T]) {
         let lanes = T::LANES;
         if self.n % 2 == 1 || self.wrap == Wrap::Negacyclic {
             self.rings[0].inverse(block, lanes, scratch);

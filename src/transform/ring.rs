@@ -33,7 +33,7 @@ impl Turn {
     pub const QUARTER: Turn = Turn { numerator: 1, denominator: 4 };
 
     /// The angle of the `j`-th of the `p`-th roots.
-    fn root(self, p: u64, j: u64) -> Turn {
+    pub fn root(self, p: u64, j: u64) -> Turn {
         Turn { numerator: self.numerator + j * self.denominator, denominator: self.denominator * p }
     }
 

@@ -1,5 +1,6 @@
 //! Between rows of a batch and lanes: transposition, zero padding, reversal.
 
+use super::form::Form;
 use super::isa::{Isa, Kernel, lanes_mut};
 use crate::Scalar;
 
@@ -21,13 +22,23 @@ impl Order {
     }
 }
 
-/// Puts up to `LANES` rows of `row` numbers into lanes and zeros everything else of `block`.
-pub fn load<T: Scalar>(rows: &[T], row: usize, order: Order, block: &mut [T]) {
+/// Puts the rows of a block, `row` numbers each, where a transform wants them, and zeros everything else of `block`.
+pub fn load<T: Scalar>(form: Form, rows: &[T], row: usize, order: Order, block: &mut [T]) {
+    if form == Form::Single {
+        let (head, tail) = block.split_at_mut(row);
+        head.copy_from_slice(rows);
+        tail.fill(T::zero());
+        return order.apply(head, row);
+    }
     T::run(Load { rows, row, order, block });
 }
 
-/// Takes the first `row` elements of the lanes out into up to `LANES` rows.
-pub fn store<T: Scalar>(block: &[T], order: Order, rows: &mut [T], row: usize) {
+/// Takes the first `row` elements of the signals of a block out into rows.
+pub fn store<T: Scalar>(form: Form, block: &[T], order: Order, rows: &mut [T], row: usize) {
+    if form == Form::Single {
+        rows.copy_from_slice(&block[..row]);
+        return order.apply(rows, row);
+    }
     T::run(Store { block, order, rows, row });
 }
 

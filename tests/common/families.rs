@@ -63,7 +63,10 @@ pub fn distance<T: Scalar>(a: &[T], b: &[f64]) -> f64 {
 #[track_caller]
 pub fn assert_close<T: Scalar>(a: &[T], b: &[f64], tolerance: f64, scale: f64, what: &str) {
     let error = distance(a, b);
-    assert!(error <= tolerance * scale + f64::MIN_POSITIVE, "{what}: error {error:.2e} of {scale:.2e}, tolerance {tolerance:.1e}");
+    assert!(
+        error <= tolerance * scale + f64::MIN_POSITIVE,
+        "{what}: error {error:.2e} of {scale:.2e}, tolerance {tolerance:.1e}"
+    );
 }
 
 /// 50 ε log2(N) with N = m + n, the bar for transforms of length up to N.

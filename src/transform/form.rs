@@ -1,0 +1,75 @@
+//! How the rows of a batch are arranged for a transform: side by side in lanes, or one alone.
+
+use std::ops::Range;
+
+use super::RealTransform;
+use crate::Scalar;
+
+/// An arrangement of signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `LANES` signals, one a lane.
+    Lanes,
+    /// One signal, with neighbouring elements in neighbouring lanes.
+    Single,
+}
+
+impl Form {
+    /// Signals in a block.
+    pub fn signals<T: Scalar>(self) -> usize {
+        if self == Self::Lanes { T::LANES } else { 1 }
+    }
+}
+
+/// The arrangements that the transforms of one length use.
+#[derive(Clone, Copy, Debug)]
+pub struct Forms {
+    lanes: bool,
+    single: bool,
+}
+
+/// Up to this many rows out of `LANES` are transformed one by one rather than beside empty lanes.
+const fn few(lanes: usize) -> usize {
+    lanes / 2
+}
+
+/// Blocks of more bytes than this leave the second-level cache, and rows are transformed one by one for that.
+const BLOCK_BYTES: usize = 1 << 19;
+
+impl Forms {
+    pub(super) fn new<T: Scalar>(width: usize, single: bool) -> Self {
+        Self { lanes: !single || width * T::LANES * size_of::<T>() < BLOCK_BYTES, single }
+    }
+
+    /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each.
+    pub fn each<T: Scalar>(
+        self,
+        transform: &RealTransform<T>,
+        spectra: usize,
+    ) -> impl Iterator<Item = (Form, Range<usize>)> {
+        let forms = [(Form::Lanes, self.lanes), (Form::Single, self.single)];
+        let mut start = 0;
+        forms.into_iter().filter(|&(_, used)| used).map(move |(form, _)| {
+            let place = start..start + spectra * transform.width(form);
+            start = place.end;
+            (form, place)
+        })
+    }
+
+    /// Cuts a batch into blocks of rows.
+    pub fn blocks<T: Scalar>(self, batch: usize) -> impl Iterator<Item = (Form, Range<usize>)> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let rest = batch - start;
+            if rest == 0 {
+                return None;
+            }
+            let alone = !self.lanes || (self.single && rest <= few(T::LANES));
+            let form = if alone { Form::Single } else { Form::Lanes };
+            let rows = if alone { 1 } else { rest.min(T::LANES) };
+            let block = start..start + rows;
+            start = block.end;
+            Some((form, block))
+        })
+    }
+}

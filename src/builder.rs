@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{HankelLike, ToeplitzLike};
+use crate::ldr::{CauchyLike, HankelLike, ToeplitzLike};
 use crate::matrix::{Family, Init, Matrix, PathChoice, Structure};
-use crate::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
+use crate::structured::{Cauchy, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
 use crate::unstructured::{Dense, LowRank};
 use crate::{Error, Result, Scalar};
 
@@ -87,6 +87,8 @@ impl Builder {
             Family::ToeplitzPlusHankel => Arc::new(ToeplitzPlusHankel::new(m, n)?),
             Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
             Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
+            Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
+            Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
             Family::LowRank => Arc::new(LowRank::new(m, n, r)?),
             Family::Dense => Arc::new(Dense::new(m, n)?),
             Family::Other(name) => return Err(Error::UnknownFamily { name }),

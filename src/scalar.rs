@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
+use crate::transform::cauchy::Passes;
 use crate::transform::isa::Kernels;
 
 /// A real number type that matrices can hold: `f32` or `f64`.
@@ -22,6 +23,7 @@ pub trait Scalar:
     num_traits::Float
     + rustfft::FftNum
     + Kernels
+    + Passes
     + AddAssign
     + SubAssign
     + MulAssign

@@ -1,8 +1,10 @@
 //! Matrices of low displacement rank: generators G and H under a pair of operators.
 
+mod cauchy_like;
 mod hankel_like;
 mod toeplitz_like;
 mod torus;
 
+pub use cauchy_like::CauchyLike;
 pub use hankel_like::HankelLike;
 pub use toeplitz_like::ToeplitzLike;

@@ -22,6 +22,10 @@ pub enum Family {
     ToeplitzLike,
     /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
     HankelLike,
+    /// [`Cauchy`](crate::structured::Cauchy).
+    Cauchy,
+    /// [`CauchyLike`](crate::ldr::CauchyLike), of a displacement rank.
+    CauchyLike,
     /// [`LowRank`](crate::unstructured::LowRank), of a rank.
     LowRank,
     /// [`Dense`](crate::unstructured::Dense).
@@ -55,6 +59,8 @@ impl Family {
             Self::ToeplitzPlusHankel => "Toeplitz+Hankel",
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
+            Self::Cauchy => "Cauchy",
+            Self::CauchyLike => "Cauchy-like",
             Self::LowRank => "low rank",
             Self::Dense => "dense",
             Self::Other(name) => name,
@@ -63,7 +69,7 @@ impl Family {
 
     /// Whether a matrix of the family has a rank to choose.
     pub fn has_rank(self) -> bool {
-        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::LowRank)
+        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::CauchyLike | Self::LowRank)
     }
 }
 

@@ -1,11 +1,15 @@
 //! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel.
 
+pub(crate) mod cauchy;
+pub(crate) mod cauchy_nodes;
 mod circulant;
 mod convolution;
 mod f_circulant;
 mod hankel;
 mod toeplitz;
 
+pub use cauchy::Cauchy;
+pub use cauchy_nodes::CauchyNodes;
 pub use circulant::Circulant;
 pub use f_circulant::FCirculant;
 pub use hankel::{Hankel, ToeplitzPlusHankel};

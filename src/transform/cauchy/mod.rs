@@ -35,12 +35,12 @@ use tree::{Side, compare, max_clusters};
 
 use crate::error::all_finite;
 use crate::matrix::take;
-use crate::transform::isa::{Isa, Kernel};
+use crate::transform::isa::{Isa, Kernel, Kernels};
 use crate::{Error, Result, Scalar};
 
 /// Nodes s and t, ready for products.
 #[derive(Debug, Clone)]
-pub(crate) struct CauchyPlan<T> {
+pub struct CauchyPlan<T> {
     s: Side<T>,
     t: Side<T>,
     pairs: Vec<Pair>,
@@ -49,7 +49,7 @@ pub(crate) struct CauchyPlan<T> {
 
 /// Which way a product goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
     /// `y_i = Σ_j x_j/(s_i − t_j)`.
     Plain,
     /// `y_j = Σ_i x_i/(s_i − t_j)`.
@@ -58,7 +58,7 @@ pub(crate) enum Way {
 
 /// Which products are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
+pub enum Want {
     /// With the matrix.
     Product,
     /// With the matrix whose entries are squared.
@@ -100,6 +100,28 @@ pub(crate) const fn scratch_len<T: Scalar>(rows: usize, cols: usize, want: Want)
     width::<T>() * if s > t { s * want.results() + t } else { t * want.results() + s }
 }
 
+/// Estimated nanoseconds of the products of an m×n matrix with `count` right-hand sides.
+pub(crate) fn product_cost<T: Scalar>(rows: usize, cols: usize, count: usize) -> f64 {
+    let (block, single) = entry_costs::<T>();
+    let (full, rest) = (count / width::<T>(), count % width::<T>());
+    let blocks = (full + usize::from(is_wide::<T>(rest))) as f64;
+    let singles = if is_wide::<T>(rest) { 0.0 } else { rest as f64 };
+    // A node meets some 150 numbers, other nodes and points, unless there are fewer.
+    let entries = (rows + cols) as f64 / 2.0 * rows.max(cols).min(150) as f64;
+    entries * (blocks * block + singles * single)
+}
+
+/// Nanoseconds of an entry, with a block of right-hand sides and with one.
+const fn entry_costs<T>() -> (f64, f64) {
+    if size_of::<T>() == 4 { (1.4, 0.25) } else { (1.9, 0.65) }
+}
+
+/// Whether so many right-hand sides are better served as a block that is not full than one by one.
+fn is_wide<T>(count: usize) -> bool {
+    let (block, single) = entry_costs::<T>();
+    count as f64 * single > block
+}
+
 impl<T: Scalar> CauchyPlan<T> {
     /// A plan for nodes that [`check_nodes`] accepts, at least one of each.
     pub fn new(s: &[T], t: &[T]) -> Self {
@@ -128,8 +150,7 @@ impl<T: Scalar> CauchyPlan<T> {
         };
         let mut first = 0;
         while first < count {
-            // A full block of right-hand sides takes about as long as three single ones.
-            let wide = count - first >= 3;
+            let wide = is_wide::<T>(count - first);
             let (stride, used) = if wide { (width::<T>(), width::<T>().min(count - first)) } else { (1, 1) };
             let mut rest = &mut *scratch;
             let mut buffers = Buffers::cut(&mut rest, [to, from], stride, want);
@@ -139,11 +160,7 @@ impl<T: Scalar> CauchyPlan<T> {
                 tail.fill(T::zero());
             }
             let job = Job { plan: self, way, wide, to, from };
-            match want {
-                Want::Product => T::run(Pass::<_, true, false> { job, buffers: &mut buffers }),
-                Want::Squares => T::run(Pass::<_, false, true> { job, buffers: &mut buffers }),
-                Want::Both => T::run(Pass::<_, true, true> { job, buffers: &mut buffers }),
-            }
+            T::pass(job, want, &mut buffers);
             // With its roles changed, the entry changes its sign; its square does not.
             let sign = if way == Way::Plain { T::one() } else { -T::one() };
             let [y, squares] = &buffers.y;
@@ -165,7 +182,8 @@ impl<T: Scalar> CauchyPlan<T> {
 }
 
 /// Scratch of one pass, for one right-hand side or several side by side.
-struct Buffers<'a, T> {
+#[derive(Debug)]
+pub struct Buffers<'a, T> {
     /// Right-hand sides, sorted as the nodes are.
     x: &'a mut [T],
     /// Weights of the points of clusters.
@@ -193,8 +211,9 @@ impl<'a, T: Scalar> Buffers<'a, T> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Job<'a, T> {
+/// One pass: which nodes the numbers belong to, and which way they go.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a, T> {
     plan: &'a CauchyPlan<T>,
     way: Way,
     wide: bool,
@@ -202,23 +221,66 @@ struct Job<'a, T> {
     from: &'a Side<T>,
 }
 
-/// The three steps for what `ENTRIES` and `SQUARES` ask for.
-struct Pass<'a, 'b, T, const ENTRIES: bool, const SQUARES: bool> {
+/// The three steps of a product, compiled once in this crate for each number type, and not again wherever they are used.
+pub trait Passes: Sized {
+    /// Runs the three steps.
+    fn pass(job: Job<'_, Self>, want: Want, buffers: &mut Buffers<'_, Self>);
+}
+
+macro_rules! passes {
+    ($t:ty) => {
+        impl Passes for $t {
+            fn pass(job: Job<'_, $t>, want: Want, buffers: &mut Buffers<'_, $t>) {
+                <$t as Kernels>::run(Gather { job, buffers });
+                match want {
+                    Want::Product => <$t as Kernels>::run(Couple::<_, true, false> { job, buffers }),
+                    Want::Squares => <$t as Kernels>::run(Couple::<_, false, true> { job, buffers }),
+                    Want::Both => <$t as Kernels>::run(Couple::<_, true, true> { job, buffers }),
+                }
+                <$t as Kernels>::run(Spread { job, buffers });
+            }
+        }
+    };
+}
+
+passes!(f32);
+passes!(f64);
+
+struct Gather<'a, 'b, T> {
     job: Job<'a, T>,
     buffers: &'a mut Buffers<'b, T>,
 }
 
-impl<T: Scalar, const ENTRIES: bool, const SQUARES: bool> Kernel<T> for Pass<'_, '_, T, ENTRIES, SQUARES> {
+struct Couple<'a, 'b, T, const ENTRIES: bool, const SQUARES: bool> {
+    job: Job<'a, T>,
+    buffers: &'a mut Buffers<'b, T>,
+}
+
+struct Spread<'a, 'b, T> {
+    job: Job<'a, T>,
+    buffers: &'a mut Buffers<'b, T>,
+}
+
+impl<T: Scalar> Kernel<T> for Gather<'_, '_, T> {
     #[inline(always)]
     fn run<I: Isa<T>>(self, isa: I) {
-        let Self { job, buffers } = self;
-        job.gather(isa, buffers);
-        job.couple::<I, ENTRIES, SQUARES>(isa, buffers);
-        if ENTRIES {
-            job.spread(isa, buffers.values[0], buffers.y[0]);
-        }
-        if SQUARES {
-            job.spread(isa, buffers.values[1], buffers.y[1]);
+        self.job.gather(isa, self.buffers);
+    }
+}
+
+impl<T: Scalar, const ENTRIES: bool, const SQUARES: bool> Kernel<T> for Couple<'_, '_, T, ENTRIES, SQUARES> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, isa: I) {
+        self.job.couple::<I, ENTRIES, SQUARES>(isa, self.buffers);
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Spread<'_, '_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, isa: I) {
+        let Buffers { y, values, .. } = self.buffers;
+        for (y, values) in y.iter_mut().zip(values).filter(|(y, _)| !y.is_empty()) {
+            self.job.spread(isa, values, y);
         }
     }
 }

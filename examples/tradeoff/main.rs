@@ -40,9 +40,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let data = support::idx::read(&options.data)?;
     let splits = Splits::new(&data, options.quick, options.seed);
     let schedule = if options.quick {
-        Schedule { epochs: 2, rate_epochs: 1 }
+        Schedule { epochs: 4, rate_epochs: 1 }
     } else {
-        Schedule { epochs: 15, rate_epochs: 2 }
+        Schedule { epochs: 25, rate_epochs: 3 }
     };
     let methods = methods(options.quick);
     println!(
@@ -87,7 +87,7 @@ fn run_all(
     schedule: Schedule,
     seed: u64,
 ) -> Result<Vec<Outcome>, Box<dyn std::error::Error>> {
-    let steps = methods.len() * (schedule.epochs + 2 * schedule.rate_epochs);
+    let steps = methods.len() * (schedule.epochs + 3 * schedule.rate_epochs);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} epochs, {elapsed} so far, {eta} to go")?;
     let bar = ProgressBar::new(steps as u64).with_style(style);
     let next = AtomicUsize::new(0);

@@ -94,8 +94,9 @@ impl Method {
     /// moves a whole diagonal of the matrix, an entry of a dense one a single number.
     fn rates(self) -> &'static [f32] {
         match self.family {
-            Family::Dense => &[0.003, 0.01, 0.03],
-            _ => &[0.0006, 0.002, 0.006],
+            Family::Dense => &[0.003, 0.01, 0.03, 0.1],
+            Family::LowRank => &[0.002, 0.006, 0.02, 0.06],
+            _ => &[0.0002, 0.0006, 0.002, 0.006],
         }
     }
 

@@ -148,6 +148,15 @@ pub enum Error {
         /// Its absolute value.
         value: f64,
     },
+
+    /// An iteration did not converge.
+    #[error("{what} did not converge in {steps} steps")]
+    NoConvergence {
+        /// What was sought.
+        what: &'static str,
+        /// The steps taken.
+        steps: usize,
+    },
 }
 
 /// Refuses the first number of `values` that is not finite.

@@ -38,6 +38,7 @@ mod builder;
 mod error;
 mod layer;
 pub mod ldr;
+mod linalg;
 mod matrix;
 mod scalar;
 mod shape;

@@ -39,11 +39,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     }
     let data = support::idx::read(&options.data)?;
     let splits = Splits::new(&data, options.quick, options.seed);
-    let schedule = if options.quick {
-        Schedule { epochs: 4, rate_epochs: 1 }
-    } else {
-        Schedule { epochs: 25, rate_epochs: 3 }
-    };
+    let schedule =
+        if options.quick { Schedule { epochs: 4, rate_epochs: 1 } } else { Schedule { epochs: 25, rate_epochs: 4 } };
     let methods = methods(options.quick);
     println!(
         "{} training, {} held-out and {} test images of {} pixels; {} epochs; learning rate and epoch chosen on the held-out images",
@@ -87,7 +84,7 @@ fn run_all(
     schedule: Schedule,
     seed: u64,
 ) -> Result<Vec<Outcome>, Box<dyn std::error::Error>> {
-    let steps = methods.len() * (schedule.epochs + 3 * schedule.rate_epochs);
+    let steps = methods.len() * (schedule.epochs + 4 * schedule.rate_epochs);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} epochs, {elapsed} so far, {eta} to go")?;
     let bar = ProgressBar::new(steps as u64).with_style(style);
     let next = AtomicUsize::new(0);
@@ -105,8 +102,11 @@ fn run_all(
         }
     });
     bar.finish_and_clear();
-    let mut outcomes =
-        outcomes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut outcomes = outcomes
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
     let place = |outcome: &Outcome| {
         methods.iter().position(|m| m.family == outcome.method.family && m.rank == outcome.method.rank)
     };

@@ -42,7 +42,9 @@ where
     area.fill(&WHITE)?;
     let point = |o: &Outcome| (o.parameters as f64, 100.0 * o.test_error);
     let points: Vec<_> = outcomes.iter().map(point).collect();
-    let extent = |values: Vec<f64>| (values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(0.0, f64::max));
+    let extent = |values: Vec<f64>| {
+        (values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(0.0, f64::max))
+    };
     let (fewest, most) = extent(points.iter().map(|p| p.0).collect());
     let (least, worst) = extent(points.iter().map(|p| p.1).collect());
     let margin = 0.08 * (worst - least).max(1.0);

@@ -16,7 +16,7 @@ pub fn render(outcomes: &[Outcome], size: usize) -> String {
         let rank = outcome.method.rank.map_or("–".into(), |rank| rank.to_string());
         let _ = writeln!(
             text,
-            "{:<14} {:>4} {:>10} {:>10.1}× {:>9.2}% {:>7} {:>6} {:>8.2} {:>10.2}",
+            "{:<14} {:>4} {:>10} {:>10.1}× {:>9.2}% {:>7.4} {:>6} {:>8.2} {:>10.2}",
             outcome.method.family.name(),
             rank,
             outcome.parameters,
@@ -28,6 +28,8 @@ pub fn render(outcomes: &[Outcome], size: usize) -> String {
             outcome.micros_per_example,
         );
     }
-    text.push_str("parameters, compression and µs/example are the hidden layer's; methods share the cores while they train\n");
+    text.push_str(
+        "parameters, compression and µs/example are the hidden layer's; methods share the cores while they train\n",
+    );
     text
 }

@@ -30,21 +30,27 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// Standardises by the mean and deviation of the pixels, and holds out 15% of the training images, drawn at random.
+    /// Subtracts the mean image and divides by the deviation from it, and holds out 15% of the training images, drawn at
+    /// random.
     pub fn new(data: &DataSet, quick: bool, seed: u64) -> Self {
         let size = data.train.size;
         let share = if quick { 5 } else { 1 };
         let count = (data.train.labels.len() / share).max(1);
         let held_out = (count * 15 / 100).max(1).min(count.saturating_sub(1));
-        let pixels = &data.train.pixels;
-        let mean = pixels.iter().map(|&p| f64::from(p)).sum::<f64>() / pixels.len() as f64;
-        let variance = pixels.iter().map(|&p| (f64::from(p) - mean).powi(2)).sum::<f64>() / pixels.len() as f64;
+        let count_of_all = data.train.labels.len() as f64;
+        let mut mean = vec![0.0; size];
+        for image in data.train.pixels.chunks_exact(size) {
+            mean.iter_mut().zip(image).for_each(|(m, &p)| *m += f64::from(p) / count_of_all);
+        }
+        let from_mean = |image: &[u8]| image.iter().zip(&mean).map(|(&p, m)| f64::from(p) - m).collect::<Vec<_>>();
+        let squares = |image: &[u8]| from_mean(image).iter().map(|d| d * d).sum::<f64>();
+        let variance = data.train.pixels.chunks_exact(size).map(squares).sum::<f64>() / (count_of_all * size as f64);
         let deviation = variance.sqrt().max(1.0);
         let prepare = |images: &Images, chosen: &[usize]| Prepared {
             x: chosen
                 .iter()
-                .flat_map(|&i| &images.pixels[i * size..(i + 1) * size])
-                .map(|&p| ((f64::from(p) - mean) / deviation) as f32)
+                .flat_map(|&i| from_mean(&images.pixels[i * size..(i + 1) * size]))
+                .map(|d| (d / deviation) as f32)
                 .collect(),
             labels: chosen.iter().map(|&i| images.labels[i]).collect(),
         };
@@ -91,12 +97,14 @@ pub struct Schedule {
 
 impl Method {
     /// Learning rates of the hidden layer to choose from. Steps do not transfer between structures: a generator's entry
-    /// moves a whole diagonal of the matrix, an entry of a dense one a single number.
-    fn rates(self) -> &'static [f32] {
+    /// moves a whole diagonal of the matrix, an entry of a dense one a single number; and r generators move it √r times
+    /// as far as one does, since they are initialised with variance 1/√r.
+    fn rates(self) -> [f32; 4] {
+        let scale = (self.rank.unwrap_or(1).max(1) as f32).sqrt().recip();
         match self.family {
-            Family::Dense => &[0.003, 0.01, 0.03, 0.1],
-            Family::LowRank => &[0.002, 0.006, 0.02, 0.06],
-            _ => &[0.0002, 0.0006, 0.002, 0.006],
+            Family::Dense => [0.003, 0.01, 0.03, 0.1],
+            Family::LowRank => [0.006, 0.02, 0.06, 0.2].map(|rate| rate * scale),
+            _ => [0.0003, 0.001, 0.003, 0.01].map(|rate| rate * scale),
         }
     }
 
@@ -118,23 +126,20 @@ pub fn run(
     seed: u64,
     progress: &mut dyn FnMut(),
 ) -> Result<Outcome> {
-    let mut best: Option<(f64, Training)> = None;
-    for &rate in method.rates() {
-        let mut training = Training::new(method, splits.size, rate, schedule.epochs, seed)?;
-        let mut error = 1.0;
+    // A short run of each learning rate, its steps falling as in the long one, tells which rate to train with.
+    let mut best = (f64::INFINITY, method.rates()[0]);
+    for rate in method.rates() {
+        let mut training = Training::new(method, splits.size, rate, schedule.rate_epochs, seed)?;
         for _ in 0..schedule.rate_epochs {
-            error = training.epoch(splits)?;
+            training.epoch(splits)?;
             progress();
         }
-        if best.as_ref().is_none_or(|(least, _)| error < *least) {
-            best = Some((error, training));
+        if training.best_error < best.0 {
+            best = (training.best_error, rate);
         }
     }
-    let mut training = match best {
-        Some((_, training)) => training,
-        None => Training::new(method, splits.size, method.rates()[0], schedule.epochs, seed)?,
-    };
-    while training.epochs_done < schedule.epochs {
+    let mut training = Training::new(method, splits.size, best.1, schedule.epochs, seed)?;
+    for _ in 0..schedule.epochs {
         training.epoch(splits)?;
         progress();
     }

@@ -63,14 +63,7 @@ mod tests {
 
     fn leading(a: &[f64], m: usize, n: usize, k: usize) -> Svd<f64> {
         let p = |block: &[f64], len: usize| block.len() / len;
-        randomized(
-            m,
-            n,
-            k,
-            |x, y| gemm_nt(x, a, y, [p(x, n), n, m]),
-            |y, x| gemm_nn(y, a, x, [p(y, m), m, n]),
-            5,
-        )
+        randomized(m, n, k, |x, y| gemm_nt(x, a, y, [p(x, n), n, m]), |y, x| gemm_nn(y, a, x, [p(y, m), m, n]), 5)
     }
 
     #[test]
@@ -91,8 +84,9 @@ mod tests {
                 assert_eq!((part.s.len(), part.u.len(), part.v.len()), (k, k * m, k * n));
                 for l in 0..k {
                     assert!((part.s[l] - full.s[l]).abs() < 1e-9 * full.s[0], "{m}×{n}, {l} of {k}");
-                    let av: f64 = (0..m).map(|i| (0..n).map(|j| a[i * n + j] * part.v[l * n + j]).sum::<f64>()
-                        * part.u[l * m + i]).sum();
+                    let av: f64 = (0..m)
+                        .map(|i| (0..n).map(|j| a[i * n + j] * part.v[l * n + j]).sum::<f64>() * part.u[l * m + i])
+                        .sum();
                     assert!((av - part.s[l]).abs() < 1e-9 * full.s[0]);
                 }
             }

@@ -168,3 +168,25 @@ impl<T: Scalar> Pair<'_, T> {
         Ok(matrix)
     }
 }
+
+impl<T: Scalar, D: DisplacementOperator<T> + ?Sized> DisplacementOperator<T> for &D {
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+
+    fn cols(&self) -> usize {
+        (**self).cols()
+    }
+
+    fn norm_bound(&self) -> Result<T> {
+        (**self).norm_bound()
+    }
+
+    fn displace(&self, matrix: &[T]) -> Result<Vec<T>> {
+        (**self).displace(matrix)
+    }
+
+    fn reconstruct(&self, generators: &Generators<T>) -> Result<Vec<T>> {
+        (**self).reconstruct(generators)
+    }
+}

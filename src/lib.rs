@@ -35,6 +35,7 @@
 #[doc(hidden)]
 pub mod bare;
 mod builder;
+pub mod displacement;
 mod error;
 mod layer;
 pub mod ldr;

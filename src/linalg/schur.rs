@@ -101,7 +101,7 @@ impl Schur {
         let n = self.order;
         let at = |i: usize, j: usize| self.t[i * n + j];
         let (i, j) = (end - 2, end - 1);
-        if steps % 10 == 0 || (steps == 1 && at(j, j) == ZERO && at(i, j) == ZERO) {
+        if steps.is_multiple_of(10) || (steps == 1 && at(j, j) == ZERO && at(i, j) == ZERO) {
             return at(j, j) + at(j, i) * Complex64::new(0.75, 0.4375);
         }
         let half = (at(i, i) - at(j, j)) * 0.5;

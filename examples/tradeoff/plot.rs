@@ -82,7 +82,7 @@ where
         let label = |o: &&Outcome| {
             o.method.rank.map(|r| Text::new(format!("r={r}"), point(o), (NAME, 13).into_font().color(&color)))
         };
-        let labels: Vec<_> = own.iter().filter_map(|o| label(o)).collect();
+        let labels: Vec<_> = own.iter().filter_map(label).collect();
         chart.draw_series(labels)?;
     }
     chart

@@ -21,12 +21,12 @@
 use std::sync::Arc;
 
 use super::torus::Torus;
-use crate::linalg::{Svd, svd};
+use crate::linalg::{Svd, randomized, svd};
 use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
 use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, fast_length};
-use crate::unstructured::gemm::gemm_tn;
+use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
 
 /// The structure of a Toeplitz-like m×n matrix of displacement rank r.
@@ -107,7 +107,8 @@ impl<T: Scalar> ToeplitzLike<T> {
     /// refinement and *not* a good approximation: turning a displacement back into its matrix amplifies what was cut off
     /// by up to about n/π, and the result can be farther from the matrix than zero is.
     ///
-    /// O(mn min(m, n)) for the decomposition; at rank min(m, n) O(mn), without one.
+    /// O(mn r) for a decomposition by a random range finder (with a fixed seed) where r is far below min(m, n), O(mn min(m, n))
+    /// otherwise; at rank min(m, n) O(mn), without one.
     ///
     /// # Errors
     ///
@@ -187,6 +188,7 @@ impl<T: Scalar> ToeplitzLike<T> {
     }
 
     /// Spectra of signals in rows, times `scale`.
+    #[expect(clippy::too_many_arguments, reason = "a form, a transform, rows, spectra and scratch belong together")]
     fn transform_rows(
         &self,
         form: Form,
@@ -208,6 +210,7 @@ impl<T: Scalar> ToeplitzLike<T> {
     }
 
     /// Adds to rows the signals of spectra, times `scale`.
+    #[expect(clippy::too_many_arguments, reason = "a form, a transform, rows, spectra and scratch belong together")]
     fn add_signals(
         &self,
         form: Form,
@@ -247,7 +250,14 @@ fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize) -> Vec<T> 
 
 /// G and H of the leading singular triplets of D.
 fn leading_generators<T: Scalar>(displacement: &[T], m: usize, n: usize, rank: usize) -> Vec<T> {
-    let Svd { u, s, v } = svd(displacement, m, n);
+    let Svd { u, s, v } = if 4 * (rank + 8) < m.min(n) {
+        // Far fewer triplets than there are: a random range finder needs only products with D.
+        let product = |x: &[T], y: &mut [T]| gemm_nt(x, displacement, y, [x.len() / n, n, m]);
+        let transposed = |y: &[T], x: &mut [T]| gemm_nn(y, displacement, x, [y.len() / m, m, n]);
+        randomized(m, n, rank, product, transposed, 0)
+    } else {
+        svd(displacement, m, n)
+    };
     let scaled = |vectors: &[T], row: usize| -> Vec<T> {
         let rows = vectors.chunks_exact(row).zip(&s).take(rank);
         rows.flat_map(|(vector, &s)| vector.iter().map(move |&x| x * s.sqrt())).collect()

@@ -9,7 +9,6 @@ mod svd;
 
 #[allow(unused_imports, reason = "the factorizations are offered together")]
 pub(crate) use qr::{Qr, qr};
-#[allow(unused_imports, reason = "the factorizations are offered together")]
 pub(crate) use randomized::randomized;
 pub(crate) use schur::{Schur, multiply};
 pub(crate) use svd::{Svd, svd};

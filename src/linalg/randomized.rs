@@ -18,7 +18,6 @@ const POWER_ITERATIONS: usize = 2;
 /// `product(x, y)` writes `A x` for a block of vectors: x is p×cols, y is p×rows, one vector a row; `transposed(y, x)`
 /// writes `Aᵀ y`. Six block products of k + 8 vectors, and O((rows + cols) k²). Exact to rounding for a matrix of rank at
 /// most k + 8, near the best approximation otherwise.
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) fn randomized<T: Scalar>(
     rows: usize,
     cols: usize,

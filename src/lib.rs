@@ -11,6 +11,7 @@ pub mod ldr;
 mod matrix;
 mod scalar;
 mod shape;
+pub mod solve;
 pub mod structured;
 mod transform;
 pub mod unstructured;

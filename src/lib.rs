@@ -43,6 +43,7 @@ mod linalg;
 mod matrix;
 mod scalar;
 mod shape;
+pub mod solve;
 pub mod structured;
 mod transform;
 pub mod unstructured;

@@ -1,12 +1,14 @@
-//! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel.
+//! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel, Vandermonde.
 
 mod circulant;
 mod convolution;
 mod f_circulant;
 mod hankel;
 mod toeplitz;
+pub(crate) mod vandermonde;
 
 pub use circulant::Circulant;
 pub use f_circulant::FCirculant;
 pub use hankel::{Hankel, ToeplitzPlusHankel};
 pub use toeplitz::Toeplitz;
+pub use vandermonde::Vandermonde;

@@ -10,6 +10,7 @@
 pub(crate) mod butterfly;
 mod form;
 pub mod isa;
+pub(crate) mod laplace;
 mod length;
 mod library;
 pub(crate) mod pointwise;

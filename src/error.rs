@@ -159,6 +159,41 @@ pub enum Error {
         /// The value of both.
         value: f64,
     },
+
+    /// An iteration did not converge.
+    #[error("{what} did not converge in {steps} steps")]
+    NoConvergence {
+        /// What was sought.
+        what: &'static str,
+        /// The steps taken.
+        steps: usize,
+    },
+
+    /// One of several numbers is outside the range that all must lie in.
+    #[error("{what}[{index}] is {value}, which is not in {range}")]
+    ElementOutOfRange {
+        /// Which numbers.
+        what: &'static str,
+        /// Where in them.
+        index: usize,
+        /// The offending value.
+        value: f64,
+        /// The range, in words.
+        range: &'static str,
+    },
+
+    /// Two numbers that must differ coincide.
+    #[error("{what}[{first}] and {what}[{second}] coincide: both are {value}")]
+    Coincide {
+        /// Which numbers.
+        what: &'static str,
+        /// Where the first is.
+        first: usize,
+        /// Where the second is.
+        second: usize,
+        /// Their value.
+        value: f64,
+    },
 }
 
 /// Refuses the first number of `values` that is not finite.

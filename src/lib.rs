@@ -1,16 +1,49 @@
-//! Low-displacement-rank structured layers.
-#![deny(missing_docs)]
+//! Low-displacement-rank structured layers: linear maps with far fewer parameters than a dense matrix, products and
+//! gradients in near-linear time, and one knob, the displacement rank, from strictly structured to fully unstructured.
+//!
+//! ```
+//! use displace::{Builder, Family, Init, Workspace};
+//!
+//! // A 512×784 layer of displacement rank 4: 5,184 parameters instead of 401,408.
+//! let layer = Builder::new(Family::ToeplitzLike, 512, 784).rank(4).init(Init::He).build_layer::<f32>()?;
+//! let x = vec![0.5; 64 * 784]; // a batch of 64 examples, one a row
+//! let y = layer.forward(&x)?;
+//!
+//! let (mut gradient, mut workspace) = (layer.zero_gradient(), Workspace::new());
+//! layer.backward_into(&x, &y, None, &mut gradient, &mut workspace)?; // the gradient of ½‖y‖²
+//! assert_eq!(gradient.weight.len(), 4 * (512 + 784));
+//! # Ok::<(), displace::Error>(())
+//! ```
+//!
+//! # Map
+//!
+//! Read from the top down; nothing below knows of anything above.
+//!
+//! | layer | [`Linear`] is a matrix and a bias, [`Builder`] makes either of any family |
+//! | --- | --- |
+//! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
+//! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
+//! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
+//!
+//! # Conventions
+//!
+//! `M` is m×n; a batch holds one example a row, `Y = X Mᵀ + b`. `Z_f` is the f-unit-circulant shift: ones on the subdiagonal
+//! and f in the top right corner. Generators are stored one column a row: `"G"` is r×m, `"H"` is r×n. All slices are
+//! row-major.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(hidden)]
 pub mod bare;
 mod builder;
+pub mod displacement;
 mod error;
 mod layer;
 pub mod ldr;
+mod linalg;
 mod matrix;
 mod scalar;
 mod shape;
+pub mod solve;
 pub mod structured;
 mod transform;
 pub mod unstructured;
@@ -20,3 +53,8 @@ pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
 pub use matrix::{Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace};
 pub use scalar::Scalar;
+
+/// The code of the README is tested with the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -43,4 +43,18 @@ impl HankelLike {
         crate::error::has_length("H", h, rank * structure.cols())?;
         Matrix::new(Arc::new(structure), [g, h].concat())
     }
+
+    /// Projects a dense m×n matrix to displacement rank `rank`; see [`ToeplitzLike::from_dense`] for what that is worth.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ToeplitzLike::from_dense`].
+    pub fn from_dense<T: Scalar>(
+        rows: usize,
+        cols: usize,
+        rank: usize,
+        entries: &[T],
+    ) -> Result<Matrix<T, ToeplitzLike<T>>> {
+        Self::new(rows, cols, rank)?.project(entries)
+    }
 }

@@ -1,10 +1,14 @@
 //! Matrices of low displacement rank: generators G and H under a pair of operators.
 
 mod cauchy_like;
+mod filter;
+mod half_circulant;
 mod hankel_like;
 mod toeplitz_like;
 mod torus;
+mod vandermonde_like;
 
 pub use cauchy_like::CauchyLike;
 pub use hankel_like::HankelLike;
 pub use toeplitz_like::ToeplitzLike;
+pub use vandermonde_like::VandermondeLike;

@@ -21,11 +21,12 @@
 use std::sync::Arc;
 
 use super::torus::Torus;
+use crate::linalg::{Svd, randomized, svd};
 use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
 use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, fast_length};
-use crate::unstructured::gemm::gemm_tn;
+use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
 
 /// The structure of a Toeplitz-like m×n matrix of displacement rank r.
@@ -99,6 +100,48 @@ impl<T: Scalar> ToeplitzLike<T> {
         Matrix::new(Arc::new(structure), parameters)
     }
 
+    /// Projects a dense m×n matrix, row by row, to displacement rank `rank`: its displacement is computed in O(mn) and
+    /// truncated by a singular value decomposition, whose singular values are shared equally between G and H.
+    ///
+    /// Exact, up to rounding, at rank min(m, n) and for every matrix that has the displacement rank. Otherwise it is a starting point for
+    /// refinement and *not* a good approximation: turning a displacement back into its matrix amplifies what was cut off
+    /// by up to about n/π, and the result can be farther from the matrix than zero is.
+    ///
+    /// O(mn r) for a decomposition by a random range finder (with a fixed seed) where r is far below min(m, n), O(mn min(m, n))
+    /// otherwise; at rank min(m, n) O(mn), without one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ToeplitzLike::new`]; [`Error::Length`] when there are not mn entries, [`Error::NotFinite`].
+    ///
+    /// ```
+    /// use displace::ldr::ToeplitzLike;
+    ///
+    /// let toeplitz = [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 5.0, 4.0, 1.0];
+    /// let matrix = ToeplitzLike::from_dense(3, 3, 2, &toeplitz)?;
+    /// assert!(matrix.to_dense().iter().zip(&toeplitz).all(|(a, b)| f64::abs(a - b) < 1e-14));
+    /// # Ok::<(), displace::Error>(())
+    /// ```
+    pub fn from_dense(rows: usize, cols: usize, rank: usize, entries: &[T]) -> Result<Matrix<T, Self>> {
+        Self::new(rows, cols, rank)?.project(entries)
+    }
+
+    pub(super) fn project(self, entries: &[T]) -> Result<Matrix<T, Self>> {
+        let Shape { rows: m, cols: n } = self.torus.shape;
+        self.torus.shape.check_dense()?;
+        crate::error::has_length("entries", entries, m * n)?;
+        crate::error::all_finite("entries", entries)?;
+        let mut displacement = entries.to_vec();
+        self.columns.apply(&mut displacement, n);
+        self.torus.differentiate(&mut displacement);
+        let parameters = if self.rank == m.min(n) {
+            full_generators(&displacement, m, n)
+        } else {
+            leading_generators(&displacement, m, n, self.rank)
+        };
+        Matrix::new(Arc::new(self), parameters)
+    }
+
     /// The order N of the transforms.
     pub fn order(&self) -> usize {
         self.torus.order
@@ -145,6 +188,7 @@ impl<T: Scalar> ToeplitzLike<T> {
     }
 
     /// Spectra of signals in rows, times `scale`.
+    #[expect(clippy::too_many_arguments, reason = "a form, a transform, rows, spectra and scratch belong together")]
     fn transform_rows(
         &self,
         form: Form,
@@ -166,6 +210,7 @@ impl<T: Scalar> ToeplitzLike<T> {
     }
 
     /// Adds to rows the signals of spectra, times `scale`.
+    #[expect(clippy::too_many_arguments, reason = "a form, a transform, rows, spectra and scratch belong together")]
     fn add_signals(
         &self,
         form: Form,
@@ -187,6 +232,37 @@ impl<T: Scalar> ToeplitzLike<T> {
             rows.iter_mut().zip(signals).for_each(|(x, &mut s)| *x += scale * s);
         }
     }
+}
+
+/// G and H of full rank with `G Hᵀ` = D: one of them the identity, scaled to the size of the other.
+fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize) -> Vec<T> {
+    let square: T = displacement.iter().map(|&d| d * d).sum();
+    let size = (square / T::of(m.min(n) as f64)).sqrt().sqrt();
+    let size = if size.is_normal() { size } else { T::one() };
+    let identity = |r: usize| (0..r * r).map(move |k| if k % (r + 1) == 0 { size } else { T::zero() });
+    let rest = |d: T| d / size;
+    if m <= n {
+        return identity(m).chain(displacement.iter().map(|&d| rest(d))).collect();
+    }
+    let columns = (0..n).flat_map(|j| displacement.iter().skip(j).step_by(n).map(|&d| rest(d)));
+    columns.chain(identity(n)).collect()
+}
+
+/// G and H of the leading singular triplets of D.
+fn leading_generators<T: Scalar>(displacement: &[T], m: usize, n: usize, rank: usize) -> Vec<T> {
+    let Svd { u, s, v } = if 4 * (rank + 8) < m.min(n) {
+        // Far fewer triplets than there are: a random range finder needs only products with D.
+        let product = |x: &[T], y: &mut [T]| gemm_nt(x, displacement, y, [x.len() / n, n, m]);
+        let transposed = |y: &[T], x: &mut [T]| gemm_nn(y, displacement, x, [y.len() / m, m, n]);
+        randomized(m, n, rank, product, transposed, 0)
+    } else {
+        svd(displacement, m, n)
+    };
+    let scaled = |vectors: &[T], row: usize| -> Vec<T> {
+        let rows = vectors.chunks_exact(row).zip(&s).take(rank);
+        rows.flat_map(|(vector, &s)| vector.iter().map(move |&x| x * s.sqrt())).collect()
+    };
+    [scaled(&u, m), scaled(&v, n)].concat()
 }
 
 impl<T: Scalar> Structure<T> for ToeplitzLike<T> {

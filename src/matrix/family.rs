@@ -18,6 +18,10 @@ pub enum Family {
     Hankel,
     /// [`ToeplitzPlusHankel`](crate::structured::ToeplitzPlusHankel).
     ToeplitzPlusHankel,
+    /// [`Vandermonde`](crate::structured::Vandermonde), of real nodes.
+    Vandermonde,
+    /// [`Vandermonde`](crate::structured::Vandermonde), transposed.
+    TransposedVandermonde,
     /// [`ToeplitzLike`](crate::ldr::ToeplitzLike), of a displacement rank.
     ToeplitzLike,
     /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
@@ -26,6 +30,8 @@ pub enum Family {
     Cauchy,
     /// [`CauchyLike`](crate::ldr::CauchyLike), of a displacement rank.
     CauchyLike,
+    /// [`VandermondeLike`](crate::ldr::VandermondeLike), of a displacement rank, its nodes among the parameters.
+    VandermondeLike,
     /// [`LowRank`](crate::unstructured::LowRank), of a rank.
     LowRank,
     /// [`Dense`](crate::unstructured::Dense).
@@ -57,10 +63,13 @@ impl Family {
             Self::Toeplitz => "Toeplitz",
             Self::Hankel => "Hankel",
             Self::ToeplitzPlusHankel => "Toeplitz+Hankel",
+            Self::Vandermonde => "Vandermonde",
+            Self::TransposedVandermonde => "transposed Vandermonde",
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
             Self::Cauchy => "Cauchy",
             Self::CauchyLike => "Cauchy-like",
+            Self::VandermondeLike => "Vandermonde-like",
             Self::LowRank => "low rank",
             Self::Dense => "dense",
             Self::Other(name) => name,
@@ -69,7 +78,7 @@ impl Family {
 
     /// Whether a matrix of the family has a rank to choose.
     pub fn has_rank(self) -> bool {
-        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::CauchyLike | Self::LowRank)
+        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::VandermondeLike | Self::CauchyLike | Self::LowRank)
     }
 }
 

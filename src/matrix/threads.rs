@@ -111,7 +111,7 @@ fn threads() -> usize {
 #[cfg(feature = "parallel")]
 fn each_job<J: Send>(jobs: Vec<J>, run: impl Fn(J) + Sync) {
     use rayon::prelude::*;
-    jobs.into_par_iter().for_each(run);
+    jobs.into_par_iter().for_each(&run);
 }
 
 #[cfg(not(feature = "parallel"))]

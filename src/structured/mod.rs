@@ -1,4 +1,4 @@
-//! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel.
+//! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel, Vandermonde.
 
 pub(crate) mod cauchy;
 pub(crate) mod cauchy_nodes;
@@ -7,6 +7,7 @@ mod convolution;
 mod f_circulant;
 mod hankel;
 mod toeplitz;
+pub(crate) mod vandermonde;
 
 pub use cauchy::Cauchy;
 pub use cauchy_nodes::CauchyNodes;
@@ -14,3 +15,4 @@ pub use circulant::Circulant;
 pub use f_circulant::FCirculant;
 pub use hankel::{Hankel, ToeplitzPlusHankel};
 pub use toeplitz::Toeplitz;
+pub use vandermonde::Vandermonde;

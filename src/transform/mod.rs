@@ -11,6 +11,7 @@ pub(crate) mod butterfly;
 pub(crate) mod cauchy;
 mod form;
 pub mod isa;
+pub(crate) mod laplace;
 mod length;
 mod library;
 pub(crate) mod pointwise;

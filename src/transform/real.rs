@@ -110,7 +110,7 @@ impl<T: Scalar> RealTransform<T> {
 
     /// Numbers that a signal and its spectrum take: `n`, or `2n` when n is odd.
     pub fn width(&self, _: Form) -> usize {
-        if self.n % 2 == 0 { self.n } else { 2 * self.n }
+        if self.n.is_multiple_of(2) { self.n } else { 2 * self.n }
     }
 
     /// Numbers in a block of signals.
@@ -135,12 +135,12 @@ impl<T: Scalar> RealTransform<T> {
 
     /// Whether the first complex number of a spectrum is really a pair of real ones, which multiply separately.
     pub fn starts_with_reals(&self) -> bool {
-        self.n % 2 == 0 && self.wrap == Wrap::Cyclic
+        self.n.is_multiple_of(2) && self.wrap == Wrap::Cyclic
     }
 
     /// What an inverse after a forward transform multiplies a signal by.
     pub fn gain(&self) -> T {
-        T::of(if self.n % 2 == 0 { self.n / 2 } else { self.n } as f64)
+        T::of(if self.n.is_multiple_of(2) { self.n / 2 } else { self.n } as f64)
     }
 
     /// Numbers of scratch that a transform needs.

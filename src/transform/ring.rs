@@ -43,7 +43,7 @@ impl Turn {
         let eighths = 8 * u128::from(numerator);
         let octant = (eighths / u128::from(self.denominator)) as u64;
         let rest = (eighths % u128::from(self.denominator)) as f64 / self.denominator as f64;
-        let angle = if octant % 2 == 0 { rest } else { 1.0 - rest } * (TAU / 8.0);
+        let angle = if octant.is_multiple_of(2) { rest } else { 1.0 - rest } * (TAU / 8.0);
         let (sin, cos) = angle.sin_cos();
         match octant {
             0 => (cos, sin),
@@ -160,7 +160,7 @@ impl<T: Scalar> Ring<T> {
 fn radices(mut len: usize) -> Option<Vec<usize>> {
     let mut radices = Vec::new();
     for radix in [7, 5, 3, 4, 2] {
-        while len % radix == 0 {
+        while len.is_multiple_of(radix) {
             radices.push(radix);
             len /= radix;
         }

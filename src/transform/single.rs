@@ -45,7 +45,7 @@ impl<T: Scalar> SingleTransform<T> {
     /// Plans the transform; `None` unless n is a multiple of 2 W² and has no large prime factor.
     pub fn new(n: usize, wrap: Wrap) -> Option<Self> {
         let w = T::LANES;
-        if n == 0 || n % (2 * w * w) != 0 {
+        if n == 0 || !n.is_multiple_of(2 * w * w) {
             return None;
         }
         let blocks = n / (2 * w);

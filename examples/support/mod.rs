@@ -1,0 +1,5 @@
+//! What the examples share.
+
+pub mod idx;
+pub mod network;
+pub mod sgd;

@@ -1,0 +1,30 @@
+//! Stochastic gradient descent with momentum.
+
+use displace::{Linear, LinearGradient, Result};
+
+/// The momentum of one layer.
+pub struct Sgd {
+    velocity: LinearGradient<f32>,
+    momentum: f32,
+}
+
+impl Sgd {
+    pub fn new(layer: &Linear<f32>, momentum: f32) -> Self {
+        Self { velocity: layer.zero_gradient(), momentum }
+    }
+
+    /// `v ← μ v − η g`, `p ← p + v`.
+    pub fn step(&mut self, layer: &mut Linear<f32>, gradient: &LinearGradient<f32>, rate: f32) -> Result<()> {
+        let (velocity, momentum) = (&mut self.velocity, self.momentum);
+        let move_by = |parameters: &mut [f32], velocity: &mut [f32], gradient: &[f32]| {
+            for ((p, v), g) in parameters.iter_mut().zip(velocity).zip(gradient) {
+                *v = momentum * *v - rate * g;
+                *p += *v;
+            }
+        };
+        layer.update(|weight, bias| {
+            move_by(weight, &mut velocity.weight, &gradient.weight);
+            move_by(bias, &mut velocity.bias, &gradient.bias);
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! Inverses applied to vectors.
+
+pub mod vandermonde;

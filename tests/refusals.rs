@@ -1,0 +1,177 @@
+//! Bad input is refused with an error that names it, and the object stays as it was.
+
+use displace::ldr::{HankelLike, ToeplitzLike};
+use displace::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
+use displace::unstructured::{Dense, LowRank};
+use displace::{Builder, Error, Family, Init, Linear, PathChoice, Workspace};
+
+fn every_family() -> Vec<Builder> {
+    let families = Family::ALL.into_iter().chain([Family::FCirculant(0.5)]);
+    let builder = |family: Family| {
+        let builder = Builder::new(family, 5, 4);
+        if family.has_rank() { builder.rank(2) } else { builder }
+    };
+    families.map(builder).collect()
+}
+
+#[test]
+fn shapes_without_rows_or_columns_are_refused() {
+    for (rows, cols) in [(0, 3), (3, 0), (0, 0)] {
+        for family in Family::ALL {
+            let builder = Builder::new(family, rows, cols);
+            let builder = if family.has_rank() { builder.rank(0) } else { builder };
+            assert_eq!(builder.build::<f32>().err(), Some(Error::EmptyShape { rows, cols }), "{family}");
+        }
+    }
+}
+
+#[test]
+fn shapes_that_cannot_be_addressed_are_refused() {
+    let huge = usize::MAX;
+    for family in Family::ALL {
+        let builder = Builder::new(family, huge, huge);
+        let builder = if family.has_rank() { builder.rank(1) } else { builder };
+        assert!(matches!(builder.build::<f64>(), Err(Error::TooLarge { .. })), "{family}");
+    }
+}
+
+#[test]
+fn ranks_above_the_smaller_side_are_refused() {
+    for family in [Family::ToeplitzLike, Family::HankelLike, Family::LowRank] {
+        let refused = Builder::new(family, 5, 3).rank(4).build::<f32>().err();
+        assert_eq!(refused, Some(Error::RankTooLarge { rank: 4, max: 3, rows: 5, cols: 3 }));
+    }
+}
+
+#[test]
+fn a_missing_or_superfluous_rank_is_refused() {
+    let missing = Builder::new(Family::ToeplitzLike, 3, 3).build::<f32>().err();
+    assert_eq!(missing, Some(Error::RankChoice { family: "Toeplitz-like", given: false }));
+    let superfluous = Builder::new(Family::Circulant, 3, 3).rank(1).build::<f32>().err();
+    assert_eq!(superfluous, Some(Error::RankChoice { family: "circulant", given: true }));
+}
+
+#[test]
+fn a_variance_that_is_none_is_refused() {
+    for variance in [-1.0, f64::NAN, f64::INFINITY] {
+        let refused = Builder::new(Family::Dense, 2, 2).init(Init::Variance(variance)).build::<f32>();
+        assert!(matches!(refused, Err(Error::OutOfRange { .. })), "{variance}");
+    }
+}
+
+#[test]
+fn parameters_that_are_not_finite_are_refused_and_change_nothing() {
+    for builder in every_family() {
+        let mut matrix = builder.build::<f64>().unwrap();
+        let (before, dense) = (matrix.parameters().to_vec(), matrix.to_dense());
+        let mut bad = before.clone();
+        bad[1] = f64::NAN;
+        assert!(matches!(matrix.set_parameters(&bad), Err(Error::NotFinite { index: 1, .. })), "{builder:?}");
+        let refused = matrix.update(|p| p[0] = f64::INFINITY);
+        assert_eq!(refused, Err(Error::NotFinite { what: "parameters", index: 0, value: f64::INFINITY }));
+        assert_eq!((matrix.parameters(), matrix.to_dense()), (&before[..], dense));
+    }
+}
+
+#[test]
+fn slices_of_a_wrong_length_are_refused_and_not_written_to() {
+    for builder in every_family() {
+        for path in [PathChoice::Fast, PathChoice::Dense] {
+            let mut matrix = builder.build::<f32>().unwrap();
+            matrix.set_path(path);
+            let mut workspace = Workspace::new();
+            let count = matrix.parameters().len();
+            assert_eq!(
+                matrix.apply(&[0.0; 7]),
+                Err(Error::RaggedBatch { what: "x", row: 4, actual: 7 }),
+                "{builder:?}"
+            );
+            assert_eq!(matrix.apply_transposed(&[0.0; 7]), Err(Error::RaggedBatch { what: "y", row: 5, actual: 7 }));
+            let mut y = [9.0; 6];
+            let refused = matrix.apply_into(&[0.0; 4], &mut y, &mut workspace);
+            assert_eq!(refused, Err(Error::Length { what: "y", expected: 5, actual: 6 }));
+            assert_eq!(y, [9.0; 6]);
+            let (mut dx, mut gradient) = ([9.0; 3], vec![9.0; count]);
+            let refused = matrix.backward(&[0.0; 4], &[0.0; 5], Some(&mut dx), &mut gradient, &mut workspace);
+            assert_eq!(refused, Err(Error::Length { what: "dx", expected: 4, actual: 3 }));
+            let refused = matrix.backward(&[0.0; 4], &[0.0; 5], None, &mut gradient[1..], &mut workspace);
+            assert_eq!(refused, Err(Error::Length { what: "gradient", expected: count, actual: count - 1 }));
+            assert!(dx.iter().chain(&gradient).all(|&x| x == 9.0));
+            assert!(matrix.set_parameters(&vec![0.0; count + 1]).is_err());
+        }
+    }
+}
+
+#[test]
+fn an_empty_batch_is_an_empty_answer_and_a_zero_gradient() {
+    for builder in every_family() {
+        let matrix = builder.build::<f32>().unwrap();
+        assert_eq!((matrix.apply(&[]), matrix.apply_transposed(&[])), (Ok(vec![]), Ok(vec![])));
+        let mut gradient = vec![3.0; matrix.parameters().len()];
+        matrix.backward(&[], &[], Some(&mut []), &mut gradient, &mut Workspace::new()).unwrap();
+        assert!(gradient.iter().all(|&g| g == 3.0), "{builder:?}");
+    }
+}
+
+#[test]
+fn an_input_that_is_not_finite_spoils_its_own_row_only() {
+    for builder in every_family() {
+        let mut matrix = builder.build::<f32>().unwrap();
+        for path in [PathChoice::Fast, PathChoice::Dense] {
+            matrix.set_path(path);
+            let mut x = vec![1.0; 3 * 4];
+            x[5] = f32::NAN;
+            let y = matrix.apply(&x).unwrap();
+            assert!(y[..5].iter().chain(&y[10..]).all(|y| y.is_finite()), "{builder:?} {path:?}");
+            assert!(y[5..10].iter().any(|y| y.is_nan()), "{builder:?} {path:?}");
+        }
+    }
+}
+
+#[test]
+fn defining_entries_that_contradict_each_other_are_refused() {
+    let toeplitz = Toeplitz::from_column_and_row(&[1.0, 2.0], &[3.0, 4.0]).err();
+    assert!(matches!(toeplitz, Some(Error::Contradiction { first: 1.0, second: 3.0, .. })));
+    let hankel = Hankel::from_column_and_row(&[1.0, 2.0], &[3.0, 4.0]).err();
+    assert!(matches!(hankel, Some(Error::Contradiction { first: 2.0, second: 3.0, .. })));
+}
+
+#[test]
+fn defining_entries_that_are_missing_or_not_finite_are_refused() {
+    let empty: [f64; 0] = [];
+    let nan = [1.0, f64::NAN];
+    assert!(matches!(Circulant::from_column(&empty), Err(Error::EmptyShape { .. })));
+    assert!(matches!(Circulant::from_column(&nan), Err(Error::NotFinite { .. })));
+    assert!(matches!(Circulant::skew_from_column(&nan), Err(Error::NotFinite { .. })));
+    assert!(matches!(FCirculant::from_column(&[1.0], f64::NAN), Err(Error::OutOfRange { .. })));
+    assert!(matches!(Toeplitz::from_column_and_row(&empty, &nan), Err(Error::EmptyShape { .. })));
+    assert!(matches!(Toeplitz::from_column_and_row(&nan, &[1.0]), Err(Error::NotFinite { .. })));
+    assert!(matches!(Hankel::from_column_and_row(&nan, &empty), Err(Error::EmptyShape { .. })));
+    assert!(matches!(Hankel::from_column_and_row(&nan, &nan), Err(Error::NotFinite { .. })));
+    assert!(matches!(ToeplitzPlusHankel::from_diagonals(2, 2, &nan, &nan), Err(Error::Length { .. })));
+    assert!(matches!(Dense::from_entries(2, 2, &nan), Err(Error::Length { .. })));
+    assert!(matches!(LowRank::from_generators(2, 2, 1, &nan, &nan), Err(Error::NotFinite { .. })));
+    assert!(matches!(ToeplitzLike::from_generators(2, 2, 1, &nan, &empty), Err(Error::Length { .. })));
+    assert!(matches!(HankelLike::from_generators(2, 2, 1, &empty, &nan), Err(Error::Length { .. })));
+    assert!(matches!(ToeplitzLike::<f32>::with_order(4, 6, 2, 5), Err(Error::OutOfRange { .. })));
+}
+
+#[test]
+fn a_layer_refuses_bad_biases_and_stays_as_it_was() {
+    let matrix = Builder::new(Family::Toeplitz, 2, 3).build::<f32>().unwrap();
+    assert!(matches!(Linear::new(matrix.clone(), Some(vec![0.0; 3])), Err(Error::Length { .. })));
+    assert!(matches!(Linear::new(matrix.clone(), Some(vec![0.0, f32::NAN])), Err(Error::NotFinite { .. })));
+    let mut layer = Linear::new(matrix, Some(vec![1.0, 2.0])).unwrap();
+    let weight = layer.weight().parameters().to_vec();
+    let refused = layer.update(|weight, bias| {
+        weight[0] = 7.0;
+        bias[1] = f32::NAN;
+    });
+    assert!(matches!(refused, Err(Error::NotFinite { what: "bias", index: 1, .. })));
+    let refused = layer.update(|weight, bias| {
+        weight[0] = f32::NAN;
+        bias[1] = 5.0;
+    });
+    assert!(matches!(refused, Err(Error::NotFinite { what: "parameters", index: 0, .. })));
+    assert_eq!((layer.weight().parameters(), layer.bias()), (&weight[..], &[1.0, 2.0][..]));
+}

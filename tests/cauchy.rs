@@ -11,6 +11,7 @@ mod common;
 use std::sync::Arc;
 
 use common::*;
+use displace::displacement::{Diagonal, DisplacementOperator, Sylvester};
 use displace::ldr::CauchyLike;
 use displace::structured::{Cauchy, CauchyNodes};
 use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar, Structure, Workspace};
@@ -235,7 +236,18 @@ fn rank_one_with_ones_is_the_cauchy_matrix_and_full_rank_is_every_matrix() {
     for (k, entry) in cauchy.iter().enumerate() {
         assert!(((s[k / n] - t[k % n]) * entry - 1.0).abs() < 1e-14);
     }
+    // So the displacement operator finds it.
+    let [a, b] = [&s, &t].map(|nodes| Diagonal::new(nodes.clone()).unwrap());
+    let sylvester = Sylvester::new(a, b);
+    assert_eq!(sylvester.rank(&cauchy, 1e-12).unwrap(), 1);
+    let like = CauchyLike::from_generators(&s, &t, 3, &random(3 * m, 6), &random(3 * n, 7)).unwrap().to_dense();
+    assert_eq!(sylvester.rank(&like, 1e-12).unwrap(), 3);
+    let projected = CauchyLike::from_dense(&s, &t, 3, &like).unwrap();
+    assert_close(&projected.to_dense(), &like, 1e-11, norm(&like), "projected at its own rank");
+
     let any: Vec<f64> = random(m * n, 4);
+    let projected = CauchyLike::from_dense(&s, &t, n, &any).unwrap();
+    assert_close(&projected.to_dense(), &any, 1e-14, norm(&any), "projected at full rank");
     let g: Vec<f64> =
         (0..n).flat_map(|j| (0..m).map(move |i| (i, j))).map(|(i, j)| any[i * n + j] * (s[i] - t[j])).collect();
     let identity: Vec<f64> = (0..n * n).map(|k| f64::from(u8::from(k % (n + 1) == 0))).collect();

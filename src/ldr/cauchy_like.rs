@@ -16,7 +16,8 @@
 
 use std::sync::Arc;
 
-use crate::error::all_finite;
+use super::toeplitz_like::{full_generators, leading_generators};
+use crate::error::{all_finite, has_length};
 use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal};
 use crate::shape::Shape;
 use crate::structured::CauchyNodes;
@@ -83,6 +84,32 @@ impl<T: Scalar> CauchyLike<T> {
         let nodes = CauchyNodes::fixed(s, t)?;
         let structure = Self::with_nodes(nodes, rank)?;
         let parameters = structure.nodes.shape().join_generators(rank, g, h)?;
+        Matrix::new(Arc::new(structure), parameters)
+    }
+
+    /// Projects a dense m×n matrix, row by row, to displacement rank `rank` with these nodes, which are fixed: its displacement
+    /// `(s_i − t_j) M_ij` is truncated by a singular value decomposition.
+    ///
+    /// Exact, up to rounding, at rank min(m, n), and for every matrix that has the displacement rank. Otherwise what is cut
+    /// off is divided by the smallest differences of nodes again: a starting point for refinement.
+    ///
+    /// # Errors
+    ///
+    /// As for [`CauchyLike::from_generators`], and [`Error::Length`](crate::Error::Length) when there are not mn entries.
+    pub fn from_dense(s: &[T], t: &[T], rank: usize, entries: &[T]) -> Result<Matrix<T, Self>> {
+        let structure = Self::with_nodes(CauchyNodes::fixed(s, t)?, rank)?;
+        let Shape { rows: m, cols: n } = structure.nodes.shape();
+        has_length("entries", entries, m * n)?;
+        all_finite("entries", entries)?;
+        let mut displacement = entries.to_vec();
+        for (row, &s) in displacement.chunks_exact_mut(n).zip(s) {
+            row.iter_mut().zip(t).for_each(|(entry, &t)| *entry *= s - t);
+        }
+        let parameters = if rank == m.min(n) {
+            full_generators(&displacement, m, n)
+        } else {
+            leading_generators(&displacement, m, n, rank)
+        };
         Matrix::new(Arc::new(structure), parameters)
     }
 

@@ -1,4 +1,4 @@
-//! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel, Vandermonde.
+//! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel, Vandermonde, Cauchy.
 
 pub(crate) mod cauchy;
 pub(crate) mod cauchy_nodes;

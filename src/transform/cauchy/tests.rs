@@ -117,6 +117,16 @@ fn all_kinds_of_nodes_agree_with_the_definition() {
 }
 
 #[test]
+fn the_portable_instruction_set_agrees_with_the_definition() {
+    crate::transform::isa::PORTABLE_ONLY.set(true);
+    check_sets::<f64>(200, 150, 1e-11);
+    check_sets::<f32>(200, 150, 2e-5);
+    check_batches::<f64>(9);
+    check_batches::<f32>(17);
+    crate::transform::isa::PORTABLE_ONLY.set(false);
+}
+
+#[test]
 fn large_sets_agree_with_the_definition() {
     check_sets::<f64>(2000, 2000, 1e-11);
     check_sets::<f32>(2000, 2000, 2e-5);
@@ -226,6 +236,12 @@ fn speed() {
                     plan.multiply(Way::Plain, want, count, load, |b, i, v| y[b * n + i] = v[0], &mut scratch);
                 };
                 times.push(best(&mut run) / count as f64);
+            }
+            if n == 8192 {
+                let mut dense: Vec<T> = Vec::with_capacity(n * n);
+                s.iter().for_each(|&s| dense.extend(t.iter().map(|&t| (s - t).recip())));
+                let time = best(&mut || crate::unstructured::gemm::gemm_nt(&x[..n], &dense, &mut y[..n], [1, n, n]));
+                println!("{} {n}: dense {time:.0}", T::NAME);
             }
             println!(
                 "{} {n}: plan {:.0}, one {:.1}, both {:.1}; of 64: {:.1}, both {:.1}",

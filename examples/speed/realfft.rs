@@ -61,11 +61,11 @@ impl<T: Scalar> Peer<T> {
         for (g, h) in g.chunks(n).zip(h.chunks(n)) {
             peer.real.copy_from_slice(g);
             peer.real.iter_mut().for_each(|x| *x *= T::of(0.5) / T::of(n as f64));
-            peer.to_cyclic();
+            peer.transform_cyclic();
             peer.g.push(peer.cyclic.clone());
             peer.real.copy_from_slice(h);
             peer.real.iter_mut().for_each(|x| *x *= T::of(2.0) / T::of(n as f64));
-            peer.to_negacyclic();
+            peer.transform_negacyclic();
             peer.h.push(peer.inner.clone());
         }
         peer
@@ -75,15 +75,15 @@ impl<T: Scalar> Peer<T> {
     pub fn apply(&mut self, x: &[T], y: &mut [T]) {
         for (x, y) in x.chunks(self.n).zip(y.chunks_mut(self.n)) {
             self.real.copy_from_slice(x);
-            self.to_negacyclic();
+            self.transform_negacyclic();
             std::mem::swap(&mut self.inner, &mut self.input);
             self.sum.fill(Complex::new(T::zero(), T::zero()));
             for j in 0..self.g.len() {
                 for ((t, x), h) in self.inner.iter_mut().zip(&self.input).zip(&self.h[j]) {
                     *t = x * h.conj();
                 }
-                self.from_negacyclic();
-                self.to_cyclic();
+                self.restore_negacyclic();
+                self.transform_cyclic();
                 for ((s, t), g) in self.sum.iter_mut().zip(&self.cyclic).zip(&self.g[j]) {
                     *s = *s + t * g;
                 }
@@ -95,11 +95,11 @@ impl<T: Scalar> Peer<T> {
         }
     }
 
-    fn to_cyclic(&mut self) {
+    fn transform_cyclic(&mut self) {
         let _ = self.forward.process_with_scratch(&mut self.real, &mut self.cyclic, &mut self.scratch);
     }
 
-    fn to_negacyclic(&mut self) {
+    fn transform_negacyclic(&mut self) {
         let (low, high) = self.real.split_at(self.n / 2);
         for (((z, &re), &im), w) in self.inner.iter_mut().zip(low).zip(high).zip(&self.twist) {
             *z = Complex::new(re, -im) * w;
@@ -107,7 +107,7 @@ impl<T: Scalar> Peer<T> {
         self.half_forward.process_with_scratch(&mut self.inner, &mut self.scratch);
     }
 
-    fn from_negacyclic(&mut self) {
+    fn restore_negacyclic(&mut self) {
         self.half_inverse.process_with_scratch(&mut self.inner, &mut self.scratch);
         let (low, high) = self.real.split_at_mut(self.n / 2);
         for (((z, re), im), w) in self.inner.iter().zip(low).zip(high).zip(&self.twist) {

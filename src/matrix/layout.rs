@@ -20,7 +20,7 @@ pub struct Tensor {
 ///
 /// let matrix = Builder::new(Family::ToeplitzLike, 6, 4).rank(2).build::<f32>()?;
 /// let h = matrix.layout().tensor("H").unwrap();
-/// assert_eq!((h.shape.as_slice(), h.range.clone()), (&[4, 2][..], 12..20));
+/// assert_eq!((h.shape.as_slice(), h.range.clone()), (&[2, 4][..], 12..20));
 /// # Ok::<(), displace::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

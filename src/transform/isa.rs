@@ -3,6 +3,11 @@
 //! A kernel is a [`Kernel`]: generic code over an [`Isa`], compiled for every instruction set and chosen at run time by
 //! [`Kernels::run`]. `pulp` supplies the proof that the processor has the instructions, so that no `unsafe` is needed.
 
+use super::pointwise::{Correlate, Multiply};
+use super::ring::Passes;
+use super::rows::{Load, Store};
+use super::single::{Finish, MultiplySingle, Unfinish};
+
 /// Vector operations on [`Kernels::LANES`] numbers of type `T` side by side.
 pub trait Isa<T: Kernels>: Copy {
     /// A register of numbers.
@@ -45,6 +50,16 @@ pub trait Kernels: Copy + bytemuck::Pod {
 
     /// Runs `kernel` on the best instruction set that this processor has.
     fn run<K: Kernel<Self>>(kernel: K);
+
+    // The large kernels, compiled here once for all crates that use them.
+    fn passes(kernel: Passes<'_, Self>);
+    fn finish(kernel: Finish<'_, Self>);
+    fn unfinish(kernel: Unfinish<'_, Self>);
+    fn multiply_single(kernel: MultiplySingle<'_, Self>);
+    fn multiply(kernel: Multiply<'_, Self>);
+    fn correlate(kernel: Correlate<'_, Self>);
+    fn load(kernel: Load<'_, Self>);
+    fn store(kernel: Store<'_, Self>);
 }
 
 /// Arrays of numbers that the compiler turns into whatever vectors the target has.
@@ -292,6 +307,31 @@ macro_rules! kernels {
                     return isa.vectorize(x86::Carry { kernel: (kernel, 0 as $t), isa });
                 }
                 kernel.run(Portable)
+            }
+
+            fn passes(kernel: Passes<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn finish(kernel: Finish<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn unfinish(kernel: Unfinish<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn multiply_single(kernel: MultiplySingle<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn multiply(kernel: Multiply<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn correlate(kernel: Correlate<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn load(kernel: Load<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn store(kernel: Store<'_, Self>) {
+                Self::run(kernel);
             }
         }
     };

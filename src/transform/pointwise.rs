@@ -42,9 +42,9 @@ impl<T: Scalar> RealTransform<T> {
         let reals = self.starts_with_reals();
         if form == Form::Single {
             let (add, conjugate) = (into == Into::Add, side == Side::Transposed);
-            return T::run(MultiplySingle { reals, add, conjugate, out, a, s });
+            return T::multiply_single(MultiplySingle { reals, add, conjugate, out, a, s });
         }
-        T::run(Multiply { segments: self.segments(), reals, into, side, out, a, s });
+        T::multiply(Multiply { segments: self.segments(), reals, into, side, out, a, s });
     }
 
     /// Adds to a spectrum the sum over the lanes of the products of one block's spectra with the conjugates of
@@ -53,11 +53,11 @@ impl<T: Scalar> RealTransform<T> {
         if form == Form::Single {
             return self.multiply(form, Into::Add, Side::Transposed, sum, a, b);
         }
-        T::run(Correlate { segments: self.segments(), reals: self.starts_with_reals(), sum, a, b });
+        T::correlate(Correlate { segments: self.segments(), reals: self.starts_with_reals(), sum, a, b });
     }
 }
 
-struct Multiply<'a, T> {
+pub struct Multiply<'a, T> {
     segments: &'a [Segment],
     reals: bool,
     into: Into,
@@ -111,7 +111,7 @@ impl<T: Scalar> Multiply<'_, T> {
     }
 }
 
-struct Correlate<'a, T> {
+pub struct Correlate<'a, T> {
     segments: &'a [Segment],
     reals: bool,
     sum: &'a mut [T],

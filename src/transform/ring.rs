@@ -60,7 +60,7 @@ impl Turn {
 
 /// One pass: blocks of `radix · part` elements, each with its own root.
 #[derive(Debug)]
-struct Pass<T> {
+pub struct Pass<T> {
     radix: usize,
     part: usize,
     /// For each block the powers 1..radix of its root, real and imaginary part after each other.
@@ -134,9 +134,9 @@ impl<T: Scalar> Ring<T> {
     fn descend(&self, pass: usize, block: usize, re: &mut [T], im: &mut [T]) {
         let Some(here) = self.passes.get(pass) else { return };
         if self.fits_cache(pass) {
-            return T::run(Passes { passes: &self.passes[pass..], block, inverse: false, re, im });
+            return T::passes(Passes { passes: &self.passes[pass..], block, inverse: false, re, im });
         }
-        T::run(Passes { passes: std::slice::from_ref(here), block, inverse: false, re, im });
+        T::passes(Passes { passes: std::slice::from_ref(here), block, inverse: false, re, im });
         let part = here.part * T::LANES;
         for (j, (re, im)) in re.chunks_exact_mut(part).zip(im.chunks_exact_mut(part)).enumerate() {
             self.descend(pass + 1, block * here.radix + j, re, im);
@@ -146,13 +146,13 @@ impl<T: Scalar> Ring<T> {
     fn ascend(&self, pass: usize, block: usize, re: &mut [T], im: &mut [T]) {
         let Some(here) = self.passes.get(pass) else { return };
         if self.fits_cache(pass) {
-            return T::run(Passes { passes: &self.passes[pass..], block, inverse: true, re, im });
+            return T::passes(Passes { passes: &self.passes[pass..], block, inverse: true, re, im });
         }
         let part = here.part * T::LANES;
         for (j, (re, im)) in re.chunks_exact_mut(part).zip(im.chunks_exact_mut(part)).enumerate() {
             self.ascend(pass + 1, block * here.radix + j, re, im);
         }
-        T::run(Passes { passes: std::slice::from_ref(here), block, inverse: true, re, im });
+        T::passes(Passes { passes: std::slice::from_ref(here), block, inverse: true, re, im });
     }
 }
 
@@ -169,7 +169,7 @@ fn radices(mut len: usize) -> Option<Vec<usize>> {
 }
 
 /// Several passes over one block and all its descendants.
-struct Passes<'a, T> {
+pub struct Passes<'a, T> {
     passes: &'a [Pass<T>],
     block: usize,
     inverse: bool,

@@ -30,7 +30,7 @@ pub fn load<T: Scalar>(form: Form, rows: &[T], row: usize, order: Order, block: 
         tail.fill(T::zero());
         return order.apply(head, row);
     }
-    T::run(Load { rows, row, order, block });
+    T::load(Load { rows, row, order, block });
 }
 
 /// Takes the first `row` elements of the signals of a block out into rows.
@@ -39,10 +39,10 @@ pub fn store<T: Scalar>(form: Form, block: &[T], order: Order, rows: &mut [T], r
         rows.copy_from_slice(&block[..row]);
         return order.apply(rows, row);
     }
-    T::run(Store { block, order, rows, row });
+    T::store(Store { block, order, rows, row });
 }
 
-struct Load<'a, T> {
+pub struct Load<'a, T> {
     rows: &'a [T],
     row: usize,
     order: Order,
@@ -79,7 +79,7 @@ impl<T: Scalar> Kernel<T> for Load<'_, T> {
     }
 }
 
-struct Store<'a, T> {
+pub struct Store<'a, T> {
     block: &'a [T],
     order: Order,
     rows: &'a mut [T],

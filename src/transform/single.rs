@@ -88,7 +88,7 @@ impl<T: Scalar> SingleTransform<T> {
                 ring.forward(re, im);
             }
             let (re, im) = signal.split_at_mut(half);
-            return T::run(Finish { re, im, roots: &self.roots });
+            return T::finish(Finish { re, im, roots: &self.roots });
         };
         let mut len = self.n;
         while len > tail.len {
@@ -107,7 +107,7 @@ impl<T: Scalar> SingleTransform<T> {
         }
         re[..tail.len / 2].fill(T::zero());
         im[..tail.len / 2].fill(T::zero());
-        T::run(Finish { re, im, roots: &self.roots });
+        T::finish(Finish { re, im, roots: &self.roots });
         signal.copy_from_slice(work);
         let (re, im) = signal.split_at_mut(half);
         for (slot, at) in tail_places::<T>(tail.len / 2).enumerate() {
@@ -122,7 +122,7 @@ impl<T: Scalar> SingleTransform<T> {
         let half = self.n / 2;
         let Some(tail) = &self.tail else {
             let (re, im) = spectrum.split_at_mut(half);
-            T::run(Unfinish { re, im, roots: &self.roots });
+            T::unfinish(Unfinish { re, im, roots: &self.roots });
             return self.rings.iter().for_each(|(_, ring)| ring.inverse(re, im));
         };
         let tail_spectrum = &mut rest[..tail.len];
@@ -132,7 +132,7 @@ impl<T: Scalar> SingleTransform<T> {
         }
         work.copy_from_slice(spectrum);
         let (re, im) = work.split_at_mut(half);
-        T::run(Unfinish { re, im, roots: &self.roots });
+        T::unfinish(Unfinish { re, im, roots: &self.roots });
         for (start, ring) in &self.rings {
             let place = start * T::LANES..2 * start * T::LANES;
             ring.inverse(&mut re[place.clone()], &mut im[place]);
@@ -290,14 +290,14 @@ impl<T: Scalar> Kernel<T> for Join<'_, T> {
 }
 
 /// Transposes each tile and takes it through the passes within a register.
-struct Finish<'a, T> {
+pub struct Finish<'a, T> {
     re: &'a mut [T],
     im: &'a mut [T],
     roots: &'a [T],
 }
 
 /// Undoes [`Finish`], but for a factor of W.
-struct Unfinish<'a, T> {
+pub struct Unfinish<'a, T> {
     re: &'a mut [T],
     im: &'a mut [T],
     roots: &'a [T],
@@ -430,7 +430,7 @@ fn pass<T: Scalar, I: Isa<T>, const P: usize, const INVERSE: bool>(
 }
 
 /// `out = a s` or `out += a s`, with s conjugated or not, for spectra of single signals.
-pub(super) struct MultiplySingle<'a, T> {
+pub struct MultiplySingle<'a, T> {
     pub reals: bool,
     pub add: bool,
     pub conjugate: bool,

@@ -73,29 +73,7 @@ impl Builder {
     /// f-circulant, and [`Error::RankChoice`] for a rank that is missing or superfluous, or a family that is not of this
     /// crate.
     pub fn structure<T: Scalar>(&self) -> Result<Arc<dyn Structure<T>>> {
-        let Self { family, rows: m, cols: n, .. } = *self;
-        if family.has_rank() != self.rank.is_some() {
-            return Err(Error::RankChoice { family: family.name(), given: self.rank.is_some() });
-        }
-        let r = self.rank.unwrap_or(0);
-        Ok(match family {
-            Family::Circulant => Arc::new(Circulant::new(m, n)?),
-            Family::SkewCirculant => Arc::new(Circulant::skew(m, n)?),
-            Family::FCirculant(f) => Arc::new(FCirculant::new(m, n, T::of(f))?),
-            Family::Toeplitz => Arc::new(Toeplitz::new(m, n)?),
-            Family::Hankel => Arc::new(Hankel::new(m, n)?),
-            Family::ToeplitzPlusHankel => Arc::new(ToeplitzPlusHankel::new(m, n)?),
-            Family::Vandermonde => Arc::new(Vandermonde::new(m, n)?),
-            Family::TransposedVandermonde => Arc::new(Vandermonde::transposed(m, n)?),
-            Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
-            Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
-            Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
-            Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
-            Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),
-            Family::LowRank => Arc::new(LowRank::new(m, n, r)?),
-            Family::Dense => Arc::new(Dense::new(m, n)?),
-            Family::Other(name) => return Err(Error::UnknownFamily { name }),
-        })
+        T::structure(self)
     }
 
     /// The matrix.
@@ -127,4 +105,49 @@ impl Builder {
         let bias = vec![T::zero(); self.rows];
         Linear::new(weight, Some(bias))
     }
+}
+
+/// Number types that all families exist for: they are compiled here, once, and not again in every crate that builds one.
+pub trait Families: Sized {
+    /// The structure that a builder describes.
+    fn structure(builder: &Builder) -> Result<Arc<dyn Structure<Self>>>;
+}
+
+macro_rules! families {
+    ($t:ty) => {
+        impl Families for $t {
+            fn structure(builder: &Builder) -> Result<Arc<dyn Structure<$t>>> {
+                structure(builder)
+            }
+        }
+    };
+}
+
+families!(f32);
+families!(f64);
+
+fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
+    let Builder { family, rows: m, cols: n, .. } = *builder;
+    if family.has_rank() != builder.rank.is_some() {
+        return Err(Error::RankChoice { family: family.name(), given: builder.rank.is_some() });
+    }
+    let r = builder.rank.unwrap_or(0);
+    Ok(match family {
+        Family::Circulant => Arc::new(Circulant::new(m, n)?),
+        Family::SkewCirculant => Arc::new(Circulant::skew(m, n)?),
+        Family::FCirculant(f) => Arc::new(FCirculant::new(m, n, T::of(f))?),
+        Family::Toeplitz => Arc::new(Toeplitz::new(m, n)?),
+        Family::Hankel => Arc::new(Hankel::new(m, n)?),
+        Family::ToeplitzPlusHankel => Arc::new(ToeplitzPlusHankel::new(m, n)?),
+        Family::Vandermonde => Arc::new(Vandermonde::new(m, n)?),
+        Family::TransposedVandermonde => Arc::new(Vandermonde::transposed(m, n)?),
+        Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
+        Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
+        Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
+        Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
+        Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),
+        Family::LowRank => Arc::new(LowRank::new(m, n, r)?),
+        Family::Dense => Arc::new(Dense::new(m, n)?),
+        Family::Other(name) => return Err(Error::UnknownFamily { name }),
+    })
 }

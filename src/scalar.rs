@@ -4,8 +4,10 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
+use crate::builder::Families;
 use crate::transform::cauchy::Passes;
 use crate::transform::isa::Kernels;
+use crate::transform::library::Library;
 
 /// A real number type that matrices can hold: `f32` or `f64`.
 ///
@@ -21,7 +23,8 @@ use crate::transform::isa::Kernels;
 /// ```
 pub trait Scalar:
     num_traits::Float
-    + rustfft::FftNum
+    + Library
+    + Families
     + Kernels
     + Passes
     + AddAssign

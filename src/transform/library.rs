@@ -10,6 +10,26 @@ use rustfft::{Fft, FftDirection, FftPlanner};
 use super::ring::Turn;
 use crate::Scalar;
 
+/// Number types that `rustfft` transforms: its many algorithms are compiled here, once, and not again in every crate that
+/// plans a transform.
+pub trait Library: rustfft::FftNum {
+    /// Plans a complex transform.
+    fn plan(len: usize, direction: FftDirection) -> Arc<dyn Fft<Self>>;
+}
+
+macro_rules! library {
+    ($t:ty) => {
+        impl Library for $t {
+            fn plan(len: usize, direction: FftDirection) -> Arc<dyn Fft<$t>> {
+                FftPlanner::new().plan_fft(len, direction)
+            }
+        }
+    };
+}
+
+library!(f32);
+library!(f64);
+
 /// A transform modulo `x^n − c` on `rustfft`.
 #[derive(Clone)]
 pub(super) struct LibraryRing<T> {
@@ -21,7 +41,6 @@ pub(super) struct LibraryRing<T> {
 
 impl<T: Scalar> LibraryRing<T> {
     pub fn new(len: usize, turn: Turn) -> Self {
-        let mut planner = FftPlanner::new();
         let twist = if turn.numerator == 0 { 0 } else { len as u64 };
         let denominator = turn.denominator * len as u64;
         let root = |k| {
@@ -30,8 +49,8 @@ impl<T: Scalar> LibraryRing<T> {
         };
         Self {
             // The sign of the exponent is +, which rustfft calls the inverse.
-            forward: planner.plan_fft(len, FftDirection::Inverse),
-            inverse: planner.plan_fft(len, FftDirection::Forward),
+            forward: T::plan(len, FftDirection::Inverse),
+            inverse: T::plan(len, FftDirection::Forward),
             twist: (0..twist).map(root).collect(),
         }
     }

@@ -13,7 +13,7 @@ mod form;
 pub mod isa;
 pub(crate) mod laplace;
 mod length;
-mod library;
+pub mod library;
 pub(crate) mod pointwise;
 pub(crate) mod real;
 mod ring;

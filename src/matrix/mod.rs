@@ -17,5 +17,6 @@ pub use layout::{Layout, Tensor};
 pub use path::{Path, PathChoice};
 pub(crate) use path::{dense_cost, transform_cost};
 pub use structure::{Bound, Prepared, Structure};
+pub(crate) use threads::GRAIN;
 pub use workspace::Workspace;
 pub(crate) use workspace::take;

@@ -4,8 +4,10 @@ use super::{Workspace, take};
 use crate::Scalar;
 
 /// Rows are shared out in multiples of this, so that no block of lanes is cut.
-#[cfg(feature = "parallel")]
-const GRAIN: usize = 64;
+pub(crate) const GRAIN: usize = 64;
+
+/// Numbers that the memory of each chunk is a multiple of, so that none shares a cache line with another.
+const LINE: usize = 16;
 
 /// Runs `product` on all rows of a batch, with scratch of its own for each thread.
 pub(super) fn rows<T: Scalar>(
@@ -21,8 +23,12 @@ pub(super) fn rows<T: Scalar>(
     {
         use rayon::prelude::*;
         let batch = x.len() / x_row;
-        let share = batch.div_ceil(rayon::current_num_threads()).next_multiple_of(GRAIN);
-        let shares = batch.div_ceil(share.max(1));
+        let mut share = batch.div_ceil(rayon::current_num_threads()).next_multiple_of(GRAIN).max(GRAIN);
+        while batch % share == 1 {
+            // A row alone goes by inner products, which round otherwise than a GEMM.
+            share += GRAIN;
+        }
+        let shares = batch.div_ceil(share);
         if shares > 1 {
             let scratch = workspace.slice(shares * scratch_len.max(1));
             return x
@@ -57,44 +63,57 @@ impl Backward {
         let (m, n) = self.shape;
         let batch = x.len() / n;
         let at_once = batch.div_ceil(self.chunk).min(threads());
-        let each = self.sums_len + self.scratch_len;
-        let memory = workspace.slice(self.sums_len + at_once * each);
-        let (total, mut own) = memory.split_at_mut(self.sums_len);
+        let each = (self.sums_len + self.scratch_len).next_multiple_of(LINE);
+        let memory = workspace.slice(self.sums_len.next_multiple_of(LINE) + at_once * each);
+        let (total, own) = memory.split_at_mut(self.sums_len.next_multiple_of(LINE));
+        let total = &mut total[..self.sums_len];
         total.fill(T::zero());
 
         let mut dx = dx;
-        let mut start = 0;
-        while start < batch {
+        for start in (0..batch).step_by(at_once.max(1) * self.chunk) {
             // As many chunks side by side as there are threads, and their sums added in order.
             let end = batch.min(start + at_once * self.chunk);
-            let mut jobs = Vec::new();
-            let mut memory = &mut *own;
-            for first in (start..end).step_by(self.chunk) {
-                let last = batch.min(first + self.chunk);
-                let dx = dx.as_mut().map(|rest| take(rest, (last - first) * n));
-                let mut memory = take(&mut memory, each);
-                let sums = take(&mut memory, self.sums_len);
-                let job = (&x[first * n..last * n], &dy[first * m..last * m], dx, sums, memory);
-                if at_once == 1 {
-                    let (x, dy, dx, sums, scratch) = job;
-                    sums.fill(T::zero());
-                    pass(x, dy, dx, sums, scratch);
-                } else {
-                    jobs.push(job);
+            let dx = dx.as_mut().map(|rest| take(rest, (end - start) * n));
+            self.round(&x[start * n..end * n], &dy[start * m..end * m], dx, own, &pass);
+            if self.sums_len > 0 {
+                for sums in own.chunks_exact(each).take((end - start).div_ceil(self.chunk)) {
+                    total.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
                 }
             }
-            each_job(jobs, |(x, dy, dx, sums, scratch)| {
-                sums.fill(T::zero());
-                pass(x, dy, dx, sums, scratch);
-            });
-            for sums in own.chunks_exact(each.max(1)).take((end - start).div_ceil(self.chunk)) {
-                total.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
-            }
-            start = end;
         }
-        own = &mut [];
-        let _ = own;
         memory
+    }
+
+    /// Runs `pass` on some chunks side by side, each with its own part of `own`. Halves the work until one is left, so
+    /// that no list of jobs is needed.
+    fn round<T: Scalar>(
+        &self,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        own: &mut [T],
+        pass: &(impl Fn(&[T], &[T], Option<&mut [T]>, &mut [T], &mut [T]) + Sync),
+    ) {
+        let (m, n) = self.shape;
+        let chunks = (x.len() / n).div_ceil(self.chunk);
+        if chunks <= 1 {
+            let (sums, scratch) = own.split_at_mut(self.sums_len);
+            sums.fill(T::zero());
+            return pass(x, dy, dx, sums, scratch);
+        }
+        let rows = chunks / 2 * self.chunk;
+        let each = (self.sums_len + self.scratch_len).next_multiple_of(LINE);
+        let (x, x_rest) = x.split_at(rows * n);
+        let (dy, dy_rest) = dy.split_at(rows * m);
+        let (own, own_rest) = own.split_at_mut(chunks / 2 * each);
+        let (dx, dx_rest) = match dx {
+            Some(dx) => {
+                let (dx, rest) = dx.split_at_mut(rows * n);
+                (Some(dx), Some(rest))
+            }
+            None => (None, None),
+        };
+        join(|| self.round(x, dy, dx, own, pass), || self.round(x_rest, dy_rest, dx_rest, own_rest, pass));
     }
 }
 
@@ -109,12 +128,12 @@ fn threads() -> usize {
 }
 
 #[cfg(feature = "parallel")]
-fn each_job<J: Send>(jobs: Vec<J>, run: impl Fn(J) + Sync) {
-    use rayon::prelude::*;
-    jobs.into_par_iter().for_each(&run);
+fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    rayon::join(a, b);
 }
 
 #[cfg(not(feature = "parallel"))]
-fn each_job<J>(jobs: Vec<J>, run: impl Fn(J)) {
-    jobs.into_iter().for_each(run);
+fn join(a: impl FnOnce(), b: impl FnOnce()) {
+    a();
+    b();
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::gemm::{gemm_nn, gemm_nt, gemm_tn, gemm_tn_add};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, dense_cost, normal, take};
+use crate::matrix::{Bound, Family, GRAIN, Init, Layout, Matrix, Prepared, Structure, dense_cost, normal, take};
 use crate::shape::Shape;
 use crate::{Result, Scalar};
 
-/// Examples whose r-vectors are held in scratch at a time.
-const BLOCK: usize = 256;
+/// Examples whose r-vectors are held in scratch at a time: as many as threads share a batch by, so that the GEMMs are the
+/// same whatever the number of threads.
+const BLOCK: usize = GRAIN;
 
 /// The structure of an m×n matrix of rank r, `M = G Hᵀ`.
 ///

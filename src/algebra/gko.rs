@@ -8,14 +8,10 @@ use rustfft::{Fft, FftDirection};
 
 use super::eliminate::{Circle, Eliminated, eliminate};
 use super::ldr::Ldr;
-use super::norm::one_norm;
 use super::pair::ShiftPair;
-use crate::error::all_finite;
+use super::solver::{Operator, Side, Solver};
 use crate::transform::library::Library;
 use crate::{Error, Result, Scalar};
-
-/// Steps of iterative refinement after which a solution that does not settle is refused.
-const REFINEMENTS: usize = 12;
 
 /// A matrix that has been inverted, for any number of right-hand sides.
 ///
@@ -28,13 +24,23 @@ const REFINEMENTS: usize = 12;
 /// longer falls: two steps as a rule.
 #[derive(Debug, Clone)]
 pub struct Gko<T: Scalar> {
-    matrix: Ldr<f64>,
-    inverse: Ldr<f64>,
+    solver: Solver<Ldr<f64>>,
     log_abs_determinant: f64,
     determinant_sign: f64,
-    norm: f64,
-    condition: f64,
     number: PhantomData<T>,
+}
+
+impl Operator for Ldr<f64> {
+    fn order(&self) -> usize {
+        Self::order(self)
+    }
+
+    fn product(&self, side: Side, x: &[f64]) -> Result<Vec<f64>> {
+        match side {
+            Side::Plain => self.apply(x),
+            Side::Transposed => self.apply_transposed(x),
+        }
+    }
 }
 
 impl<T: Scalar> Gko<T> {
@@ -49,6 +55,7 @@ impl<T: Scalar> Gko<T> {
     }
 
     fn of_wide(matrix: Ldr<f64>) -> Result<Self> {
+        let matrix = matrix.balanced()?;
         // M or Mᵀ, in either order of its columns, is Toeplitz-like under (Z_1, Z_−1).
         let natural = if matrix.pair().is_hankel() { matrix.reverse_columns()? } else { matrix.clone() };
         let swapped = natural.pair() == ShiftPair::ToeplitzSwapped;
@@ -60,41 +67,22 @@ impl<T: Scalar> Gko<T> {
             // M = (M J) J; and reversing n columns takes ⌊n/2⌋ exchanges.
             true => (inverse.reverse_rows()?, if matrix.order() / 2 % 2 == 0 { 1.0 } else { -1.0 }),
         };
-        let norm = one_norm_of(&matrix)?;
-        let mut gko = Self {
-            condition: norm * one_norm_of(&inverse)?,
-            matrix,
-            inverse,
+        Ok(Self {
+            solver: Solver::new(matrix, inverse)?,
             log_abs_determinant,
             determinant_sign: sign * determinant_sign,
-            norm,
             number: PhantomData,
-        };
-        gko.check()?;
-        Ok(gko)
-    }
-
-    /// Refuses an inverse of which a vector does not come back.
-    fn check(&mut self) -> Result<()> {
-        let mut rng = fastrand::Rng::with_seed(1);
-        let there: Vec<f64> = (0..self.matrix.order()).map(|_| 2.0 * rng.f64() - 1.0).collect();
-        let back = self.inverse.apply(&self.matrix.apply(&there)?)?;
-        let error: f64 = there.iter().zip(&back).map(|(a, b)| (a - b).powi(2)).sum();
-        let size: f64 = there.iter().map(|a| a * a).sum();
-        if error.is_finite() && error <= 1e-2 * size && self.condition.is_finite() {
-            return Ok(());
-        }
-        Err(Error::SingularMatrix { condition: self.condition })
+        })
     }
 
     /// The order n.
     pub fn order(&self) -> usize {
-        self.matrix.order()
+        self.solver.order()
     }
 
     /// An estimate of the condition number `‖M‖₁ ‖M⁻¹‖₁`, rarely too small by more than a factor of 3.
     pub fn condition(&self) -> f64 {
-        self.condition
+        self.solver.condition()
     }
 
     /// The logarithm of `|det M|`.
@@ -111,11 +99,13 @@ impl<T: Scalar> Gko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] for numbers too large for `T`.
+    /// [`Error::SingularMatrix`] where its generators, rounded, stand for a matrix with not two correct digits, which can be so even
+    /// where solutions are found; [`Error::NotFinite`] for numbers too large for `T`.
     pub fn inverse(&self) -> Result<Ldr<T>> {
+        let inverse = self.solver.inverse()?;
         let narrow = |x: &[f64]| x.iter().map(|&x| T::of(x)).collect();
-        let generators = self.inverse.generators();
-        Ldr::of(self.inverse.pair(), self.order(), narrow(&generators.g), narrow(&generators.h))
+        let generators = inverse.generators();
+        Ldr::of(inverse.pair(), self.order(), narrow(&generators.g), narrow(&generators.h))
     }
 
     /// The x with `M x = b`, for every row b of `right`, one solution a row.
@@ -125,7 +115,7 @@ impl<T: Scalar> Gko<T> {
     /// [`Error::RaggedBatch`], [`Error::NotFinite`], and [`Error::SingularMatrix`] where refinement does not reach a backward error
     /// `‖b − M x‖₁/(‖M‖₁ ‖x‖₁ + ‖b‖₁)` of rounding.
     pub fn solve(&self, right: &[T]) -> Result<Vec<T>> {
-        self.rows(right, |b| self.refine(b, |x| self.matrix.apply(x), |b| self.inverse.apply(b)))
+        self.solver.rows(Side::Plain, right)
     }
 
     /// The x with `Mᵀ x = b`, for every row b of `right`, one solution a row.
@@ -134,58 +124,7 @@ impl<T: Scalar> Gko<T> {
     ///
     /// As for [`Gko::solve`].
     pub fn solve_transposed(&self, right: &[T]) -> Result<Vec<T>> {
-        self.rows(right, |b| self.refine(b, |x| self.matrix.apply_transposed(x), |b| self.inverse.apply_transposed(b)))
-    }
-
-    fn rows(&self, right: &[T], solve: impl Fn(&[f64]) -> Result<Vec<f64>>) -> Result<Vec<T>> {
-        let n = self.order();
-        if right.len() % n != 0 {
-            return Err(Error::RaggedBatch { what: "right", row: n, actual: right.len() });
-        }
-        all_finite("right", right)?;
-        let mut solutions = Vec::with_capacity(right.len());
-        for b in right.chunks_exact(n) {
-            let b: Vec<f64> = b.iter().map(|b| b.wide()).collect();
-            solutions.extend(solve(&b)?.into_iter().map(T::of));
-        }
-        all_finite("the solution", &solutions)?;
-        Ok(solutions)
-    }
-
-    fn refine(
-        &self,
-        b: &[f64],
-        product: impl Fn(&[f64]) -> Result<Vec<f64>>,
-        inverse: impl Fn(&[f64]) -> Result<Vec<f64>>,
-    ) -> Result<Vec<f64>> {
-        let size = |x: &[f64]| x.iter().map(|x| x.abs()).sum::<f64>();
-        let mut x = inverse(b)?;
-        let (mut best, mut reached) = (x.clone(), f64::INFINITY);
-        for _ in 0..REFINEMENTS {
-            let residual: Vec<f64> = b.iter().zip(product(&x)?).map(|(b, m)| b - m).collect();
-            let scale = self.norm * size(&x) + size(b);
-            let error = if scale == 0.0 { 0.0 } else { size(&residual) / scale };
-            if std::env::var("GKO_TRACE").is_ok() {
-                eprintln!("  backward error {error:.2e}");
-            }
-            if error < reached {
-                best.copy_from_slice(&x);
-            }
-            // No longer falling, or not a number.
-            if !(error < 0.5 * reached) {
-                reached = reached.min(error);
-                break;
-            }
-            reached = error;
-            if error == 0.0 {
-                break;
-            }
-            x.iter_mut().zip(inverse(&residual)?).for_each(|(x, dx)| *x += dx);
-        }
-        if reached <= f64::EPSILON * (64.0 + 16.0 * self.order() as f64) {
-            return Ok(best);
-        }
-        Err(Error::SingularMatrix { condition: self.condition })
+        self.solver.rows(Side::Transposed, right)
     }
 }
 
@@ -207,10 +146,6 @@ impl<T: Scalar> Ldr<T> {
     pub fn solve(&self, right: &[T]) -> Result<Vec<T>> {
         Gko::new(self)?.solve(right)
     }
-}
-
-fn one_norm_of(matrix: &Ldr<f64>) -> Result<f64> {
-    one_norm(matrix.order(), |x| matrix.apply(x), |y| matrix.apply_transposed(y))
 }
 
 struct Inverted {
@@ -240,13 +175,9 @@ fn invert(matrix: &Ldr<f64>) -> Result<Inverted> {
         eliminate(&fourier.circle, &even, &odd, &g, &h).map_err(|condition| Error::SingularMatrix { condition })?;
     // det F M V* = det M · e^{−iπ(n−1)/2}.
     let turn = Complex64::i().powu(((n - 1) % 4) as u32);
+    let (g, h) = (fourier.from_negacyclic(&g, 1.0 / h_scale, r), fourier.from_cyclic(&h, -1.0 / g_scale, r));
     Ok(Inverted {
-        inverse: Ldr::of(
-            ShiftPair::ToeplitzSwapped,
-            n,
-            fourier.from_negacyclic(&g, 1.0 / h_scale, r),
-            fourier.from_cyclic(&h, -1.0 / g_scale, r),
-        )?,
+        inverse: Ldr::of(ShiftPair::ToeplitzSwapped, n, g, h)?,
         log_abs_determinant: log_abs_determinant + n as f64 * (g_scale.ln() + h_scale.ln()),
         determinant_sign: 1f64.copysign((phase * turn).re),
     })

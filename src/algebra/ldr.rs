@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::pair::ShiftPair;
 use crate::displacement::{DisplacementOperator, Generators, Truncation};
 use crate::ldr::ToeplitzLike;
-use crate::linalg::{Qr, Svd, qr_of_columns, svd};
+use crate::linalg::{Qr, Svd, norm, qr_of_columns, svd};
 use crate::matrix::{Matrix, Workspace};
 use crate::transform::Order;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt};
@@ -165,6 +165,28 @@ impl<T: Scalar> Ldr<T> {
     /// Without what is rounding.
     pub(super) fn rounded(self) -> Result<Self> {
         self.recompress(T::epsilon() * T::of(16.0))
+    }
+
+    /// With columns of G and H of about equal sizes; with others where the columns of G Hᵀ cancel, which would make products
+    /// inaccurate.
+    pub(super) fn balanced(&self) -> Result<Self> {
+        let n = self.order();
+        let Generators { mut g, mut h, .. } = self.generators.clone();
+        let mut terms = T::zero();
+        for (g, h) in g.chunks_exact_mut(n).zip(h.chunks_exact_mut(n)) {
+            let (left, right) = (norm(g), norm(h));
+            if left == T::zero() || right == T::zero() {
+                continue;
+            }
+            terms += left.sqrt() * right.sqrt();
+            // By powers of two, exactly.
+            let shift = ((right.log2() - left.log2()) * T::of(0.5)).round().exp2();
+            g.iter_mut().for_each(|g| *g *= shift);
+            h.iter_mut().for_each(|h| *h /= shift);
+        }
+        let compressed = self.recompress(T::zero())?;
+        let size: T = compressed.generators.g.chunks_exact(n).map(norm).sum();
+        if terms > T::of(4.0) * size { Ok(compressed) } else { Self::of(self.pair, n, g, h) }
     }
 
     /// The same numbers in double precision.

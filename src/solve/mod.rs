@@ -1,3 +1,4 @@
 //! Inverses applied to vectors.
 
+pub mod conjugate_gradients;
 pub mod vandermonde;

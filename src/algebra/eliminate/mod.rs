@@ -20,7 +20,6 @@ mod line;
 mod side;
 
 pub(super) use circle::Circle;
-#[allow(unused_imports)]
 pub(super) use line::Line;
 use side::Side;
 
@@ -131,7 +130,7 @@ pub(super) fn eliminate<S: Nodes>(
         let size = pivot.square().sqrt();
         // A pivot that is not a number is refused as well.
         if !(size > SMALLEST * largest) || !size.is_finite() {
-            return Err(largest / size);
+            return Err(if size > 0.0 { largest / size } else { f64::INFINITY });
         }
         largest = largest.max(size);
         log_abs_determinant += size.ln();

@@ -177,10 +177,16 @@ fn hard(n: usize) -> Vec<(&'static str, f64, Matrix<f64, Toeplitz<f64>>)> {
 
 #[test]
 fn large_toeplitz_systems_are_solved_to_their_backward_error() {
-    for n in [257, 1024, 4096] {
+    for n in [257, 2048, 4096] {
         let b = random::<f64>(n, 9);
         for (name, bar, t) in hard(n) {
-            if name == "hollow tridiagonal" && n % 2 == 1 {
+            // Singular where n is odd; the cosine takes a while, and is not hard for small n.
+            let wanted = match name {
+                "hollow tridiagonal" => n % 2 == 0,
+                "a cosine" => n == 2048,
+                _ => n != 2048,
+            };
+            if !wanted {
                 continue;
             }
             let x = Ldr::from_toeplitz(&t).unwrap().solve(&b).unwrap();

@@ -48,8 +48,8 @@ impl<T: Scalar> Gko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::SingularMatrix`] for a pivot of zero or a condition number for which the inverse would have no correct digit, about
-    /// 1e14 or more.
+    /// [`Error::SingularMatrix`] for a pivot of zero, or where a random vector does not come back from its image to within a
+    /// tenth: beyond a condition number of about 1e14. [`Error::TooLarge`] beyond an order of 2³⁰.
     pub fn new(matrix: &Ldr<T>) -> Result<Self> {
         Self::of_wide(matrix.wide()?)
     }
@@ -99,8 +99,8 @@ impl<T: Scalar> Gko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::SingularMatrix`] where its generators, rounded, stand for a matrix with not two correct digits, which can be so even
-    /// where solutions are found; [`Error::NotFinite`] for numbers too large for `T`.
+    /// [`Error::SingularMatrix`] where its generators cancel so much that, in double precision, they stand for a matrix without two
+    /// correct digits, which can be so even where solutions are found; [`Error::NotFinite`] for numbers too large for `T`.
     pub fn inverse(&self) -> Result<Ldr<T>> {
         let inverse = self.solver.inverse()?;
         let narrow = |x: &[f64]| x.iter().map(|&x| T::of(x)).collect();
@@ -148,6 +148,9 @@ impl<T: Scalar> Ldr<T> {
     }
 }
 
+/// Far more than n² operations could ever be spent on; the numbers of the 2n-th roots of unity fit into 32 bits.
+const LARGEST_ORDER: usize = 1 << 30;
+
 struct Inverted {
     inverse: Ldr<f64>,
     log_abs_determinant: f64,
@@ -157,6 +160,9 @@ struct Inverted {
 /// Inverts a matrix under (Z_1, Z_−1).
 fn invert(matrix: &Ldr<f64>) -> Result<Inverted> {
     let (n, r) = (matrix.order(), matrix.rank());
+    if n > LARGEST_ORDER {
+        return Err(Error::TooLarge { rows: n, cols: n, rank: r });
+    }
     if r == 0 {
         return Err(Error::SingularMatrix { condition: f64::INFINITY });
     }

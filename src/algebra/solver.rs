@@ -156,7 +156,12 @@ impl<M: Operator> Solver<M> {
         let x: Vec<f64> = state.x.iter().zip(correction).map(|(x, c)| x + c).collect();
         let residual: Vec<f64> = b.iter().zip(self.matrix.exact_product(side, &x)?).map(|(b, m)| b - m).collect();
         let scale = self.norms[side as usize] * size(&x) + size(b);
-        let error = if scale == 0.0 { 0.0 } else { size(&residual) / scale };
+        let error = match scale {
+            0.0 => 0.0,
+            // What overflows proves nothing.
+            _ if scale.is_infinite() => f64::NAN,
+            _ => size(&residual) / scale,
+        };
         let before = state.error;
         if error < before {
             *state = Refinement { x, residual, error };

@@ -93,7 +93,7 @@ fn solve_wide(
     stop: Stop,
 ) -> Result<(Vec<f64>, usize, f64)> {
     let n = column.len();
-    if !(stop.tolerance > 0.0 && stop.tolerance < 1.0) {
+    if stop.tolerance.is_nan() || stop.tolerance <= 0.0 || stop.tolerance >= 1.0 {
         return Err(Error::OutOfRange { what: "tolerance", value: stop.tolerance, range: "(0, 1)" });
     }
     let matrix = Toeplitz::from_column_and_row(column, column)?;
@@ -126,8 +126,7 @@ fn solve_wide(
         direction.iter_mut().zip(&conditioned).for_each(|(d, c)| *d = c + ratio * *d);
         matrix.apply_into(&direction, &mut image, &mut workspace)?;
         let curvature = dot(&direction, &image);
-        // Not a number is not positive either.
-        if !(curvature > 0.0) {
+        if curvature.is_nan() || curvature <= 0.0 {
             return Err(Error::NotPositiveDefinite { what: "the curvature along a direction", value: curvature });
         }
         add_scaled(&mut x, energy / curvature, &direction);
@@ -158,7 +157,7 @@ fn inverse_circulant(column: &[f64], preconditioner: Preconditioner) -> Result<O
     transform.process(&mut numbers);
     let what = "the smallest eigenvalue of the preconditioner";
     let least = numbers.iter().map(|z| z.re).fold(f64::INFINITY, f64::min);
-    if !(least > 0.0) {
+    if least.is_nan() || least <= 0.0 {
         return Err(Error::NotPositiveDefinite { what, value: least });
     }
     // The eigenvalues of a symmetric circulant are real and symmetric: either direction transforms back.

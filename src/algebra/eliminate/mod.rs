@@ -128,8 +128,7 @@ pub(super) fn eliminate<S: Nodes>(
         let slot = left.largest_factor::<S::Number>(active);
         let pivot = left.factor::<S::Number>(slot);
         let size = pivot.square().sqrt();
-        // A pivot that is not a number is refused as well.
-        if !(size > SMALLEST * largest) || !size.is_finite() {
+        if !size.is_finite() || size <= SMALLEST * largest {
             return Err(if size > 0.0 { largest / size } else { f64::INFINITY });
         }
         largest = largest.max(size);

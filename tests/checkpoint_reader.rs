@@ -19,7 +19,7 @@ fn open(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, CheckpointError> {
 }
 
 fn refusal(bytes: &[u8]) -> CheckpointError {
-    open(bytes).err().expect("the file should have been refused")
+    open(bytes).expect_err("the file should have been refused")
 }
 
 /// A file of six tensors, written by the safetensors crate itself: 1, −2.5, 0.125 and 3 in each precision.

@@ -304,7 +304,7 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        5 * self.block() + self.cyclic.scratch_len().max(self.negacyclic.scratch_len())
+        4 * self.block() + self.cyclic.scratch_len().max(self.negacyclic.scratch_len())
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {

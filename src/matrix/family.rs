@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::displacement::ShiftPair;
+
 /// A family of matrices that a [`Builder`](crate::Builder) can build.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -26,6 +28,8 @@ pub enum Family {
     ToeplitzLike,
     /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
     HankelLike,
+    /// [`ShiftLike`](crate::ldr::ShiftLike), of a displacement rank under a pair of shifts.
+    ShiftLike(ShiftPair),
     /// [`Cauchy`](crate::structured::Cauchy).
     Cauchy,
     /// [`CauchyLike`](crate::ldr::CauchyLike), of a displacement rank.
@@ -67,6 +71,7 @@ impl Family {
             Self::TransposedVandermonde => "transposed Vandermonde",
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
+            Self::ShiftLike(_) => "shift-like",
             Self::Cauchy => "Cauchy",
             Self::CauchyLike => "Cauchy-like",
             Self::VandermondeLike => "Vandermonde-like",
@@ -94,7 +99,15 @@ impl Family {
 
     /// Whether a matrix of the family has a rank to choose.
     pub fn has_rank(self) -> bool {
-        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::VandermondeLike | Self::CauchyLike | Self::LowRank)
+        matches!(
+            self,
+            Self::ToeplitzLike
+                | Self::HankelLike
+                | Self::ShiftLike(_)
+                | Self::VandermondeLike
+                | Self::CauchyLike
+                | Self::LowRank
+        )
     }
 }
 

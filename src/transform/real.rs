@@ -117,6 +117,11 @@ impl<T: Scalar> RealTransform<T> {
         if self.n.is_multiple_of(2) { self.n } else { 2 * self.n }
     }
 
+    /// The length n of the signals.
+    pub fn len(&self) -> usize {
+        self.n
+    }
+
     /// Numbers in a block of signals.
     pub fn block(&self, form: Form) -> usize {
         self.width(form) * form.signals::<T>()

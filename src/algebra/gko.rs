@@ -65,7 +65,7 @@ impl<T: Scalar> Gko<T> {
         let (inverse, sign) = match matrix.pair().is_hankel() {
             false => (inverse, 1.0),
             // M = (M J) J; and reversing n columns takes ⌊n/2⌋ exchanges.
-            true => (inverse.reverse_rows()?, if matrix.order() / 2 % 2 == 0 { 1.0 } else { -1.0 }),
+            true => (inverse.reverse_rows()?, if (matrix.order() / 2).is_multiple_of(2) { 1.0 } else { -1.0 }),
         };
         Ok(Self {
             solver: Solver::new(matrix, inverse)?,
@@ -182,7 +182,7 @@ fn invert(matrix: &Ldr<f64>) -> Result<Inverted> {
         eliminate(&fourier.circle, &even, &odd, &g, &h).map_err(|condition| Error::SingularMatrix { condition })?;
     // det F M V* = det M · e^{−iπ(n−1)/2}.
     let turn = Complex64::i().powu(((n - 1) % 4) as u32);
-    let (g, h) = (fourier.from_negacyclic(&g, 1.0 / h_scale, r), fourier.from_cyclic(&h, -1.0 / g_scale, r));
+    let (g, h) = (fourier.negacyclic_back(&g, 1.0 / h_scale, r), fourier.cyclic_back(&h, -1.0 / g_scale, r));
     Ok(Inverted {
         inverse: Ldr::of(UnitPair::ToeplitzSwapped, n, g, h)?,
         log_abs_determinant: log_abs_determinant + n as f64 * (g_scale.ln() + h_scale.ln()),
@@ -222,13 +222,13 @@ impl Fourier {
     }
 
     /// `V* G`, one column a row; what is imaginary in it is rounding.
-    fn from_negacyclic(&self, generators: &[Complex64], scale: f64, rank: usize) -> Vec<f64> {
+    fn negacyclic_back(&self, generators: &[Complex64], scale: f64, rank: usize) -> Vec<f64> {
         let rows = self.transformed(&self.minus, self.columns(generators, rank), scale);
         rows.iter().zip(self.twist.iter().cycle()).map(|(z, w)| (z * w.conj()).re).collect()
     }
 
     /// `F H`, one column a row; what is imaginary in it is rounding.
-    fn from_cyclic(&self, generators: &[Complex64], scale: f64, rank: usize) -> Vec<f64> {
+    fn cyclic_back(&self, generators: &[Complex64], scale: f64, rank: usize) -> Vec<f64> {
         let rows = self.transformed(&self.plus, self.columns(generators, rank), scale);
         rows.iter().map(|z| z.re).collect()
     }

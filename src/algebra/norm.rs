@@ -37,7 +37,7 @@ pub(super) fn one_norm(
     }
     // Alternating signs with growing sizes, for the matrices on which the ascent stops at once.
     let slope = 1.0 / (order.max(2) - 1) as f64;
-    let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
     let alternating: Vec<f64> = (0..order).map(|i| sign(i) * (1.0 + i as f64 * slope)).collect();
     Ok(estimate.max(2.0 * size(&product(&alternating)?) / (3.0 * n)))
 }

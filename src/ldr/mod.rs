@@ -4,7 +4,10 @@ mod cauchy_like;
 mod filter;
 mod half_circulant;
 mod hankel_like;
+mod krylov;
+mod learned;
 mod sandwich;
+mod scaled_shift;
 mod shift_like;
 mod toeplitz_like;
 mod torus;
@@ -12,6 +15,7 @@ mod vandermonde_like;
 
 pub use cauchy_like::CauchyLike;
 pub use hankel_like::HankelLike;
+pub use learned::LearnedOperators;
 pub use shift_like::{ShiftDisplacement, ShiftLike};
 pub use toeplitz_like::ToeplitzLike;
 pub use vandermonde_like::VandermondeLike;

@@ -160,6 +160,31 @@ pub enum Error {
         value: f64,
     },
 
+    /// A matrix is known under one pair of operators and wanted under another for which nothing bounds its rank.
+    #[error("a matrix under {from} has no bounded rank under {to}")]
+    OperatorMismatch {
+        /// The pair that it is known under.
+        from: &'static str,
+        /// The pair that was asked for.
+        to: &'static str,
+    },
+
+    /// A matrix that has to be inverted is singular to working precision.
+    #[error("the matrix is singular to working precision: its condition number is about {condition:.1e}")]
+    SingularMatrix {
+        /// An estimate of the condition number, infinite for a pivot of zero.
+        condition: f64,
+    },
+
+    /// A matrix that must be positive definite is not.
+    #[error("the matrix is not positive definite: {what} is {value:.3e}")]
+    NotPositiveDefinite {
+        /// What showed it.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+
     /// An iteration did not converge.
     #[error("{what} did not converge in {steps} steps")]
     NoConvergence {

@@ -22,6 +22,7 @@
 //! | layer | [`Linear`] is a matrix and a bias, [`Builder`] makes either of any family |
 //! | --- | --- |
 //! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
+//! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
 //!
@@ -32,6 +33,7 @@
 //! row-major.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod algebra;
 mod array;
 #[doc(hidden)]
 pub mod bare;

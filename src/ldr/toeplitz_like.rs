@@ -63,7 +63,7 @@ impl<T: Scalar> ToeplitzLike<T> {
         Self::with_columns(rows, cols, rank, order, Order::Natural)
     }
 
-    pub(super) fn with_columns(rows: usize, cols: usize, rank: usize, order: usize, columns: Order) -> Result<Self> {
+    pub(crate) fn with_columns(rows: usize, cols: usize, rank: usize, order: usize, columns: Order) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         shape.check_rank(rank)?;
         if order < shape.order() || order > 2 * shape.order() + 1 {

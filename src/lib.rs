@@ -41,6 +41,7 @@ mod layer;
 pub mod ldr;
 mod linalg;
 mod matrix;
+pub mod rank;
 mod scalar;
 mod shape;
 pub mod solve;
@@ -51,7 +52,9 @@ pub mod unstructured;
 pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
-pub use matrix::{Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace};
+pub use matrix::{
+    Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Tensor, Workspace,
+};
 pub use scalar::Scalar;
 
 /// The code of the README is tested with the documentation.

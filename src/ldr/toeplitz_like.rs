@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 use super::torus::Torus;
 use crate::linalg::{Svd, randomized, svd};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, take, transform_cost,
+};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
 use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, fast_length};
@@ -234,6 +236,30 @@ impl<T: Scalar> ToeplitzLike<T> {
     }
 }
 
+/// How a Toeplitz-like or Hankel-like matrix follows from its displacement: sums along diagonals, O(mn).
+#[derive(Debug)]
+struct ByDiagonals {
+    torus: Torus,
+    columns: Order,
+}
+
+impl Reconstruction for ByDiagonals {
+    fn reconstruct(&self, displacement: &mut [f64]) {
+        self.torus.integrate(displacement);
+        self.columns.apply(displacement, self.torus.shape.cols);
+    }
+
+    fn pull_back(&self, gradient: &mut [f64]) {
+        self.columns.apply(gradient, self.torus.shape.cols);
+        self.torus.integrate_adjoint(gradient);
+    }
+
+    fn displace(&self, matrix: &mut [f64]) {
+        self.columns.apply(matrix, self.torus.shape.cols);
+        self.torus.differentiate(matrix);
+    }
+}
+
 /// G and H of full rank with `G Hᵀ` = D: one of them the identity, scaled to the size of the other.
 pub(super) fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize) -> Vec<T> {
     let square: T = displacement.iter().map(|&d| d * d).sum();
@@ -283,6 +309,16 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
 
     fn rank(&self) -> Option<usize> {
         Some(self.rank)
+    }
+
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let Torus { shape: Shape { rows, cols }, order } = self.torus;
+        let structure = Self::with_columns(rows, cols, rank, order, self.columns);
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, _: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        Some(Arc::new(ByDiagonals { torus: self.torus, columns: self.columns }))
     }
 
     fn layout(&self) -> &Layout {

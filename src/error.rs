@@ -159,6 +159,20 @@ pub enum Error {
         least: usize,
     },
 
+    /// Two structures cannot be added because a tensor has no second name.
+    #[error("a sum has no name for a second tensor {name}")]
+    UnknownTensor {
+        /// The tensor's name.
+        name: &'static str,
+    },
+
+    /// A family is not one that a dense matrix can be compressed into.
+    #[error("nothing compresses a matrix into the family {family}")]
+    NotCompressible {
+        /// The family's name.
+        family: &'static str,
+    },
+
     /// A builder was asked for a family that is not of this crate.
     #[error("no builder for the family {name}, which is not of this crate")]
     UnknownFamily {

@@ -35,6 +35,7 @@
 #[doc(hidden)]
 pub mod bare;
 mod builder;
+pub mod compress;
 pub mod displacement;
 mod error;
 mod layer;
@@ -53,7 +54,7 @@ pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
 pub use matrix::{
-    Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Tensor, Workspace,
+    Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum, Tensor, Workspace,
 };
 pub use scalar::Scalar;
 

@@ -261,7 +261,7 @@ impl Reconstruction for ByDiagonals {
 }
 
 /// G and H of full rank with `G Hᵀ` = D: one of them the identity, scaled to the size of the other.
-pub(super) fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize) -> Vec<T> {
+pub(crate) fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize) -> Vec<T> {
     let square: T = displacement.iter().map(|&d| d * d).sum();
     let size = (square / T::of(m.min(n) as f64)).sqrt().sqrt();
     let size = if size.is_normal() { size } else { T::one() };
@@ -275,8 +275,8 @@ pub(super) fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize)
 }
 
 /// G and H of the leading singular triplets of D.
-pub(super) fn leading_generators<T: Scalar>(displacement: &[T], m: usize, n: usize, rank: usize) -> Vec<T> {
-    let Svd { u, s, v } = if 4 * (rank + 8) < m.min(n) {
+pub(crate) fn leading_generators<T: Scalar>(displacement: &[T], m: usize, n: usize, rank: usize) -> Vec<T> {
+    let Svd { u, s, v } = if 3 * (rank + 8) < 2 * m.min(n) {
         // Far fewer triplets than there are: a random range finder needs only products with D.
         let product = |x: &[T], y: &mut [T]| gemm_nt(x, displacement, y, [x.len() / n, n, m]);
         let transposed = |y: &[T], x: &mut [T]| gemm_nn(y, displacement, x, [y.len() / m, m, n]);

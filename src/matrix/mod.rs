@@ -7,6 +7,7 @@ mod layout;
 mod path;
 mod reconstruction;
 mod structure;
+mod sum;
 mod threads;
 mod workspace;
 
@@ -20,6 +21,7 @@ pub(crate) use path::{dense_cost, transform_cost};
 pub(crate) use reconstruction::Identity;
 pub use reconstruction::Reconstruction;
 pub use structure::{Bound, Prepared, Structure};
+pub use sum::Sum;
 pub(crate) use threads::GRAIN;
 pub use workspace::Workspace;
 pub(crate) use workspace::take;

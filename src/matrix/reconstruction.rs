@@ -16,6 +16,11 @@ pub trait Reconstruction: Debug + Send + Sync {
 
     /// Turns a matrix into its displacement: the inverse of [`Reconstruction::reconstruct`].
     fn displace(&self, matrix: &mut [f64]);
+
+    /// Whether the displacement is the matrix, as for low rank; no by default.
+    fn is_identity(&self) -> bool {
+        false
+    }
 }
 
 /// A matrix that is its own displacement: the low-rank family.
@@ -28,4 +33,8 @@ impl Reconstruction for Identity {
     fn pull_back(&self, _: &mut [f64]) {}
 
     fn displace(&self, _: &mut [f64]) {}
+
+    fn is_identity(&self) -> bool {
+        true
+    }
 }

@@ -58,6 +58,11 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
         None
     }
 
+    /// The two structures that this one is the sum of, if it is a [`Sum`](crate::Sum).
+    fn summands(&self) -> Option<&[Arc<dyn Structure<T>>; 2]> {
+        None
+    }
+
     /// The names, shapes and places of the parameters in the flat slice.
     fn layout(&self) -> &Layout;
 

@@ -38,6 +38,7 @@ use crate::{Error, Result, Scalar};
 
 pub use schedule::{RankChange, RankSchedule};
 pub use target::RankTarget;
+pub(crate) use target::affordable;
 
 /// What [`Matrix::shrink`] cut off, in the Frobenius norm of the displacement.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -41,7 +41,7 @@ impl<T: Scalar> Matrix<T> {
     }
 
     fn rank_for_error(&self, error: f64) -> Result<usize> {
-        if !(error >= 0.0) {
+        if !(0.0..=f64::INFINITY).contains(&error) {
             return Err(Error::OutOfRange { what: "the relative error", value: error, range: "[0, ∞)" });
         }
         let rank = self.generated_rank()?;

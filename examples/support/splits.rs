@@ -17,8 +17,12 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// Subtracts the mean image and divides by the deviation from it, and holds out 15% of the training images, drawn at
-    /// random.
+    /// Subtracts the mean image, divides by the deviation from it and flips the signs of pixels drawn once for all
+    /// images, and holds out 15% of the training images, drawn at random.
+    ///
+    /// The flips change nothing for a dense or low-rank layer, whose weights can flip too. A circulant one maps a smooth
+    /// image to a smooth vector, that is to few independent features; with flipped signs the image's spectrum is flat
+    /// (*An Exploration of Parameter Redundancy in Deep Networks with Circulant Projections*, Cheng et al. 2015).
     pub fn new(data: &DataSet, quick: bool, seed: u64) -> Self {
         let size = data.train.size;
         let share = if quick { 5 } else { 1 };
@@ -33,15 +37,16 @@ impl Splits {
         let squares = |image: &[u8]| from_mean(image).iter().map(|d| d * d).sum::<f64>();
         let variance = data.train.pixels.chunks_exact(size).map(squares).sum::<f64>() / (count_of_all * size as f64);
         let deviation = variance.sqrt().max(1.0);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let scale: Vec<f64> = (0..size).map(|_| if rng.bool() { 1.0 } else { -1.0 } / deviation).collect();
+        let standardised = |image: &[u8]| {
+            let flipped = from_mean(image).into_iter().zip(&scale).map(|(d, scale)| (d * scale) as f32);
+            flipped.collect::<Vec<_>>()
+        };
         let prepare = |images: &Images, chosen: &[usize]| Prepared {
-            x: chosen
-                .iter()
-                .flat_map(|&i| from_mean(&images.pixels[i * size..(i + 1) * size]))
-                .map(|d| (d / deviation) as f32)
-                .collect(),
+            x: chosen.iter().flat_map(|&i| standardised(&images.pixels[i * size..(i + 1) * size])).collect(),
             labels: chosen.iter().map(|&i| images.labels[i]).collect(),
         };
-        let mut rng = fastrand::Rng::with_seed(seed);
         let mut drawn = |images: &Images| {
             let mut order: Vec<usize> = (0..images.labels.len()).collect();
             rng.shuffle(&mut order);

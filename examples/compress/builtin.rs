@@ -141,10 +141,20 @@ impl Trainer {
     }
 }
 
+/// The relative error of the hidden layer's outputs for a batch of images, without the bias.
+pub fn output_error(network: &Network, matrix: &Matrix<f32>, images: &[f32]) -> Result<f64> {
+    let (exact, got) = (network.hidden.weight().apply(images)?, matrix.apply(images)?);
+    let square = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>();
+    let rest = square(&mut exact.iter().zip(&got).map(|(a, b)| a - b));
+    Ok((rest / square(&mut exact.iter().copied())).sqrt())
+}
+
 /// What became of the network with one compressed matrix.
 pub struct Outcome {
     pub compressed: Compressed<f32>,
     pub with_inputs: bool,
+    /// Relative error of the outputs for test images.
+    pub output_error: f64,
     /// Test error right after compression, and after one epoch of training.
     pub errors: [f64; 2],
     pub seconds: f64,

@@ -112,7 +112,8 @@ fn network(options: &Options) -> Fallible<()> {
             let compressed = compression.candidate::<f32>(candidate, rank, &mut tell)?;
             let seconds = start.elapsed().as_secs_f64();
             let errors = builtin::errors(&network, compressed.matrix.clone(), &splits)?;
-            outcomes.push(Outcome { compressed, with_inputs, errors, seconds });
+            let output_error = builtin::output_error(&network, &compressed.matrix, &splits.test.x)?;
+            outcomes.push(Outcome { compressed, with_inputs, output_error, errors, seconds });
             bar.inc(1);
         }
     }

@@ -15,7 +15,7 @@ Usage: compress [MODEL] [--budget SHARE] [--only TEXT] [--steps N] [--quick] [--
                   trained network in examples/models/tradeoff, whose accuracy is measured as well
   --budget SHARE  what share of the parameters to keep, such as 0.05 (default 0.05)
   --only TEXT     only tensors whose name contains this text
-  --steps N       steps of refinement at most (default 200)
+  --steps N       steps of refinement at most (default 100)
   --quick         fewer families and steps: under a minute for the built-in network
   --out DIR       where the result goes, one .npy file a tensor
   --plot PREFIX   where the plot goes, PREFIX.svg and PREFIX.png (default: compress)
@@ -41,7 +41,7 @@ impl Options {
             model: None,
             budget: 0.05,
             only: String::new(),
-            steps: 200,
+            steps: 100,
             quick: false,
             out: None,
             plot: PathBuf::from("compress"),

@@ -19,28 +19,29 @@ fn rank(matrix: &Matrix<f32>) -> String {
 pub fn outcomes(outcomes: &[Outcome], dense_error: f64) {
     println!(
         "{:<26} {:>7} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7} {:>10} {:>7}",
-        "family", "rank", "fitted", "parameters", "ratio", "entries", "inputs", "test", "fine-tuned", "seconds"
+        "family", "rank", "fitted", "parameters", "ratio", "entries", "outputs", "test", "fine-tuned", "seconds"
     );
     let percent = |x: f64| format!("{:.2}%", 100.0 * x);
     for outcome in outcomes {
         let matrix = &outcome.compressed.matrix;
         println!(
-            "{:<26} {:>7} {:>7} {:>10} {:>6.0}× {:>7.4} {:>7} {:>7} {:>10} {:>7.1}",
+            "{:<26} {:>7} {:>7} {:>10} {:>6.0}× {:>7.4} {:>7.4} {:>7} {:>10} {:>7.1}",
             outcome.compressed.candidate,
             rank(matrix),
             if outcome.with_inputs { "inputs" } else { "entries" },
             matrix.parameters().len(),
             (matrix.rows() * matrix.cols()) as f64 / matrix.parameters().len() as f64,
             outcome.compressed.relative_error,
-            outcome.compressed.sample_error.map_or("–".into(), |error| format!("{error:.4}")),
+            outcome.output_error,
             percent(outcome.errors[0]),
             percent(outcome.errors[1]),
             outcome.seconds,
         );
     }
     println!(
-        "entries, inputs: relative error of the entries, and of the outputs for training images; test: error on test images after\n\
-         compression and after one epoch of training ({:.2}% before compression)",
+        "fitted: what was minimised, the error of the entries or that of the outputs for some training images; entries, outputs:\n\
+         relative error of the entries, and of the outputs for test images; test, fine-tuned: error on test images after\n\
+         compression, and after one epoch of training ({:.2}% before compression)",
         100.0 * dense_error
     );
 }

@@ -25,6 +25,10 @@ const MOMENTUM: f32 = 0.9;
 /// The learning rate of the hidden layer at rank 1; r generators move it √r times as far.
 const RATE: f32 = 0.003;
 const OUTPUT_RATE: f32 = 0.02;
+/// What both rates are multiplied by from epoch to epoch, so that each rank gets to settle.
+const DECAY: f32 = 0.75;
+/// Where growth sets this back to: far below the start, or what has been learned is shaken up.
+const RESTART: f32 = 0.25;
 
 fn main() -> ExitCode {
     match run() {
@@ -44,7 +48,7 @@ fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     let splits = Splits::new(&support::idx::read(&options.data)?, false, options.seed);
     // Held-out errors jump by half a point from epoch to epoch: patience.
-    let (largest, patience, most) = if options.quick { (8, 2, 40) } else { (32, 4, 200) };
+    let (largest, patience, most) = if options.quick { (8, 3, 40) } else { (32, 5, 200) };
     let schedule = RankSchedule::grow_while_improving(1, largest, patience, 0.01)?;
     println!(
         "{} training, {} held-out and {} test images of {} pixels; up to {most} epochs, rank 1 to {largest}",
@@ -67,6 +71,7 @@ struct Training {
     best_error: f64,
     hidden: Sgd,
     output: Sgd,
+    decay: f32,
     rng: fastrand::Rng,
     seed: u64,
 }
@@ -82,6 +87,7 @@ impl Training {
             hidden: Sgd::new(&network.hidden, MOMENTUM),
             output: Sgd::new(&network.output, MOMENTUM),
             network,
+            decay: 1.0,
             rng: fastrand::Rng::with_seed(seed),
             seed,
         })
@@ -115,6 +121,8 @@ impl Training {
                     self.network = self.best.clone();
                     self.network.hidden.weight_mut().grow(rank, self.seed + epoch)?;
                     self.hidden = Sgd::new(&self.network.hidden, MOMENTUM);
+                    self.output = Sgd::new(&self.network.output, MOMENTUM);
+                    self.decay = RESTART;
                 }
             }
         }
@@ -126,7 +134,7 @@ impl Training {
         let mut order: Vec<usize> = (0..splits.train.labels.len()).collect();
         self.rng.shuffle(&mut order);
         let mut gradient = self.network.zero_gradient();
-        let rate = RATE / (self.network.hidden.weight().rank().unwrap_or(1).max(1) as f32).sqrt();
+        let rate = self.decay * RATE / (self.network.hidden.weight().rank().unwrap_or(1).max(1) as f32).sqrt();
         let (mut x, mut labels) = (Vec::new(), Vec::new());
         for batch in order.chunks(BATCH) {
             x.clear();
@@ -137,8 +145,9 @@ impl Training {
             }
             self.network.backward(&x, &labels, &mut gradient, buffers)?;
             self.hidden.step(&mut self.network.hidden, &gradient.hidden, rate)?;
-            self.output.step(&mut self.network.output, &gradient.output, OUTPUT_RATE)?;
+            self.output.step(&mut self.network.output, &gradient.output, self.decay * OUTPUT_RATE)?;
         }
+        self.decay *= DECAY;
         Ok(())
     }
 }

@@ -180,6 +180,21 @@ fn low_rank_is_the_truncated_decomposition() {
 }
 
 #[test]
+fn displacement_rank_is_no_worse_than_half_as_much_rank() {
+    // Nothing but low rank in it, which is the worst case for shifts.
+    for (rows, cols) in [(70, 70), (66, 90)] {
+        let (low, rest) = (matrix(Family::LowRank, rows, cols, 3, 5).to_dense(), gaussian(rows * cols, 6));
+        let entries: Vec<f64> = low.iter().zip(&rest).map(|(a, e)| a + 0.1 * e).collect();
+        let compression = Compression::of(rows, cols, &entries).unwrap().steps(0);
+        let half = compression.family::<f64>(Family::LowRank, Some(3), &mut quietly).unwrap();
+        for family in ranked() {
+            let found = compression.family::<f64>(family, Some(8), &mut quietly).unwrap();
+            assert!(found.relative_error <= half.relative_error * (1.0 + 1e-9), "{family}: {}", found.relative_error);
+        }
+    }
+}
+
+#[test]
 fn inputs_that_matter_are_served_better() {
     let (rows, cols) = (12, 16);
     let entries = gaussian(rows * cols, 3);

@@ -9,10 +9,11 @@
 //!
 //! * **Start:** the truncated singular value decomposition of the displacement `L⁻¹(W)`. Exact where W has the displacement
 //!   rank; otherwise often farther from W than the zero matrix is, because L amplifies what was cut by up to about n/π. So it is
-//!   scaled to the best multiple first, and tried against others (a low-rank matrix turned into generators, random ones).
+//!   scaled to the best multiple first, and tried against others: the best matrices of ranks ⌊r/2⌋ and ⌊r/2⌋ − 1, turned into
+//!   generators of displacement rank r, and random ones.
 //! * **Refinement:** L-BFGS on G and H together, with an exact line search: along a line the squared error is a polynomial of
-//!   degree 4. It goes down in every step, without exception. Alternating least squares reaches the same errors in more
-//!   time: its half-steps are ill-conditioned where L amplifies most.
+//!   degree 4. It goes down in every step, without exception, and reaches what long alternating least squares from several
+//!   starting points reach; each of their half-steps is a large linear system, ill-conditioned where L amplifies most.
 //! * **Cost:** O(mn r) a step. W has mn entries, so no step can be cheaper than reading them; with r generators, gradients by GEMM
 //!   and sums along diagonals are faster here than the r fast products with n unit vectors each. Everything is in f64,
 //!   whatever the type of the matrix that comes out.
@@ -180,8 +181,8 @@ impl Compression {
         self
     }
 
-    /// How many starting points are tried (for a few steps each, unless the matrix is small): the projection, then a low-rank
-    /// matrix, then random ones.
+    /// How many starting points are tried (for a few steps each, unless the matrix is small): the nearest of the
+    /// projection, low-rank matrices and random ones.
     #[must_use]
     pub fn starts(mut self, starts: usize) -> Self {
         self.starts = starts.max(1);

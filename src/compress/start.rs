@@ -1,5 +1,7 @@
 //! Where a descent starts.
 
+use std::sync::Arc;
+
 use super::problem::{Sum, Target, Term, dot};
 use crate::ldr::{full_generators, leading_generators};
 use crate::linalg::norm;
@@ -60,8 +62,8 @@ pub(super) fn low_rank_squares(target: &Target, rank: usize) -> Vec<f64> {
     squares.collect()
 }
 
-/// Points to start from, the most promising first, none of them farther from W than zero is; and `‖W − M‖²` of the
-/// first one as it was before it was scaled: the unrefined projection.
+/// Points to start from, `count` at most, the nearest first, none of them farther from W than zero is; and `‖W − M‖²` of the
+/// plain projection, as it is before it is scaled.
 pub(super) fn starts(target: &Target, terms: &[Term], count: usize, seed: u64) -> (Vec<Vec<f64>>, f64) {
     let shape = target.shape;
     let sum = Sum { shape, terms };
@@ -70,34 +72,64 @@ pub(super) fn starts(target: &Target, terms: &[Term], count: usize, seed: u64) -
         false => projection(shape, term, entries),
     };
     let mut points = vec![one_by_one(&sum, &target.entries, false, &fit)];
-    if terms.len() > 1 && count > 1 {
-        points.push(one_by_one(&sum, &target.entries, true, &fit));
-    }
-    if terms.iter().all(|term| !term.map.is_identity()) && terms.iter().any(|term| term.rank > 0) {
-        if count > 1 {
-            // A matrix of rank ⌈r/2⌉ has displacement rank r, or one more.
-            let rank = terms[0].rank.div_ceil(2);
-            let factors = low_rank(target, &target.entries, rank);
-            let (g, h) = shape.generators(rank, &factors);
-            let mut entries = vec![0.0; target.entries.len()];
-            gemm_tn(g, h, &mut entries, [shape.rows, rank, shape.cols]);
-            points.push(one_by_one(&sum, &entries, false, &fit));
+    match terms {
+        [term] if term.rank > 0 && !term.map.is_identity() => {
+            // A matrix of rank k has displacement rank 2k, or up to 2k + 2 on a rectangle or a larger torus.
+            let half = (term.rank / 2).max(1);
+            points.push(from_low_rank(target, term, half));
+            if half > 1 {
+                points.push(from_low_rank(target, term, half - 1));
+            }
+            for k in 2..count {
+                let mut point = vec![0.0; sum.len()];
+                normal(&mut fastrand::Rng::with_seed(seed.wrapping_add(k as u64)), 1.0, &mut point);
+                points.push(point);
+            }
         }
-        for k in 2..count {
-            let mut point = vec![0.0; sum.len()];
-            normal(&mut fastrand::Rng::with_seed(seed.wrapping_add(k as u64)), 1.0, &mut point);
-            points.push(point);
-        }
+        [_, _, ..] => points.push(one_by_one(&sum, &target.entries, true, &fit)),
+        _ => {}
     }
     let mut projected = vec![0.0; target.entries.len()];
     let mut scratch = projected.clone();
     sum.matrix(&points[0], &mut projected, &mut scratch);
     let unscaled = target.distance(&projected);
-    for point in &mut points {
-        balance(&sum, point);
-        scale(target, &sum, point);
+    let scaled = points.into_iter().map(|mut point| {
+        balance(&sum, &mut point);
+        let square = scale(target, &sum, &mut point);
+        (square, point)
+    });
+    let mut scaled: Vec<(f64, Vec<f64>)> = scaled.collect();
+    scaled.sort_by(|a, b| a.0.total_cmp(&b.0));
+    (scaled.into_iter().take(count).map(|(_, point)| point).collect(), unscaled)
+}
+
+/// The generators of the best matrix of a low rank; columns that it does not need go to what it leaves over.
+fn from_low_rank(target: &Target, term: &Term, low: usize) -> Vec<f64> {
+    let shape = target.shape;
+    let Shape { rows: m, cols: n } = shape;
+    let factors = low_rank(target, &target.entries, low);
+    let (g, h) = shape.generators(low, &factors);
+    let mut entries = vec![0.0; target.entries.len()];
+    gemm_tn(g, h, &mut entries, [m, low, n]);
+    let mut point = projection(shape, term, &entries);
+
+    let (g, h) = shape.generators_mut(term.rank, &mut point);
+    let sizes: Vec<f64> = g.chunks_exact(m).zip(h.chunks_exact(n)).map(|(g, h)| norm(g) * norm(h)).collect();
+    let largest = sizes.iter().copied().fold(0.0, f64::max);
+    let idle: Vec<usize> = (0..term.rank).filter(|&k| sizes[k] <= 1e-8 * largest).collect();
+    if idle.is_empty() {
+        return point;
     }
-    (points, unscaled)
+    let rest: Vec<f64> = target.entries.iter().zip(&entries).map(|(w, m)| w - m).collect();
+    let spare = Term { map: Arc::clone(&term.map), rank: idle.len() };
+    let mut fill = projection(shape, &spare, &rest);
+    scale(&Target { entries: rest, ..target.clone() }, &Sum { shape, terms: &[spare] }, &mut fill);
+    let (fill_g, fill_h) = shape.generators(idle.len(), &fill);
+    for (from, to) in idle.into_iter().enumerate() {
+        g[to * m..][..m].copy_from_slice(&fill_g[from * m..][..m]);
+        h[to * n..][..n].copy_from_slice(&fill_h[from * n..][..n]);
+    }
+    point
 }
 
 /// Fits each term to what those before it leave over.
@@ -140,8 +172,9 @@ pub(super) fn balance(sum: &Sum<'_>, point: &mut [f64]) {
     }
 }
 
-/// Multiplies the matrix of a point by the factor that brings it nearest to W: then it is no farther than zero.
-fn scale(target: &Target, sum: &Sum<'_>, point: &mut [f64]) {
+/// Multiplies the matrix of a point by the factor that brings it nearest to W: then it is no farther than zero. Returns
+/// `‖W − M‖²`.
+fn scale(target: &Target, sum: &Sum<'_>, point: &mut [f64]) -> f64 {
     let size = target.entries.len();
     let (mut matrix, mut scratch) = (vec![0.0; size], vec![0.0; size]);
     sum.matrix(point, &mut matrix, &mut scratch);
@@ -150,6 +183,7 @@ fn scale(target: &Target, sum: &Sum<'_>, point: &mut [f64]) {
     target.observe(&target.entries, &mut w);
     let square = dot(&m, &m);
     let factor = if square > 0.0 { dot(&m, &w) / square } else { 0.0 };
+    let left = w.iter().zip(&m).map(|(w, m)| (w - factor * m).powi(2)).sum();
     let size = sum.shape.rows + sum.shape.cols;
     let root = factor.abs().sqrt();
     let mut rest = point;
@@ -160,4 +194,5 @@ fn scale(target: &Target, sum: &Sum<'_>, point: &mut [f64]) {
         g.iter_mut().for_each(|g| *g *= root.copysign(factor));
         h.iter_mut().for_each(|h| *h *= root);
     }
+    left
 }

@@ -54,7 +54,9 @@ pub mod unstructured;
 pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
-pub use matrix::{Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace};
+pub use matrix::{
+    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace,
+};
 pub use scalar::Scalar;
 
 /// The code of the README is tested with the documentation.

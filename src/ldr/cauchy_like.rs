@@ -155,6 +155,10 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         Some(self.rank)
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        self.nodes.constants()
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -285,6 +285,10 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         Some(self.rank)
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("order", vec![self.torus.order as f64])]
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -228,6 +228,12 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         Some(self.rank)
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let order = ("order", vec![self.filter.order as f64]);
+        let nodes = self.fixed.as_ref().map(|nodes| ("v", nodes.iter().map(|v| v.wide()).collect()));
+        std::iter::once(order).chain(nodes).collect()
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

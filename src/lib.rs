@@ -40,6 +40,8 @@ mod builder;
 pub mod checkpoint;
 pub mod displacement;
 mod error;
+#[cfg(feature = "candle")]
+pub mod frameworks;
 mod layer;
 pub mod ldr;
 mod linalg;

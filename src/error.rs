@@ -157,6 +157,17 @@ pub enum Error {
         family: &'static str,
     },
 
+    /// A tensor of a framework is of a kind that a layer does not serve.
+    #[error("{what} is {given}, not {expected}")]
+    Unsupported {
+        /// What is of another kind.
+        what: &'static str,
+        /// The kind that was given.
+        given: String,
+        /// What is served.
+        expected: &'static str,
+    },
+
     /// The displacement operator is singular: it maps some nonzero matrix to zero, so that a displacement does not
     /// determine its matrix.
     #[error("the displacement operator is singular to working precision: |{quantity}| is {value:.3e}")]

@@ -40,7 +40,7 @@ mod builder;
 pub mod checkpoint;
 pub mod displacement;
 mod error;
-#[cfg(feature = "candle")]
+#[cfg(any(feature = "burn", feature = "candle"))]
 pub mod frameworks;
 mod layer;
 pub mod ldr;

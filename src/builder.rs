@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{CauchyLike, HankelLike, ToeplitzLike, VandermondeLike};
+use crate::ldr::{CauchyLike, HankelLike, ShiftLike, ToeplitzLike, VandermondeLike};
 use crate::matrix::{Description, Family, Init, Matrix, PathChoice, Structure};
 use crate::structured::{
     Cauchy, CauchyNodes, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde,
@@ -209,6 +209,7 @@ fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
         Family::TransposedVandermonde => Arc::new(Vandermonde::transposed(m, n)?),
         Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
         Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
+        Family::ShiftLike(pair) => Arc::new(ShiftLike::new(m, n, r, pair)?),
         Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
         Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
         Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),
@@ -231,6 +232,7 @@ fn rebuild<T: Scalar>(description: &Description) -> Result<Arc<dyn Structure<T>>
     Ok(match family {
         Family::ToeplitzLike => Arc::new(ToeplitzLike::with_order(m, n, r, description.order(&["order"])?)?),
         Family::HankelLike => Arc::new(HankelLike::with_order(m, n, r, description.order(&["order"])?)?),
+        Family::ShiftLike(pair) => Arc::new(ShiftLike::with_order(m, n, r, pair, description.order(&["order"])?)?),
         Family::VandermondeLike if constants.contains_key("v") => {
             let like = VandermondeLike::with_order(m, n, r, description.order(&["order", "v"])?)?;
             Arc::new(like.fix_nodes(&description.numbers::<T>("v")?)?)

@@ -32,6 +32,7 @@
 //! row-major.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod array;
 #[doc(hidden)]
 pub mod bare;
 mod builder;

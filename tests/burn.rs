@@ -7,7 +7,6 @@ mod common;
 
 use std::sync::Arc;
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
@@ -205,8 +204,12 @@ fn an_adapter_changes_nothing_at_first_and_trains_nothing_but_itself() {
         }
         let adapter = Adapter::new(frozen.clone(), &builder).unwrap().with_scale(0.5);
         assert_eq!(numbers(adapter.forward(x.clone())), numbers(frozen.forward(x.clone())), "{builder:?}");
-        let gradients = GradientsParams::from_grads(adapter.forward(x.clone()).square().sum().backward(), &adapter);
         let trained = adapter.update().matrices.len() + adapter.update().vectors.len();
+        if trained == 0 {
+            // An update of rank 0: burn refuses a backward pass without anything to train.
+            continue;
+        }
+        let gradients = GradientsParams::from_grads(adapter.forward(x.clone()).square().sum().backward(), &adapter);
         assert_eq!(gradients.len(), trained, "{builder:?}");
 
         let trained = AdamConfig::new().init().step(0.1, adapter.clone(), gradients);
@@ -214,8 +217,7 @@ fn an_adapter_changes_nothing_at_first_and_trains_nothing_but_itself() {
         let merged = trained.merge().unwrap();
         let (a, b) = (numbers(trained.forward(x.clone())), numbers(merged.forward(x.clone())));
         assert_near(&a, &b, 1e-5, &format!("{builder:?}"));
-        let moved = common::distance(&a, &numbers(frozen.forward(x.clone()))) > 1e-3;
-        assert!(moved || trained.update().matrices.is_empty() && trained.update().vectors.is_empty(), "{builder:?}");
+        assert!(common::distance(&a, &numbers(frozen.forward(x.clone()))) > 1e-3, "{builder:?}");
     }
     let refused = Adapter::new(frozen, &Builder::new(Family::LowRank, 6, 5).rank(1));
     assert!(matches!(refused, Err(Error::ShapeMismatch { .. })));

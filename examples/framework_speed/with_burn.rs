@@ -1,6 +1,6 @@
 //! burn.
 
-use burn::module::{AutodiffModule as _, Module};
+use burn::module::Module;
 use burn::nn::{Linear as Dense, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};

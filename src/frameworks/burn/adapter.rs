@@ -11,6 +11,20 @@ use crate::{Builder, Error, Linear, Result};
 /// This is what LoRA does with a low-rank ΔM ([`Family::LowRank`](crate::Family::LowRank) is exactly that); a Toeplitz-like one
 /// of the same rank has as many parameters and is of full rank as a matrix. At first ΔM is zero
 /// ([`Builder::build_update`]). When training is over, [`Adapter::merge`] gives a dense layer of the same cost as before.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use displace::frameworks::burn::Adapter;
+/// use displace::{Builder, Family};
+///
+/// let device = Device::flex().autodiff();
+/// let frozen = LinearConfig::new(8, 6).init(&device);
+/// let adapter = Adapter::new(frozen.clone(), &Builder::new(Family::ToeplitzLike, 6, 8).rank(1))?;
+/// let x = Tensor::<2>::ones([3, 8], &device);
+/// adapter.forward(x.clone()).into_data().assert_eq(&frozen.forward(x).into_data(), true);
+/// # Ok::<(), displace::Error>(())
+/// ```
 #[derive(Module, Debug)]
 pub struct Adapter {
     frozen: burn::nn::Linear,

@@ -39,7 +39,7 @@ fn main() {
     }
     let sizes: &[usize] =
         if options.quick { &[64, 256] } else { &[16, 32, 64, 128, 200, 256, 512, 784, 1024, 2048, 4096] };
-    let batches: &[usize] = if options.quick { &[1, 32] } else { &[1, 4, 32, 256] };
+    let batches: &[usize] = if options.quick { &[1, 32] } else { &[1, 4, 16, 32, 64, 256] };
     for &n in sizes {
         for &batch in batches {
             size::<f32>(options, n, batch, &mut summary);

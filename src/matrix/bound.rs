@@ -16,8 +16,8 @@ const CHUNK: usize = 64;
 /// Bytes of scratch at the most that a matrix keeps for the next change of its parameters.
 const KEPT: usize = 1 << 22;
 
-/// The batch that decides whether a dense copy is worth having.
-const TYPICAL_BATCH: usize = 64;
+/// The batches that decide whether a dense copy is worth having: it is if it serves one of them.
+const TYPICAL_BATCHES: [usize; 2] = [1, 64];
 
 /// An m×n matrix of any family: a shared structure and parameters of its own.
 ///
@@ -330,7 +330,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let wanted = match self.choice {
             PathChoice::Fast => false,
             PathChoice::Dense => true,
-            PathChoice::Auto => self.dense_is_cheaper(TYPICAL_BATCH),
+            PathChoice::Auto => TYPICAL_BATCHES.into_iter().any(|batch| self.dense_is_cheaper(batch)),
         };
         if !wanted {
             self.dense = None;

@@ -2,6 +2,8 @@
 
 use super::{Workspace, take};
 use crate::Scalar;
+#[cfg(feature = "parallel")]
+use crate::transform::few::most;
 
 /// Rows are shared out in multiples of this, so that no block of lanes is cut.
 pub(crate) const GRAIN: usize = 64;
@@ -24,8 +26,8 @@ pub(super) fn rows<T: Scalar>(
         use rayon::prelude::*;
         let batch = x.len() / x_row;
         let mut share = batch.div_ceil(rayon::current_num_threads()).next_multiple_of(GRAIN).max(GRAIN);
-        while batch % share == 1 {
-            // A row alone goes by inner products, which round otherwise than a GEMM.
+        while (1..=most::<T>()).contains(&(batch % share)) {
+            // Few rows go by inner products, which round otherwise than a GEMM.
             share += GRAIN;
         }
         let shares = batch.div_ceil(share);

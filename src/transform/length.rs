@@ -21,7 +21,7 @@ const SINGLE: usize = 128;
 ///
 /// Passes of radix 5 and 7 cost so much more than those of radix 4 and 3 that going up to the next of these lengths is
 /// seldom slower, even for a batch (784 takes longer than 1024); and one signal alone would fill one lane only.
-pub(crate) fn fast_length(min: usize) -> usize {
+pub fn fast_length(min: usize) -> usize {
     let min = min.clamp(2, MAX_LENGTH);
     let shortest = shortest(min, 2);
     let with_single = self::shortest(min, SINGLE);

@@ -27,6 +27,18 @@
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
 //!
+//! # Features
+//!
+//! None is on by default. Crates that each adds to the 29 of the default tree, this one included:
+//!
+//! | feature | what | crates |
+//! | --- | --- | --- |
+//! | `parallel` | batches on several threads | 6 |
+//! | `serde` | [`Builder`], [`Family`], [`Init`], [`PathChoice`] and [`Description`] to and from any format | 3 |
+//! | `safetensors` | `checkpoint`: layers to and from files | 22 |
+//! | `candle` | `frameworks::candle`: layers and adapters for candle 0.11 | 111 |
+//! | `burn` | `frameworks::burn`: layers and adapters for burn 0.22, whose minor versions break | 122 |
+//!
 //! # Conventions
 //!
 //! `M` is m×n; a batch holds one example a row, `Y = X Mᵀ + b`. `Z_f` is the f-unit-circulant shift: ones on the subdiagonal
@@ -45,6 +57,8 @@ pub mod checkpoint;
 pub mod compress;
 pub mod displacement;
 mod error;
+#[cfg(any(feature = "burn", feature = "candle"))]
+pub mod frameworks;
 mod layer;
 pub mod ldr;
 mod linalg;
@@ -61,7 +75,8 @@ pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
 pub use matrix::{
-    Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum, Tensor, Workspace,
+    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum,
+    Tensor, Workspace,
 };
 pub use scalar::Scalar;
 

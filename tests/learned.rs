@@ -49,15 +49,8 @@ enum Kind {
     Reflecting,
 }
 
-const KINDS: [Kind; 7] = [
-    Kind::Shift,
-    Kind::Near(0.02),
-    Kind::Near(0.05),
-    Kind::Open(0.05),
-    Kind::Cut,
-    Kind::Wide,
-    Kind::Reflecting,
-];
+const KINDS: [Kind; 7] =
+    [Kind::Shift, Kind::Near(0.02), Kind::Near(0.05), Kind::Open(0.05), Kind::Cut, Kind::Wide, Kind::Reflecting];
 
 /// The three diagonals of an operator of a kind; those of a subdiagonal one alone.
 fn operator(kind: Kind, n: usize, tridiagonal: bool, seed: u64) -> Vec<f64> {

@@ -5,7 +5,11 @@ use std::fmt;
 use crate::displacement::ShiftPair;
 
 /// A family of matrices that a [`Builder`](crate::Builder) can build.
+///
+/// Feature `serde` writes a family as its name in lower case, with hyphens: `"toeplitz-like"`, `"low-rank"`,
+/// `{"f-circulant": 0.5}`; a family outside this crate is refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Family {
     /// [`Circulant`](crate::structured::Circulant): what wraps around keeps its sign.
@@ -45,7 +49,8 @@ pub enum Family {
     /// [`Dense`](crate::unstructured::Dense).
     Dense,
     /// A type outside this crate.
-    Other(&'static str),
+    #[cfg_attr(feature = "serde", serde(skip))]
+    Other(#[cfg_attr(feature = "serde", serde(skip))] &'static str),
 }
 
 impl Family {

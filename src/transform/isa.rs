@@ -3,6 +3,7 @@
 //! A kernel is a [`Kernel`]: generic code over an [`Isa`], compiled for every instruction set and chosen at run time by
 //! [`Kernels::run`]. `pulp` supplies the proof that the processor has the instructions, so that no `unsafe` is needed.
 
+use super::nonuniform::Step;
 use super::pointwise::{Correlate, Multiply};
 use super::ring::Passes;
 use super::rows::{Load, Store};
@@ -60,6 +61,7 @@ pub trait Kernels: Copy + bytemuck::Pod {
     fn correlate(kernel: Correlate<'_, Self>);
     fn load(kernel: Load<'_, Self>);
     fn store(kernel: Store<'_, Self>);
+    fn nonuniform(kernel: Step<'_, Self>);
 }
 
 /// Arrays of numbers that the compiler turns into whatever vectors the target has.
@@ -331,6 +333,9 @@ macro_rules! kernels {
                 Self::run(kernel);
             }
             fn store(kernel: Store<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn nonuniform(kernel: Step<'_, Self>) {
                 Self::run(kernel);
             }
         }

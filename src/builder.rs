@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{CauchyLike, HankelLike, ToeplitzLike, VandermondeLike};
+use crate::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
 use crate::matrix::{Family, Init, Matrix, PathChoice, Structure};
-use crate::structured::{Cauchy, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde};
+use crate::structured::{
+    Cauchy, CircleVandermonde, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde,
+};
 use crate::unstructured::{Dense, LowRank};
 use crate::{Error, Result, Scalar};
 
@@ -141,11 +143,14 @@ fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
         Family::ToeplitzPlusHankel => Arc::new(ToeplitzPlusHankel::new(m, n)?),
         Family::Vandermonde => Arc::new(Vandermonde::new(m, n)?),
         Family::TransposedVandermonde => Arc::new(Vandermonde::transposed(m, n)?),
+        Family::CircleVandermonde => Arc::new(CircleVandermonde::new(m, n)?),
+        Family::TransposedCircleVandermonde => Arc::new(CircleVandermonde::transposed(m, n)?),
         Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
         Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
         Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
         Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
         Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),
+        Family::CircleVandermondeLike => Arc::new(CircleVandermondeLike::new(m, n, r)?),
         Family::LowRank => Arc::new(LowRank::new(m, n, r)?),
         Family::Dense => Arc::new(Dense::new(m, n)?),
         Family::Other(name) => return Err(Error::UnknownFamily { name }),

@@ -22,6 +22,10 @@ pub enum Family {
     Vandermonde,
     /// [`Vandermonde`](crate::structured::Vandermonde), transposed.
     TransposedVandermonde,
+    /// [`CircleVandermonde`](crate::structured::CircleVandermonde), of nodes on the unit circle.
+    CircleVandermonde,
+    /// [`CircleVandermonde`](crate::structured::CircleVandermonde), transposed.
+    TransposedCircleVandermonde,
     /// [`ToeplitzLike`](crate::ldr::ToeplitzLike), of a displacement rank.
     ToeplitzLike,
     /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
@@ -32,6 +36,8 @@ pub enum Family {
     CauchyLike,
     /// [`VandermondeLike`](crate::ldr::VandermondeLike), of a displacement rank, its nodes among the parameters.
     VandermondeLike,
+    /// [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike), of a displacement rank, its nodes among the parameters.
+    CircleVandermondeLike,
     /// [`LowRank`](crate::unstructured::LowRank), of a rank.
     LowRank,
     /// [`Dense`](crate::unstructured::Dense).
@@ -65,11 +71,14 @@ impl Family {
             Self::ToeplitzPlusHankel => "Toeplitz+Hankel",
             Self::Vandermonde => "Vandermonde",
             Self::TransposedVandermonde => "transposed Vandermonde",
+            Self::CircleVandermonde => "circle Vandermonde",
+            Self::TransposedCircleVandermonde => "transposed circle Vandermonde",
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
             Self::Cauchy => "Cauchy",
             Self::CauchyLike => "Cauchy-like",
             Self::VandermondeLike => "Vandermonde-like",
+            Self::CircleVandermondeLike => "circle Vandermonde-like",
             Self::LowRank => "low rank",
             Self::Dense => "dense",
             Self::Other(name) => name,
@@ -78,7 +87,15 @@ impl Family {
 
     /// Whether a matrix of the family has a rank to choose.
     pub fn has_rank(self) -> bool {
-        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::VandermondeLike | Self::CauchyLike | Self::LowRank)
+        matches!(
+            self,
+            Self::ToeplitzLike
+                | Self::HankelLike
+                | Self::VandermondeLike
+                | Self::CircleVandermondeLike
+                | Self::CauchyLike
+                | Self::LowRank
+        )
     }
 }
 

@@ -1,3 +1,4 @@
 //! Inverses applied to vectors.
 
+pub mod circle;
 pub mod vandermonde;

@@ -26,7 +26,7 @@ pub struct Grid {
 
 /// Nodes where a [`super::Nonuniform`] has placed them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Nodes<T> {
+pub struct Nodes<T> {
     /// Numbers in a row of values: two a node, or one for the last.
     rows: usize,
     count: usize,

@@ -107,9 +107,8 @@ mod tests {
             let filter = CircleFilter { order, cols };
             for theta in [0.0, 3.0, -1.0, 1e5] {
                 let node = filter.node(Turns::of(theta));
-                let mut random = || -> Vec<_> {
-                    (0..cols).map(|_| Complex::new(rng.f64() - 0.5, rng.f64() - 0.5)).collect()
-                };
+                let mut random =
+                    || -> Vec<_> { (0..cols).map(|_| Complex::new(rng.f64() - 0.5, rng.f64() - 0.5)).collect() };
                 let (row, dual) = (random(), random());
                 let mut matrix = row.clone();
                 node.integrate(&mut matrix);

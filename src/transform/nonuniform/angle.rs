@@ -17,6 +17,9 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
+    /// No angle.
+    pub const ZERO: Turns = Turns { hi: 0.0, lo: 0.0 };
+
     /// The angle of so many radians, any finite number of them.
     pub fn of(radians: f64) -> Self {
         if radians.abs() < FAR {
@@ -76,7 +79,7 @@ pub(crate) fn multiples(turns: Turns) -> impl Iterator<Item = (f64, f64)> {
 
 /// Cosine and sine of a fraction of a turn from −½ to ½, to 2·10^{−16}. There is no branch and no table, so that several go at once.
 #[inline(always)]
-pub(super) fn cos_sin(turns: f64) -> (f64, f64) {
+fn cos_sin(turns: f64) -> (f64, f64) {
     let quarter = (4.0 * turns).round_ties_even();
     let x = (turns - 0.25 * quarter) * TAU;
     let z = x * x;

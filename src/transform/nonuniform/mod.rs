@@ -36,7 +36,7 @@ use std::ops::Range;
 use nodes::Grid;
 pub(crate) use nodes::Nodes;
 pub use steps::Step;
-use steps::{Fold, Gather, Places, Spread, Unfold, fold_alone, unfold_alone};
+use steps::{Fold, Gather, Scale, Source, Spread, Unfold};
 use window::{Window, padded};
 
 use super::rows::{load, store};
@@ -54,15 +54,15 @@ pub(crate) struct Nonuniform<T: Scalar> {
     /// What coefficients are multiplied by on their way in: for values, and for derivatives.
     factors: Vec<T>,
     slopes: Vec<T>,
-    /// Where the points of the upper half circle are in a spectrum, by form.
-    places: [Vec<u32>; 2],
+    /// Where the points of a grid are in a spectrum, by form.
+    sources: [Vec<Source>; 2],
 }
 
 /// Scratch, cut up for one block of rows.
 struct Buffers<'a, T> {
     block: &'a mut [T],
     grid: &'a mut [T],
-    /// Pairs of values, and one pair that belongs to no node.
+    /// Pairs of values, in lanes.
     values: &'a mut [T],
     rest: &'a mut [T],
 }
@@ -80,8 +80,8 @@ impl<T: Scalar> Nonuniform<T> {
         let sign = |k: usize| if k < grid.centre { -1.0 } else { 1.0 };
         let factors = (0..n).map(|k| T::of(sign(k) * factor(k))).collect();
         let slopes = (0..n).map(|k| T::of(sign(k) * factor(k) * k as f64)).collect();
-        let places = [Form::Lanes, Form::Single].map(|form| places(&transform.order(form)));
-        Self { n, grid, transform, window, factors, slopes, places }
+        let sources = [Form::Lanes, Form::Single].map(|form| sources(&transform.order(form), grid.pad));
+        Self { n, grid, transform, window, factors, slopes, sources }
     }
 
     /// Columns.
@@ -97,9 +97,10 @@ impl<T: Scalar> Nonuniform<T> {
 
     /// Numbers of scratch that products with rows of `rows` values need.
     pub fn scratch_len(&self, rows: usize) -> usize {
-        let points = self.grid.len + 4 * self.grid.pad;
-        let values = 2 * rows.div_ceil(2) + 2;
-        T::LANES * (self.grid.len + points + 2 * values) + self.transform.scratch_len()
+        let lens = |(form, _)| self.lens(form, rows).into_iter().sum::<usize>();
+        self.transform.forms().each(&self.transform, 0).map(lens).max().unwrap_or(0)
+            + self.transform.scratch_len()
+            + self.group() * rows
     }
 
     /// Estimated nanoseconds per row of a product with rows of `rows` values.
@@ -110,125 +111,168 @@ impl<T: Scalar> Nonuniform<T> {
 
     /// `y_i = Σ_k e^{ikθ_i} x_k` for every row of a batch.
     pub fn forward(&self, nodes: &Nodes<T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
-        for (form, rows) in self.transform.forms().blocks::<T>(x.len() / self.n) {
+        for (form, rows) in self.groups(x.len() / self.n) {
             let mut buffers = self.cut(form, nodes, scratch);
-            self.evaluate(form, nodes, &self.factors, &x[self.of_coefficients(&rows)], &mut buffers);
-            let y = &mut y[rows.start * nodes.rows()..rows.end * nodes.rows()];
-            store(form, buffers.values, Order::Natural, y, nodes.rows());
+            let (x, y) = (&x[part(&rows, self.n)], &mut y[part(&rows, nodes.rows())]);
+            self.evaluate(form, nodes, &self.factors, x, y, &mut buffers);
         }
     }
 
     /// `x_k = Σ_i a_i cos kθ_i + b_i sin kθ_i` for every row of a batch, y the pairs (a, b).
     pub fn adjoint(&self, nodes: &Nodes<T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
-        for (form, rows) in self.transform.forms().blocks::<T>(x.len() / self.n) {
+        let points = self.points();
+        for (form, rows) in self.groups(x.len() / self.n) {
             let Buffers { block, grid, values, rest } = self.cut(form, nodes, scratch);
-            load(form, &y[rows.start * nodes.rows()..rows.end * nodes.rows()], nodes.rows(), Order::Natural, values);
-            grid.fill(T::zero());
-            let places = self.places(form);
-            match form {
-                Form::Lanes => {
-                    T::nonuniform(Step::Spread(Spread { nodes, values, grid }));
-                    T::nonuniform(Step::Fold(Fold { places, grid, spectrum: block }));
-                }
-                Form::Single => {
-                    T::nonuniform(Step::SpreadAlone(Spread { nodes, values, grid }));
-                    fold_alone(places, grid, block);
-                }
+            let (x, y) = (&mut x[part(&rows, self.n)], &y[part(&rows, nodes.rows())]);
+            let (sources, pad) = (self.sources(form), self.grid.pad);
+            if form == Form::Lanes {
+                grid.fill(T::zero());
+                load(form, y, nodes.rows(), Order::Natural, values);
+                T::nonuniform(Step::Spread(form, Spread { nodes, points, values, grid }));
+                T::nonuniform(Step::Fold(form, Fold { sources, pad, grid, spectrum: block }));
+                self.transform.inverse(form, block, rest);
+                let signals = &mut grid[..self.n * T::LANES];
+                self.unscale(form, block, signals);
+                store(form, signals, Order::Natural, x, self.n);
+                continue;
             }
-            self.transform.inverse(form, block, rest);
-            self.unscale(form.signals::<T>(), block);
-            store(form, block, Order::Natural, &mut x[self.of_coefficients(&rows)], self.n);
+            let grid = &mut grid[..rows.len() * points];
+            grid.fill(T::zero());
+            T::nonuniform(Step::Spread(form, Spread { nodes, points, values: y, grid }));
+            for (x, grid) in x.chunks_exact_mut(self.n).zip(grid.chunks_exact(points)) {
+                T::nonuniform(Step::Fold(form, Fold { sources, pad, grid, spectrum: block }));
+                self.transform.inverse(form, block, rest);
+                self.unscale(form, block, x);
+            }
         }
     }
 
     /// Adds the gradient in the angles of a loss with the gradient `dy` in the values, summed over the batch: for each node but an
     /// unpaired last one `Re Σ conj(ȳ_i) Σ_k ik e^{ikθ_i} x_k`.
     pub fn node_gradient(&self, nodes: &Nodes<T>, x: &[T], dy: &[T], gradient: &mut [T], scratch: &mut [T]) {
-        for (form, rows) in self.transform.forms().blocks::<T>(x.len() / self.n) {
+        let mut scratch = scratch;
+        let slopes = take(&mut scratch, self.group() * nodes.rows());
+        for (form, rows) in self.groups(x.len() / self.n) {
             let mut buffers = self.cut(form, nodes, scratch);
-            self.evaluate(form, nodes, &self.slopes, &x[self.of_coefficients(&rows)], &mut buffers);
-            let dual = take(&mut buffers.rest, buffers.values.len());
-            load(form, &dy[rows.start * nodes.rows()..rows.end * nodes.rows()], nodes.rows(), Order::Natural, dual);
-            let signals = form.signals::<T>();
-            let pairs = buffers.values.chunks_exact(2 * signals).zip(dual.chunks_exact(2 * signals));
-            for (gradient, (slope, dy)) in gradient.iter_mut().zip(pairs) {
-                let ((re, im), (a, b)) = (slope.split_at(signals), dy.split_at(signals));
-                for lane in 0..signals {
-                    *gradient += re[lane] * b[lane] - im[lane] * a[lane];
+            let (x, dy) = (&x[part(&rows, self.n)], &dy[part(&rows, nodes.rows())]);
+            let slopes = &mut slopes[..dy.len()];
+            self.evaluate(form, nodes, &self.slopes, x, slopes, &mut buffers);
+            for (slopes, dy) in slopes.chunks_exact(nodes.rows()).zip(dy.chunks_exact(nodes.rows())) {
+                let pairs = slopes.chunks_exact(2).zip(dy.chunks_exact(2));
+                for (gradient, (slope, dy)) in gradient.iter_mut().zip(pairs) {
+                    *gradient += slope[0] * dy[1] - slope[1] * dy[0];
                 }
             }
         }
     }
 
-    /// Coefficients to pairs of values.
-    fn evaluate(&self, form: Form, nodes: &Nodes<T>, factors: &[T], x: &[T], buffers: &mut Buffers<'_, T>) {
+    /// Coefficients to rows of values.
+    fn evaluate(
+        &self,
+        form: Form,
+        nodes: &Nodes<T>,
+        factors: &[T],
+        x: &[T],
+        y: &mut [T],
+        buffers: &mut Buffers<'_, T>,
+    ) {
         let Buffers { block, grid, values, rest } = buffers;
-        load(form, x, self.n, Order::Natural, block);
-        self.scale(form.signals::<T>(), factors, block);
-        self.transform.forward(form, block, rest);
-        let places = self.places(form);
-        match form {
-            Form::Lanes => {
-                T::nonuniform(Step::Unfold(Unfold { places, spectrum: block, grid }));
-                T::nonuniform(Step::Gather(Gather { nodes, grid, values }));
-            }
-            Form::Single => {
-                unfold_alone(places, block, grid);
-                T::nonuniform(Step::GatherAlone(Gather { nodes, grid, values }));
-            }
+        let (sources, points) = (self.sources(form), self.points());
+        if form == Form::Lanes {
+            let signals = &mut grid[..self.n * T::LANES];
+            load(form, x, self.n, Order::Natural, signals);
+            self.scale(form, factors, signals, block);
+            self.transform.forward(form, block, rest);
+            T::nonuniform(Step::Unfold(form, Unfold { sources, spectrum: block, grid }));
+            T::nonuniform(Step::Gather(form, Gather { nodes, points, grid, values }));
+            return store(form, values, Order::Natural, y, nodes.rows());
         }
+        let grid = &mut grid[..x.len() / self.n * points];
+        for (x, grid) in x.chunks_exact(self.n).zip(grid.chunks_exact_mut(points)) {
+            self.scale(form, factors, x, block);
+            self.transform.forward(form, block, rest);
+            T::nonuniform(Step::Unfold(form, Unfold { sources, spectrum: block, grid }));
+        }
+        T::nonuniform(Step::Gather(form, Gather { nodes, points, grid, values: y }));
     }
 
-    /// Scales the coefficients at the front of a block and moves their frequencies by the centre, around the end.
-    fn scale(&self, signals: usize, factors: &[T], block: &mut [T]) {
-        let Grid { len, centre, .. } = self.grid;
-        let (low, high) = factors.split_at(centre);
-        let (front, back) = block.split_at_mut((len - centre) * signals);
-        let wrapped = back.chunks_exact_mut(signals).zip(front.chunks_exact(signals));
-        for ((out, x), &factor) in wrapped.zip(low) {
-            out.iter_mut().zip(x).for_each(|(out, &x)| *out = factor * x);
-        }
-        for (k, &factor) in high.iter().enumerate() {
-            for lane in 0..signals {
-                front[k * signals + lane] = factor * front[(k + centre) * signals + lane];
+    /// Scales coefficients and moves their frequencies by the centre, around the end of a block.
+    fn scale(&self, form: Form, factors: &[T], signals: &[T], block: &mut [T]) {
+        let [moved, gap] = self.moved(form);
+        let (low, high) = factors.split_at(self.grid.centre);
+        let (from_low, from_high) = signals.split_at(moved);
+        let (front, back) = block.split_at_mut(block.len() - moved);
+        T::nonuniform(Step::Scale(Scale { form, factors: high, from: from_high, to: front }));
+        front[gap..].fill(T::zero());
+        T::nonuniform(Step::Scale(Scale { form, factors: low, from: from_low, to: back }));
+    }
+
+    /// The transpose of [`Self::scale`].
+    fn unscale(&self, form: Form, block: &[T], signals: &mut [T]) {
+        let [moved, _] = self.moved(form);
+        let (low, high) = self.factors.split_at(self.grid.centre);
+        let (to_low, to_high) = signals.split_at_mut(moved);
+        let (front, back) = block.split_at(block.len() - moved);
+        T::nonuniform(Step::Scale(Scale { form, factors: high, from: front, to: to_high }));
+        T::nonuniform(Step::Scale(Scale { form, factors: low, from: back, to: to_low }));
+    }
+
+    /// Numbers of a block that have moved around the end, and where the gap between the others and them begins.
+    fn moved(&self, form: Form) -> [usize; 2] {
+        let centre = self.grid.centre;
+        [centre, self.n - centre].map(|count| count * form.signals::<T>())
+    }
+
+    /// Cuts a batch into groups: of rows side by side in lanes, or of some that are transformed one by one and share the weights.
+    fn groups(&self, batch: usize) -> impl Iterator<Item = (Form, Range<usize>)> {
+        let mut blocks = self.transform.forms().blocks::<T>(batch).peekable();
+        std::iter::from_fn(move || {
+            let (form, mut rows) = blocks.next()?;
+            while form == Form::Single && rows.len() < ALONE {
+                let Some((_, next)) = blocks.next_if(|(form, _)| *form == Form::Single) else { break };
+                rows.end = next.end;
             }
-        }
-        front[(self.n - centre) * signals..].fill(T::zero());
+            Some((form, rows))
+        })
     }
 
-    /// The transpose of [`Self::scale`], for what is at the front.
-    fn unscale(&self, signals: usize, block: &mut [T]) {
-        let Grid { len, centre, .. } = self.grid;
-        let (low, high) = self.factors.split_at(centre);
-        let (front, back) = block.split_at_mut((len - centre) * signals);
-        for (k, &factor) in high.iter().enumerate().rev() {
-            for lane in 0..signals {
-                front[(k + centre) * signals + lane] = factor * front[k * signals + lane];
-            }
-        }
-        let wrapped = back.chunks_exact(signals).zip(front.chunks_exact_mut(signals));
-        for ((x, out), &factor) in wrapped.zip(low) {
-            out.iter_mut().zip(x).for_each(|(out, &x)| *out = factor * x);
-        }
+    /// The most rows in a group.
+    fn group(&self) -> usize {
+        let rows = |(form, _)| if form == Form::Lanes { T::LANES } else { ALONE };
+        self.transform.forms().each(&self.transform, 0).map(rows).max().unwrap_or(0)
     }
 
-    fn of_coefficients(&self, rows: &Range<usize>) -> Range<usize> {
-        rows.start * self.n..rows.end * self.n
+    /// Numbers in a grid.
+    fn points(&self) -> usize {
+        self.grid.len + 4 * self.grid.pad
     }
 
-    fn places(&self, form: Form) -> Places<'_> {
-        let places = &self.places[usize::from(form == Form::Single)];
-        Places { places, pad: self.grid.pad }
+    fn sources(&self, form: Form) -> &[Source] {
+        &self.sources[usize::from(form == Form::Single)]
+    }
+
+    /// Numbers in the block, the grids and the values.
+    fn lens(&self, form: Form, rows: usize) -> [usize; 3] {
+        let (grids, values) = match form {
+            Form::Lanes => (T::LANES, T::LANES * rows.next_multiple_of(2)),
+            Form::Single => (ALONE, 0),
+        };
+        [self.transform.block(form), grids * self.points(), values]
     }
 
     fn cut<'a>(&self, form: Form, nodes: &Nodes<T>, scratch: &'a mut [T]) -> Buffers<'a, T> {
-        let signals = form.signals::<T>();
         let mut rest = scratch;
-        let block = take(&mut rest, self.transform.block(form));
-        let grid = take(&mut rest, signals * (self.grid.len + 4 * self.grid.pad));
-        let values = take(&mut rest, signals * (2 * nodes.count() + 2));
+        let [block, grid, values] = self.lens(form, nodes.rows()).map(|len| take(&mut rest, len));
         Buffers { block, grid, values, rest }
     }
+}
+
+/// Rows that are transformed one by one and share the weights.
+const ALONE: usize = 2;
+
+/// This part of a batch of rows of `len` numbers.
+fn part(rows: &Range<usize>, len: usize) -> Range<usize> {
+    rows.start * len..rows.end * len
 }
 
 /// The number of grid points for n coefficients: at least 2n, and such that both forms of the transform exist.
@@ -239,14 +283,17 @@ fn grid_len<T: Scalar>(n: usize) -> usize {
     unit * [1, 3, 5, 7].map(length).into_iter().min().unwrap_or(units)
 }
 
-/// Where the point `2π(q + ½)/L` of the upper half circle is in a spectrum of this order, for every q: for even q itself, at
-/// `2π(j + ¼)/(L/2)` with j = q/2, for odd q its conjugate.
-fn places(order: &[usize]) -> Vec<u32> {
+/// Where the points `2π(q + ½)/L` of the upper half circle, and some beyond on either side, are in a spectrum of this order: for even q
+/// at `2π(j + ¼)/(L/2)` with j = q/2, for odd q as the conjugate, and beyond the ends as the conjugates of their reflections.
+fn sources(order: &[usize], pad: usize) -> Vec<Source> {
     let half = order.len();
-    let mut places = vec![0; half];
+    let mut within = vec![0; half];
     for (position, &j) in order.iter().enumerate() {
         let q = if 2 * j < half { 2 * j } else { 2 * (half - 1 - j) + 1 };
-        places[q] = position as u32;
+        within[q] = 2 * position as u32 + (q % 2) as u32;
     }
-    places
+    let reflected = |q: usize| within[q] ^ 1;
+    let before = (0..pad).rev().map(reflected);
+    let behind = (half - pad..half).rev().map(reflected);
+    before.chain(within.iter().copied()).chain(behind).map(Source).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::super::isa::{Isa, Kernel, lanes, lanes_mut};
 use super::Step;
-use super::angle::{FAR, Turns, cos_sin};
+use super::angle::{FAR, Turns};
 use super::window::{Window, padded, width};
 use crate::Scalar;
 
@@ -30,23 +30,20 @@ pub struct Nodes<T> {
     /// Numbers in a row of values: two a node, or one for the last.
     rows: usize,
     count: usize,
-    /// By visit, filled up to whole registers: the first grid point, the node (or one behind the last), and the weights.
-    pub(super) starts: Vec<u32>,
+    /// By visit, filled up to whole registers: the node, or one behind the last; the first grid point; the weights.
     pub(super) nodes: Vec<u32>,
+    pub(super) starts: Vec<u32>,
     pub(super) weights: Vec<T>,
     /// By register of visits: the 2×2 matrices that lead from what the grid gives to the values, entry by entry.
     pub(super) turns: Vec<T>,
-    located: Located<T>,
+    sort: Sort,
 }
 
-/// Nodes on the grid, in their own order.
+/// Nodes in their own order, and their order along the grid.
 #[derive(Debug, Clone, Default)]
-struct Located<T> {
+struct Sort {
     angles: Vec<Turns>,
     starts: Vec<u32>,
-    offsets: Vec<T>,
-    cosines: Vec<T>,
-    sines: Vec<T>,
     order: Vec<u32>,
     buckets: Vec<u32>,
 }
@@ -67,60 +64,33 @@ impl<T: Scalar> Nodes<T> {
         let count = rows.div_ceil(2);
         (self.rows, self.count) = (rows, count);
         let visits = count.next_multiple_of(T::LANES);
-        let Self { starts, nodes, weights, turns, located, .. } = self;
-        located.locate(angles, count, grid);
-        located.sort(grid);
+        let Self { nodes, starts, weights, turns, sort, .. } = self;
+        sort.run(angles, count, grid);
         nodes.clear();
         nodes.resize(visits, count as u32);
-        interleave(&located.order, nodes);
-        let opposite = |node: usize| located.angles[node].hi < 0.0;
-        starts.clear();
-        turns.clear();
+        interleave(&sort.order, nodes);
+        starts.resize(visits, 0);
         turns.resize(4 * visits, T::zero());
-        weights.clear();
         weights.resize(visits * padded::<T>(), T::zero());
-        for (visits, turns) in nodes.chunks_exact(T::LANES).zip(turns.chunks_exact_mut(4 * T::LANES)) {
-            for (lane, &node) in visits.iter().enumerate() {
-                let node = node as usize;
-                if node == count {
-                    starts.push(0);
-                    continue;
-                }
-                starts.push(located.starts[node]);
-                let (c, s) = (located.cosines[node], located.sines[node]);
-                let entries = if opposite(node) { [c, -s, -s, -c] } else { [c, -s, s, c] };
-                for (k, entry) in entries.into_iter().enumerate() {
-                    turns[k * T::LANES + lane] = entry;
-                }
-            }
-        }
-        T::nonuniform(Step::Weigh(Weigh { nodes, offsets: &located.offsets, table: &window.table, weights }));
+        let table = &window.table;
+        T::nonuniform(Step::Place(Place { grid, angles: &sort.angles, nodes, table, starts, turns, weights }));
     }
 }
 
-impl<T: Scalar> Located<T> {
-    fn locate(&mut self, angles: &[T], count: usize, grid: Grid) {
-        self.angles.resize(count, Turns { hi: 0.0, lo: 0.0 });
-        self.starts.resize(count, 0);
-        for numbers in [&mut self.offsets, &mut self.cosines, &mut self.sines] {
-            numbers.resize(count, T::zero());
-        }
-        if count > angles.len() {
-            self.angles[count - 1] = Turns { hi: 0.0, lo: 0.0 };
-        }
-        let Self { angles: turns, starts, offsets, cosines, sines, .. } = self;
+impl Sort {
+    /// Sorts nodes along the grid, bucket by bucket.
+    fn run<T: Scalar>(&mut self, angles: &[T], count: usize, grid: Grid) {
+        let Self { angles: turns, starts, order, buckets } = self;
+        turns.clear();
+        turns.resize(count, Turns::ZERO);
+        starts.resize(count, 0);
         T::nonuniform(Step::Turn(Turn { angles, turns }));
         for (turns, angle) in turns.iter_mut().zip(angles) {
             if angle.wide().abs() >= FAR {
                 *turns = Turns::of(angle.wide());
             }
         }
-        T::nonuniform(Step::Locate(Locate { turns, grid, starts, offsets, cosines, sines }));
-    }
-
-    /// The order of the nodes along the grid, bucket by bucket.
-    fn sort(&mut self, grid: Grid) {
-        let Self { starts, order, buckets, .. } = self;
+        T::nonuniform(Step::Locate(Locate { grid, turns, starts }));
         let bucket = |start: u32| (start / BUCKET) as usize;
         buckets.clear();
         buckets.resize(bucket((grid.len / 2 + 2 * grid.pad) as u32) + 2, 0);
@@ -132,7 +102,7 @@ impl<T: Scalar> Located<T> {
             before += *count;
             *count = before;
         }
-        order.resize(starts.len(), 0);
+        order.resize(count, 0);
         for (node, &start) in starts.iter().enumerate() {
             let at = &mut buckets[bucket(start)];
             order[*at as usize] = node as u32;
@@ -143,16 +113,16 @@ impl<T: Scalar> Located<T> {
 
 /// Deals an order out in turn to so many places of it.
 fn interleave(order: &[u32], out: &mut [u32]) {
-    let each = order.len().div_ceil(STREAMS);
+    let each = order.len().div_ceil(STREAMS).max(1);
     let mut out = out.iter_mut();
     for k in 0..each {
-        for (out, &node) in order.iter().skip(k).step_by(each).zip(&mut out).map(|(node, out)| (out, node)) {
-            *out = node;
+        for &node in order[k.min(order.len())..].iter().step_by(each) {
+            out.next().into_iter().for_each(|out| *out = node);
         }
     }
 }
 
-/// Radians to turns.
+/// Radians to turns: a kernel for the sake of its plain loop.
 pub struct Turn<'a, T> {
     angles: &'a [T],
     turns: &'a mut [Turns],
@@ -167,66 +137,86 @@ impl<T: Scalar> Kernel<T> for Turn<'_, T> {
     }
 }
 
-/// Finds nodes on the grid: a kernel for the sake of its plain loop.
-pub struct Locate<'a, T> {
-    turns: &'a [Turns],
+/// Finds the first grid point under the window of each node: another plain loop.
+pub struct Locate<'a> {
     grid: Grid,
+    turns: &'a [Turns],
     starts: &'a mut [u32],
-    offsets: &'a mut [T],
-    cosines: &'a mut [T],
-    sines: &'a mut [T],
 }
 
 /// 2^52, whose last bit is worth 1: an integer that is added to it is in the low bits.
 const TWO_52: f64 = 4_503_599_627_370_496.0;
 
-impl<T: Scalar> Kernel<T> for Locate<'_, T> {
+impl<T: Scalar> Kernel<T> for Locate<'_> {
     #[inline(always)]
     fn run<I: Isa<T>>(self, _: I) {
-        let Self { turns, grid, starts, offsets, cosines, sines } = self;
-        let (len, centre, pad) = (grid.len as f64, grid.centre as f64, grid.pad as f64);
-        let half = 0.5 * width::<T>() as f64;
-        let placed = starts.iter_mut().zip(offsets).zip(cosines.iter_mut().zip(sines));
-        for (turns, ((start, offset), (cosine, sine))) in turns.iter().zip(placed) {
-            let turns = turns.abs();
-            let (place, rest) = turns.times(len);
-            let first = (place - (0.5 + half)).ceil();
-            *start = (first + pad + TWO_52).to_bits() as u32;
-            // From −1 to 1 where the window's first point goes from its edge to a grid point further in.
-            *offset = T::of(2.0 * ((first - place) - rest + half));
-            let (product, rest) = turns.times(centre);
-            let (c, s) = cos_sin((product - product.round_ties_even()) + rest);
-            *cosine = T::of(c);
-            *sine = T::of(s);
+        for (start, turns) in self.starts.iter_mut().zip(self.turns) {
+            let (place, _) = turns.abs().times(self.grid.len as f64);
+            *start = (first::<T>(place) + self.grid.pad as f64 + TWO_52).to_bits() as u32;
         }
     }
 }
 
-/// Evaluates the window for every visit.
-pub struct Weigh<'a, T> {
+/// The first grid point under the window of a node half a point before this place.
+#[inline(always)]
+fn first<T: Scalar>(place: f64) -> f64 {
+    (place - 0.5 * (1.0 + width::<T>() as f64)).ceil()
+}
+
+/// Finds out what every visit needs to know.
+pub struct Place<'a, T> {
+    grid: Grid,
+    angles: &'a [Turns],
     nodes: &'a [u32],
-    offsets: &'a [T],
     table: &'a [T],
+    starts: &'a mut [u32],
+    turns: &'a mut [T],
     weights: &'a mut [T],
 }
 
-impl<T: Scalar> Kernel<T> for Weigh<'_, T> {
+impl<T: Scalar> Kernel<T> for Place<'_, T> {
     #[inline(always)]
     fn run<I: Isa<T>>(self, isa: I) {
-        let registers = padded::<T>() / T::LANES;
-        let table = lanes::<T>(self.table);
-        let weights = lanes_mut::<T>(self.weights).chunks_exact_mut(registers);
-        for (&node, weights) in self.nodes.iter().zip(weights) {
-            let Some(&offset) = self.offsets.get(node as usize) else { continue };
-            let z = isa.splat(offset);
-            let mut sums = [isa.splat(T::zero()); 4];
-            for coefficients in table.chunks_exact(registers) {
-                for (sum, c) in sums.iter_mut().zip(coefficients) {
-                    *sum = isa.mul_add(*sum, z, isa.load(c));
-                }
+        let w = T::LANES;
+        let (len, centre, pad) = (self.grid.len as f64, self.grid.centre as f64, self.grid.pad as f64);
+        let half = 0.5 * width::<T>() as f64;
+        let registers = padded::<T>() / w;
+        let visits = self.nodes.chunks_exact(w).zip(self.starts.chunks_exact_mut(w));
+        let out = self.turns.chunks_exact_mut(4 * w).zip(self.weights.chunks_exact_mut(w * padded::<T>()));
+        for ((nodes, starts), (turns, weights)) in visits.zip(out) {
+            let mut angles = T::tile(Turns::ZERO);
+            for (angle, &node) in angles.as_mut().iter_mut().zip(nodes) {
+                *angle = self.angles.get(node as usize).copied().unwrap_or(Turns::ZERO);
             }
-            for (weight, &sum) in weights.iter_mut().zip(&sums) {
-                isa.store(weight, sum);
+            let mut offsets = T::tile(T::zero());
+            for lane in 0..w {
+                let angle = angles.as_ref()[lane];
+                let sign = T::of(if angle.hi < 0.0 { -1.0 } else { 1.0 });
+                let angle = angle.abs();
+                let (place, rest) = angle.times(len);
+                let first = first::<T>(place);
+                starts[lane] = (first + pad + TWO_52).to_bits() as u32;
+                // From −1 to 1 where the window's first point goes from its edge to a grid point further in.
+                offsets.as_mut()[lane] = T::of(2.0 * ((first - place) - rest + half));
+                // The value at the opposite angle is the conjugate.
+                let (cos, sin) = angle.cos_sin(centre);
+                let (cos, sin) = (T::of(cos), T::of(sin));
+                turns[lane] = cos;
+                turns[w + lane] = -sin;
+                turns[2 * w + lane] = sign * sin;
+                turns[3 * w + lane] = sign * cos;
+            }
+            for (&offset, weights) in offsets.as_ref().iter().zip(weights.chunks_exact_mut(padded::<T>())) {
+                let z = isa.splat(offset);
+                let mut sums = [isa.splat(T::zero()); 4];
+                for coefficients in lanes::<T>(self.table).chunks_exact(registers) {
+                    for (sum, c) in sums.iter_mut().zip(coefficients) {
+                        *sum = isa.mul_add(*sum, z, isa.load(c));
+                    }
+                }
+                for (weight, &sum) in lanes_mut::<T>(weights).iter_mut().zip(&sums) {
+                    isa.store(weight, sum);
+                }
             }
         }
     }

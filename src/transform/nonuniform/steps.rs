@@ -3,8 +3,9 @@
 //! A *grid* holds the points `2π(q + ½)/L` of the upper half circle and some beyond on either side, which are conjugates of points
 //! within. In lanes real and imaginary registers alternate; alone, there is a plane of either.
 
+use super::super::Form;
 use super::super::isa::{Isa, Kernel, lanes, lanes_mut};
-use super::nodes::{Locate, Nodes, Turn, Weigh};
+use super::nodes::{Locate, Nodes, Place, Turn};
 use super::window::{padded, width};
 use crate::Scalar;
 
@@ -12,22 +13,20 @@ use crate::Scalar;
 pub enum Step<'a, T> {
     /// Radians to turns.
     Turn(Turn<'a, T>),
-    /// Nodes to the grid.
-    Locate(Locate<'a, T>),
-    /// Weights of the window.
-    Weigh(Weigh<'a, T>),
-    /// Spectra to grids, in lanes.
-    Unfold(Unfold<'a, T>),
+    /// Angles to the grid.
+    Locate(Locate<'a>),
+    /// Visits to the grid.
+    Place(Place<'a, T>),
+    /// Scaling of coefficients.
+    Scale(Scale<'a, T>),
+    /// Spectra to grids; the form says whether in lanes or alone, here and below.
+    Unfold(Form, Unfold<'a, T>),
     /// The transpose of it.
-    Fold(Fold<'a, T>),
-    /// Grids to values, in lanes.
-    Gather(Gather<'a, T>),
+    Fold(Form, Fold<'a, T>),
+    /// Grids to values: in lanes, or to rows one after the other.
+    Gather(Form, Gather<'a, T>),
     /// The transpose of it.
-    Spread(Spread<'a, T>),
-    /// One grid to values.
-    GatherAlone(Gather<'a, T>),
-    /// The transpose of it.
-    SpreadAlone(Spread<'a, T>),
+    Spread(Form, Spread<'a, T>),
 }
 
 impl<T: Scalar> Kernel<T> for Step<'_, T> {
@@ -35,128 +34,152 @@ impl<T: Scalar> Kernel<T> for Step<'_, T> {
     fn run<I: Isa<T>>(self, isa: I) {
         match self {
             Self::Turn(kernel) => kernel.run(isa),
-            Self::Locate(kernel) => kernel.run(isa),
-            Self::Weigh(kernel) => kernel.run(isa),
-            Self::Unfold(kernel) => kernel.run(isa),
-            Self::Fold(kernel) => kernel.run(isa),
-            Self::Gather(kernel) => kernel.in_lanes(isa),
-            Self::Spread(kernel) => kernel.in_lanes(isa),
-            Self::GatherAlone(kernel) => kernel.alone(isa),
-            Self::SpreadAlone(kernel) => kernel.alone(isa),
+            Self::Locate(kernel) => Kernel::<T>::run(kernel, isa),
+            Self::Place(kernel) => kernel.run(isa),
+            Self::Scale(kernel) => kernel.run(isa),
+            Self::Unfold(Form::Lanes, kernel) => kernel.in_lanes(isa),
+            Self::Unfold(Form::Single, kernel) => kernel.alone(),
+            Self::Fold(Form::Lanes, kernel) => kernel.in_lanes(isa),
+            Self::Fold(Form::Single, kernel) => kernel.alone(),
+            Self::Gather(Form::Lanes, kernel) => kernel.in_lanes(isa),
+            Self::Gather(Form::Single, kernel) => kernel.alone(isa),
+            Self::Spread(Form::Lanes, kernel) => kernel.in_lanes(isa),
+            Self::Spread(Form::Single, kernel) => kernel.alone(isa),
         }
     }
 }
 
-/// Where points of the grid are in a spectrum.
-#[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
-    /// The complex number for each point of the upper half circle; the conjugate of it for odd points.
-    pub places: &'a [u32],
-    /// Points before the first one and behind the last.
-    pub pad: usize,
+/// Multiplies coefficients, each by its own factor in all lanes.
+pub struct Scale<'a, T> {
+    pub form: Form,
+    pub factors: &'a [T],
+    pub from: &'a [T],
+    pub to: &'a mut [T],
 }
 
-impl Places<'_> {
-    /// The number of a point counted from the first one with padding, and whether it is the conjugate.
+impl<T: Scalar> Kernel<T> for Scale<'_, T> {
     #[inline(always)]
-    fn get(self, point: usize) -> (usize, bool) {
-        let half = self.places.len();
-        let q = match point.checked_sub(self.pad) {
-            None => self.pad - 1 - point,
-            Some(q) if q < half => q,
-            Some(q) => 2 * half - 1 - q,
-        };
-        let within = point.wrapping_sub(self.pad) == q;
-        (self.places[q] as usize, (q % 2 == 1) == within)
+    fn run<I: Isa<T>>(self, isa: I) {
+        if self.form == Form::Lanes {
+            let from = lanes::<T>(self.from).iter().zip(self.factors);
+            for (to, (from, &factor)) in lanes_mut::<T>(self.to).iter_mut().zip(from) {
+                isa.store(to, isa.mul(isa.splat(factor), isa.load(from)));
+            }
+            return;
+        }
+        for (to, (&from, &factor)) in self.to.iter_mut().zip(self.from.iter().zip(self.factors)) {
+            *to = factor * from;
+        }
+    }
+}
+
+/// The number of a spectrum that a point of the grid is, twice, and one more for its conjugate.
+#[derive(Debug, Clone, Copy)]
+pub struct Source(pub u32);
+
+impl Source {
+    #[inline(always)]
+    fn place(self) -> usize {
+        (self.0 / 2) as usize
     }
 
-    fn points(self) -> usize {
-        self.places.len() + 2 * self.pad
+    /// The sign of the imaginary part.
+    #[inline(always)]
+    fn sign<T: Scalar>(self) -> T {
+        if self.0 % 2 == 1 { -T::one() } else { T::one() }
     }
 }
 
 /// Spectra to grids.
 pub struct Unfold<'a, T> {
-    pub places: Places<'a>,
+    pub sources: &'a [Source],
     pub spectrum: &'a [T],
     pub grid: &'a mut [T],
 }
 
-impl<T: Scalar> Kernel<T> for Unfold<'_, T> {
+impl<T: Scalar> Unfold<'_, T> {
     #[inline(always)]
-    fn run<I: Isa<T>>(self, isa: I) {
+    fn in_lanes<I: Isa<T>>(self, isa: I) {
         let (re, im) = self.spectrum.split_at(self.spectrum.len() / 2);
         let (re, im) = (lanes::<T>(re), lanes::<T>(im));
-        let zero = isa.splat(T::zero());
-        for (point, out) in lanes_mut::<T>(self.grid).chunks_exact_mut(2).enumerate().take(self.places.points()) {
-            let (at, conjugate) = self.places.get(point);
+        for (out, source) in lanes_mut::<T>(self.grid).chunks_exact_mut(2).zip(self.sources) {
+            let at = source.place();
             isa.store(&mut out[0], isa.load(&re[at]));
-            let im = isa.load(&im[at]);
-            isa.store(&mut out[1], if conjugate { isa.sub(zero, im) } else { im });
+            isa.store(&mut out[1], isa.mul(isa.splat(source.sign()), isa.load(&im[at])));
+        }
+    }
+
+    #[inline(always)]
+    fn alone(self) {
+        let (re, im) = self.spectrum.split_at(self.spectrum.len() / 2);
+        let (grid_re, grid_im) = self.grid.split_at_mut(self.grid.len() / 2);
+        for ((x, y), source) in grid_re.iter_mut().zip(grid_im).zip(self.sources) {
+            let at = source.place();
+            *x = re[at];
+            *y = source.sign::<T>() * im[at];
         }
     }
 }
 
-/// Adds grids to spectra that start at zero.
+/// Grids to spectra: the transpose of [`Unfold`].
 pub struct Fold<'a, T> {
-    pub places: Places<'a>,
+    pub sources: &'a [Source],
+    /// Points before the first and behind the last of the upper half circle, each of which is one number of the spectrum.
+    pub pad: usize,
     pub grid: &'a [T],
     pub spectrum: &'a mut [T],
 }
 
-impl<T: Scalar> Kernel<T> for Fold<'_, T> {
+impl<T: Scalar> Fold<'_, T> {
     #[inline(always)]
-    fn run<I: Isa<T>>(self, isa: I) {
+    fn in_lanes<I: Isa<T>>(self, isa: I) {
+        let (pad, points) = (self.pad, self.sources.len());
         let half = self.spectrum.len() / 2;
         let (re, im) = self.spectrum.split_at_mut(half);
         let (re, im) = (lanes_mut::<T>(re), lanes_mut::<T>(im));
-        let zero = isa.splat(T::zero());
-        let (pad, points) = (self.places.pad, self.places.points());
         let grid = lanes::<T>(self.grid);
-        // Each place is set by its own point, then the padding is added.
-        for point in (pad..points - pad).chain(0..pad).chain(points - pad..points) {
-            let (at, conjugate) = self.places.get(point);
-            let (x, y) = (isa.load(&grid[2 * point]), isa.load(&grid[2 * point + 1]));
-            let y = if conjugate { isa.sub(zero, y) } else { y };
-            if (pad..points - pad).contains(&point) {
-                isa.store(&mut re[at], x);
-                isa.store(&mut im[at], y);
-            } else {
-                let (x, y) = (isa.add(isa.load(&re[at]), x), isa.add(isa.load(&im[at]), y));
-                isa.store(&mut re[at], x);
-                isa.store(&mut im[at], y);
-            }
+        for point in pad..points - pad {
+            let at = self.sources[point].place();
+            isa.store(&mut re[at], isa.load(&grid[2 * point]));
+            let y = isa.mul(isa.splat(self.sources[point].sign()), isa.load(&grid[2 * point + 1]));
+            isa.store(&mut im[at], y);
+        }
+        for point in (0..pad).chain(points - pad..points) {
+            let at = self.sources[point].place();
+            let x = isa.add(isa.load(&re[at]), isa.load(&grid[2 * point]));
+            let sign = isa.splat(self.sources[point].sign());
+            let y = isa.mul_add(sign, isa.load(&grid[2 * point + 1]), isa.load(&im[at]));
+            isa.store(&mut re[at], x);
+            isa.store(&mut im[at], y);
         }
     }
-}
 
-/// One spectrum to a grid.
-pub fn unfold_alone<T: Scalar>(places: Places<'_>, spectrum: &[T], grid: &mut [T]) {
-    let (re, im) = spectrum.split_at(spectrum.len() / 2);
-    let (grid_re, grid_im) = grid.split_at_mut(grid.len() / 2);
-    for (point, (x, y)) in grid_re.iter_mut().zip(grid_im).enumerate() {
-        let (at, conjugate) = places.get(point);
-        *x = re[at];
-        *y = if conjugate { -im[at] } else { im[at] };
-    }
-}
-
-/// The transpose of [`unfold_alone`].
-pub fn fold_alone<T: Scalar>(places: Places<'_>, grid: &[T], spectrum: &mut [T]) {
-    spectrum.fill(T::zero());
-    let half = spectrum.len() / 2;
-    let (re, im) = spectrum.split_at_mut(half);
-    let (grid_re, grid_im) = grid.split_at(grid.len() / 2);
-    for (point, (&x, &y)) in grid_re.iter().zip(grid_im).enumerate() {
-        let (at, conjugate) = places.get(point);
-        re[at] += x;
-        im[at] += if conjugate { -y } else { y };
+    #[inline(always)]
+    fn alone(self) {
+        let (pad, points) = (self.pad, self.sources.len());
+        let half = self.spectrum.len() / 2;
+        let (re, im) = self.spectrum.split_at_mut(half);
+        let (grid_re, grid_im) = self.grid.split_at(self.grid.len() / 2);
+        let within = pad..points - pad;
+        let parts = grid_re[within.clone()].iter().zip(&grid_im[within.clone()]);
+        for ((&x, &y), source) in parts.zip(&self.sources[within]) {
+            let at = source.place();
+            re[at] = x;
+            im[at] = source.sign::<T>() * y;
+        }
+        for point in (0..pad).chain(points - pad..points) {
+            let at = self.sources[point].place();
+            re[at] += grid_re[point];
+            im[at] += self.sources[point].sign::<T>() * grid_im[point];
+        }
     }
 }
 
 /// Grids to pairs of values, node by node.
 pub struct Gather<'a, T> {
     pub nodes: &'a Nodes<T>,
+    /// The numbers of one grid.
+    pub points: usize,
     pub grid: &'a [T],
     pub values: &'a mut [T],
 }
@@ -189,40 +212,63 @@ impl<T: Scalar> Gather<'_, T> {
 
     #[inline(always)]
     fn alone<I: Isa<T>>(self, isa: I) {
-        let (grid_re, grid_im) = self.grid.split_at(self.grid.len() / 2);
         let Nodes { starts, nodes, weights, turns, .. } = self.nodes;
         let visits = starts.chunks_exact(T::LANES).zip(nodes.chunks_exact(T::LANES));
-        let turns = lanes::<T>(turns).chunks_exact(4);
-        for (((starts, nodes), weights), turns) in
-            visits.zip(weights.chunks_exact(T::LANES * padded::<T>())).zip(turns)
-        {
-            let mut re = T::tile(isa.splat(T::zero()));
-            let mut im = re;
-            for lane in 0..T::LANES {
-                let start = starts[lane] as usize;
-                let weights = lanes::<T>(&weights[lane * padded::<T>()..][..padded::<T>()]);
-                let re_points = lanes::<T>(&grid_re[start..][..padded::<T>()]);
-                let im_points = lanes::<T>(&grid_im[start..][..padded::<T>()]);
-                let (mut x, mut y) = (isa.splat(T::zero()), isa.splat(T::zero()));
-                for r in 0..padded::<T>() / T::LANES {
-                    let weight = isa.load(&weights[r]);
-                    x = isa.mul_add(weight, isa.load(&re_points[r]), x);
-                    y = isa.mul_add(weight, isa.load(&im_points[r]), y);
-                }
-                re.as_mut()[lane] = x;
-                im.as_mut()[lane] = y;
+        let matrices = lanes::<T>(turns).chunks_exact(4);
+        let weights = weights.chunks_exact(T::LANES * padded::<T>());
+        // All rows share the weights while they are at hand.
+        for (((starts, nodes), weights), turns) in visits.zip(weights).zip(matrices) {
+            let rows = self.grid.chunks_exact(self.points).zip(self.values.chunks_exact_mut(self.nodes.rows()));
+            for (grid, row) in rows {
+                gather_register::<T, I>(isa, starts, nodes, weights, turns, grid, row);
             }
-            let (re, im) = (totals::<T, I>(isa, re), totals::<T, I>(isa, im));
-            let [a, b, c, d] = [0, 1, 2, 3].map(|k| isa.load(&turns[k]));
-            let mut cosine = turns[0];
-            let mut sine = turns[0];
-            isa.store(&mut cosine, isa.mul_add(b, im, isa.mul(a, re)));
-            isa.store(&mut sine, isa.mul_add(d, im, isa.mul(c, re)));
-            for lane in 0..T::LANES {
-                let pair = &mut self.values[2 * nodes[lane] as usize..][..2];
+        }
+    }
+}
+
+/// A register of visits to one grid.
+#[inline(always)]
+fn gather_register<T: Scalar, I: Isa<T>>(
+    isa: I,
+    starts: &[u32],
+    nodes: &[u32],
+    weights: &[T],
+    turns: &[T::Lane],
+    grid: &[T],
+    row: &mut [T],
+) {
+    let (grid_re, grid_im) = grid.split_at(grid.len() / 2);
+    let mut re = T::tile(isa.splat(T::zero()));
+    let mut im = re;
+    for lane in 0..T::LANES {
+        let start = starts[lane] as usize;
+        let weights = lanes::<T>(&weights[lane * padded::<T>()..][..padded::<T>()]);
+        let re_points = lanes::<T>(&grid_re[start..][..padded::<T>()]);
+        let im_points = lanes::<T>(&grid_im[start..][..padded::<T>()]);
+        let (mut x, mut y) = (isa.splat(T::zero()), isa.splat(T::zero()));
+        for r in 0..padded::<T>() / T::LANES {
+            let weight = isa.load(&weights[r]);
+            x = isa.mul_add(weight, isa.load(&re_points[r]), x);
+            y = isa.mul_add(weight, isa.load(&im_points[r]), y);
+        }
+        re.as_mut()[lane] = x;
+        im.as_mut()[lane] = y;
+    }
+    let (re, im) = (totals::<T, I>(isa, re), totals::<T, I>(isa, im));
+    let [a, b, c, d] = [0, 1, 2, 3].map(|k| isa.load(&turns[k]));
+    let mut cosine = turns[0];
+    let mut sine = turns[0];
+    isa.store(&mut cosine, isa.mul_add(b, im, isa.mul(a, re)));
+    isa.store(&mut sine, isa.mul_add(d, im, isa.mul(c, re)));
+    for lane in 0..T::LANES {
+        // Visits to no node, and the imaginary part of an unpaired last one, are outside the row.
+        let at = 2 * nodes[lane] as usize;
+        match row.get_mut(at..at + 2) {
+            Some(pair) => {
                 pair[0] = cosine.as_ref()[lane];
                 pair[1] = sine.as_ref()[lane];
             }
+            None => row.get_mut(at..).into_iter().flatten().for_each(|last| *last = cosine.as_ref()[lane]),
         }
     }
 }
@@ -230,6 +276,7 @@ impl<T: Scalar> Gather<'_, T> {
 /// Pairs of values to grids, which start at zero: the transpose of [`Gather`].
 pub struct Spread<'a, T> {
     pub nodes: &'a Nodes<T>,
+    pub points: usize,
     pub values: &'a [T],
     pub grid: &'a mut [T],
 }
@@ -260,27 +307,31 @@ impl<T: Scalar> Spread<'_, T> {
 
     #[inline(always)]
     fn alone<I: Isa<T>>(self, isa: I) {
-        let half = self.grid.len() / 2;
-        let (grid_re, grid_im) = self.grid.split_at_mut(half);
         let Nodes { starts, nodes, weights, turns, .. } = self.nodes;
         let weights = weights.chunks_exact(padded::<T>());
         for (visit, ((&start, &node), weights)) in starts.iter().zip(nodes).zip(weights).enumerate() {
             if node as usize == self.nodes.count() {
                 continue;
             }
-            let pair = &self.values[2 * node as usize..][..2];
-            let [a, b, c, d] = turn_of::<T>(turns, visit);
-            let re = isa.splat(a * pair[0] + c * pair[1]);
-            let im = isa.splat(b * pair[0] + d * pair[1]);
             let weights = lanes::<T>(weights);
-            let re_points = lanes_mut::<T>(&mut grid_re[start as usize..][..padded::<T>()]);
-            let im_points = lanes_mut::<T>(&mut grid_im[start as usize..][..padded::<T>()]);
-            for r in 0..padded::<T>() / T::LANES {
-                let weight = isa.load(&weights[r]);
-                let x = isa.mul_add(weight, re, isa.load(&re_points[r]));
-                let y = isa.mul_add(weight, im, isa.load(&im_points[r]));
-                isa.store(&mut re_points[r], x);
-                isa.store(&mut im_points[r], y);
+            let [a, b, c, d] = turn_of::<T>(turns, visit);
+            let rows = self.grid.chunks_exact_mut(self.points).zip(self.values.chunks_exact(self.nodes.rows()));
+            for (grid, row) in rows {
+                let (x, y) = match row[2 * node as usize..] {
+                    [x, y, ..] => (x, y),
+                    [ref last @ ..] => (last[0], T::zero()),
+                };
+                let (re, im) = (isa.splat(a * x + c * y), isa.splat(b * x + d * y));
+                let (grid_re, grid_im) = grid.split_at_mut(self.points / 2);
+                let re_points = lanes_mut::<T>(&mut grid_re[start as usize..][..padded::<T>()]);
+                let im_points = lanes_mut::<T>(&mut grid_im[start as usize..][..padded::<T>()]);
+                for r in 0..padded::<T>() / T::LANES {
+                    let weight = isa.load(&weights[r]);
+                    let x = isa.mul_add(weight, re, isa.load(&re_points[r]));
+                    let y = isa.mul_add(weight, im, isa.load(&im_points[r]));
+                    isa.store(&mut re_points[r], x);
+                    isa.store(&mut im_points[r], y);
+                }
             }
         }
     }

@@ -5,16 +5,15 @@
 
 use super::super::Form;
 use super::super::isa::{Isa, Kernel, lanes, lanes_mut};
-use super::nodes::{Locate, Nodes, Place, Turn};
+use super::nodes::{Nodes, Place};
+use super::sort::Locate;
 use super::window::{padded, width};
 use crate::Scalar;
 
 /// Any of the kernels: one function that is compiled in the library, for all crates that use it.
 pub enum Step<'a, T> {
-    /// Radians to turns.
-    Turn(Turn<'a, T>),
     /// Angles to the grid.
-    Locate(Locate<'a>),
+    Locate(Locate<'a, T>),
     /// Visits to the grid.
     Place(Place<'a, T>),
     /// Scaling of coefficients.
@@ -33,8 +32,7 @@ impl<T: Scalar> Kernel<T> for Step<'_, T> {
     #[inline(always)]
     fn run<I: Isa<T>>(self, isa: I) {
         match self {
-            Self::Turn(kernel) => kernel.run(isa),
-            Self::Locate(kernel) => Kernel::<T>::run(kernel, isa),
+            Self::Locate(kernel) => kernel.run(isa),
             Self::Place(kernel) => kernel.run(isa),
             Self::Scale(kernel) => kernel.run(isa),
             Self::Unfold(Form::Lanes, kernel) => kernel.in_lanes(isa),
@@ -188,13 +186,12 @@ impl<T: Scalar> Gather<'_, T> {
     #[inline(always)]
     fn in_lanes<I: Isa<T>>(self, isa: I) {
         let (grid, values) = (lanes::<T>(self.grid), lanes_mut::<T>(self.values));
-        let Nodes { starts, nodes, weights, turns, .. } = self.nodes;
-        let weights = weights.chunks_exact(padded::<T>());
-        for (visit, ((&start, &node), weights)) in starts.iter().zip(nodes).zip(weights).enumerate() {
-            if node as usize == self.nodes.count() {
+        for (visit, weights) in self.nodes.weights.chunks_exact(padded::<T>()).enumerate() {
+            let (start, node) = (self.nodes.starts[visit] as usize, self.nodes.nodes[visit] as usize);
+            if node == self.nodes.count() {
                 continue;
             }
-            let points = &grid[2 * start as usize..][..2 * width::<T>()];
+            let points = &grid[2 * start..][..2 * width::<T>()];
             let mut sums = [isa.splat(T::zero()); 4];
             for j in 0..width::<T>() {
                 let weight = isa.splat(weights[j]);
@@ -203,8 +200,8 @@ impl<T: Scalar> Gather<'_, T> {
                 sums[odd + 1] = isa.mul_add(weight, isa.load(&points[2 * j + 1]), sums[odd + 1]);
             }
             let (re, im) = (isa.add(sums[0], sums[2]), isa.add(sums[1], sums[3]));
-            let [a, b, c, d] = turn_of::<T>(turns, visit).map(|x| isa.splat(x));
-            let pair = &mut values[2 * node as usize..][..2];
+            let [a, b, c, d] = turn_of::<T>(&self.nodes.turns, visit).map(|x| isa.splat(x));
+            let pair = &mut values[2 * node..][..2];
             isa.store(&mut pair[0], isa.mul_add(b, im, isa.mul(a, re)));
             isa.store(&mut pair[1], isa.mul_add(d, im, isa.mul(c, re)));
         }
@@ -212,14 +209,13 @@ impl<T: Scalar> Gather<'_, T> {
 
     #[inline(always)]
     fn alone<I: Isa<T>>(self, isa: I) {
-        let Nodes { starts, nodes, weights, turns, .. } = self.nodes;
-        let visits = starts.chunks_exact(T::LANES).zip(nodes.chunks_exact(T::LANES));
-        let matrices = lanes::<T>(turns).chunks_exact(4);
-        let weights = weights.chunks_exact(T::LANES * padded::<T>());
+        let (w, rows) = (T::LANES, self.nodes.rows());
+        let Nodes { nodes, starts, weights, turns, .. } = self.nodes;
+        let visits = starts.chunks_exact(w).zip(nodes.chunks_exact(w));
+        let weights = weights.chunks_exact(w * padded::<T>());
         // All rows share the weights while they are at hand.
-        for (((starts, nodes), weights), turns) in visits.zip(weights).zip(matrices) {
-            let rows = self.grid.chunks_exact(self.points).zip(self.values.chunks_exact_mut(self.nodes.rows()));
-            for (grid, row) in rows {
+        for (((starts, nodes), turns), weights) in visits.zip(lanes::<T>(turns).chunks_exact(4)).zip(weights) {
+            for (grid, row) in self.grid.chunks_exact(self.points).zip(self.values.chunks_exact_mut(rows)) {
                 gather_register::<T, I>(isa, starts, nodes, weights, turns, grid, row);
             }
         }
@@ -285,17 +281,16 @@ impl<T: Scalar> Spread<'_, T> {
     #[inline(always)]
     fn in_lanes<I: Isa<T>>(self, isa: I) {
         let (grid, values) = (lanes_mut::<T>(self.grid), lanes::<T>(self.values));
-        let Nodes { starts, nodes, weights, turns, .. } = self.nodes;
-        let weights = weights.chunks_exact(padded::<T>());
-        for (visit, ((&start, &node), weights)) in starts.iter().zip(nodes).zip(weights).enumerate() {
-            if node as usize == self.nodes.count() {
+        for (visit, weights) in self.nodes.weights.chunks_exact(padded::<T>()).enumerate() {
+            let (start, node) = (self.nodes.starts[visit] as usize, self.nodes.nodes[visit] as usize);
+            if node == self.nodes.count() {
                 continue;
             }
-            let pair = &values[2 * node as usize..][..2];
+            let pair = &values[2 * node..][..2];
             let (x, y) = (isa.load(&pair[0]), isa.load(&pair[1]));
-            let [a, b, c, d] = turn_of::<T>(turns, visit).map(|x| isa.splat(x));
+            let [a, b, c, d] = turn_of::<T>(&self.nodes.turns, visit).map(|x| isa.splat(x));
             let (re, im) = (isa.mul_add(c, y, isa.mul(a, x)), isa.mul_add(d, y, isa.mul(b, x)));
-            let points = &mut grid[2 * start as usize..][..2 * width::<T>()];
+            let points = &mut grid[2 * start..][..2 * width::<T>()];
             for j in 0..width::<T>() {
                 let weight = isa.splat(weights[j]);
                 let (x, y) = (isa.load(&points[2 * j]), isa.load(&points[2 * j + 1]));
@@ -307,33 +302,46 @@ impl<T: Scalar> Spread<'_, T> {
 
     #[inline(always)]
     fn alone<I: Isa<T>>(self, isa: I) {
-        let Nodes { starts, nodes, weights, turns, .. } = self.nodes;
-        let weights = weights.chunks_exact(padded::<T>());
-        for (visit, ((&start, &node), weights)) in starts.iter().zip(nodes).zip(weights).enumerate() {
-            if node as usize == self.nodes.count() {
+        let rows = self.nodes.rows();
+        for (visit, weights) in self.nodes.weights.chunks_exact(padded::<T>()).enumerate() {
+            let (start, node) = (self.nodes.starts[visit] as usize, self.nodes.nodes[visit] as usize);
+            if node == self.nodes.count() {
                 continue;
             }
-            let weights = lanes::<T>(weights);
-            let [a, b, c, d] = turn_of::<T>(turns, visit);
-            let rows = self.grid.chunks_exact_mut(self.points).zip(self.values.chunks_exact(self.nodes.rows()));
-            for (grid, row) in rows {
-                let (x, y) = match row[2 * node as usize..] {
-                    [x, y, ..] => (x, y),
-                    [ref last @ ..] => (last[0], T::zero()),
-                };
-                let (re, im) = (isa.splat(a * x + c * y), isa.splat(b * x + d * y));
-                let (grid_re, grid_im) = grid.split_at_mut(self.points / 2);
-                let re_points = lanes_mut::<T>(&mut grid_re[start as usize..][..padded::<T>()]);
-                let im_points = lanes_mut::<T>(&mut grid_im[start as usize..][..padded::<T>()]);
-                for r in 0..padded::<T>() / T::LANES {
-                    let weight = isa.load(&weights[r]);
-                    let x = isa.mul_add(weight, re, isa.load(&re_points[r]));
-                    let y = isa.mul_add(weight, im, isa.load(&im_points[r]));
-                    isa.store(&mut re_points[r], x);
-                    isa.store(&mut im_points[r], y);
-                }
+            let (weights, turn) = (lanes::<T>(weights), turn_of::<T>(&self.nodes.turns, visit));
+            for (grid, row) in self.grid.chunks_exact_mut(self.points).zip(self.values.chunks_exact(rows)) {
+                spread_one::<T, I>(isa, start, weights, turn, &row[2 * node..], grid);
             }
         }
+    }
+}
+
+/// One node to one grid.
+#[inline(always)]
+fn spread_one<T: Scalar, I: Isa<T>>(
+    isa: I,
+    start: usize,
+    weights: &[T::Lane],
+    [a, b, c, d]: [T; 4],
+    values: &[T],
+    grid: &mut [T],
+) {
+    let (x, y) = match *values {
+        [x, y, ..] => (x, y),
+        [x] => (x, T::zero()),
+        [] => return,
+    };
+    let (re, im) = (isa.splat(a * x + c * y), isa.splat(b * x + d * y));
+    let half = grid.len() / 2;
+    let (grid_re, grid_im) = grid.split_at_mut(half);
+    let re_points = lanes_mut::<T>(&mut grid_re[start..][..padded::<T>()]);
+    let im_points = lanes_mut::<T>(&mut grid_im[start..][..padded::<T>()]);
+    for r in 0..padded::<T>() / T::LANES {
+        let weight = isa.load(&weights[r]);
+        let x = isa.mul_add(weight, re, isa.load(&re_points[r]));
+        let y = isa.mul_add(weight, im, isa.load(&im_points[r]));
+        isa.store(&mut re_points[r], x);
+        isa.store(&mut im_points[r], y);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Vandermonde and Vandermonde-like matrices of nodes on the unit circle against their definitions in f64.
 //!
-//! Errors are measured in norm, relative to `‖M‖ ‖x‖` in the Frobenius norm. The tolerances are the bars, 10⁻¹¹ in f64 and 2·10⁻⁵
-//! in f32.
+//! Errors are measured in norm, relative to `‖M‖ ‖x‖` in the Frobenius norm. The tolerances are the bars, 10⁻¹¹ in f64
+//! and 2·10⁻⁵ in f32.
 
 #[path = "common/families.rs"]
 #[allow(dead_code, reason = "these tests need only a few of the helpers")]
@@ -125,8 +125,8 @@ fn check_vandermonde<T: Scalar>(m: usize, n: usize, batch: usize, seed: u64) {
     }
 }
 
-/// The definition: the sum over t of `Rᵗ G Hᵀ (Z_fᵀ)ᵗ` with H continued by zeros, 60 rounds of N terms, of which each is half the one
-/// before.
+/// The definition: the sum over t of `Rᵗ G Hᵀ (Z_fᵀ)ᵗ` with H continued by zeros, 60 rounds of N terms, of which each
+/// is half the one before.
 fn definition(theta: &[f64], m: usize, g: &[f64], h: &[f64], rank: usize, n: usize, order: usize) -> Vec<f64> {
     let rotation = Rotation::new(m, theta).unwrap();
     let mut dense = vec![0.0; m * n];
@@ -341,7 +341,8 @@ fn rotations_are_orthogonal_matrices_with_their_nodes_as_eigenvalues() {
     assert!(matches!(rotation.apply(&[1.0], &mut [0.0; 2]), Err(Error::Length { what: "x", .. })));
 }
 
-/// Central differences of `Σ dy ⊙ y` in every parameter: the truncation error is O(step²), the rounding error O(ε/step).
+/// Central differences of `Σ dy ⊙ y` in every parameter: the truncation error is O(step²), the rounding error
+/// O(ε/step).
 fn check_differences(mut matrix: Matrix<f64>) {
     let (m, n) = (matrix.rows(), matrix.cols());
     let (x, dy) = (random::<f64>(3 * n, 1), random::<f64>(3 * m, 2));

@@ -9,8 +9,8 @@ use crate::{Error, Result, Scalar};
 
 /// A block-diagonal matrix of 2×2 rotations by given angles, and a last 1 if the order is odd.
 ///
-/// Rows and columns 2i and 2i + 1 hold `[[cos θ_i, −sin θ_i], [sin θ_i, cos θ_i]]`, the node `e^{iθ_i}` as a real matrix. It is
-/// orthogonal; its eigenvalues are the `e^{±iθ_i}`, and 1 if the order is odd. Matrices of
+/// Rows and columns 2i and 2i + 1 hold `[[cos θ_i, −sin θ_i], [sin θ_i, cos θ_i]]`, the node `e^{iθ_i}` as a real
+/// matrix. It is orthogonal; its eigenvalues are the `e^{±iθ_i}`, and 1 if the order is odd. Matrices of
 /// [`CircleVandermonde`](crate::structured::CircleVandermonde) have rank 1 under it and a shift.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotation<T> {
@@ -23,8 +23,8 @@ impl<T: Scalar> Rotation<T> {
     /// The matrix of an order from its ⌊order/2⌋ angles.
     ///
     /// # Errors
-    /// [`Error::EmptyShape`] for order 0, [`Error::Length`] for more or fewer angles, [`Error::NotFinite`] for an angle that is
-    /// not finite.
+    /// [`Error::EmptyShape`] for order 0, [`Error::Length`] for more or fewer angles, [`Error::NotFinite`] for an angle
+    /// that is not finite.
     ///
     /// ```
     /// use displace::displacement::{OperatorMatrix, Rotation};

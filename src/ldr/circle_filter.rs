@@ -1,7 +1,9 @@
-//! The displacement equation of a Vandermonde-like matrix of nodes on the unit circle, which is one of its own for each pair of rows.
+//! The displacement equation of a Vandermonde-like matrix of nodes on the unit circle, which is one of its own for each
+//! pair of rows.
 //!
-//! A pair of rows is a complex row, on which a rotation by θ is a multiplication by `v = e^{iθ}`: what [`Filter`](super::filter::Filter) says of
-//! real rows and nodes holds here of complex ones. As |v| = 1, the divisor `1 − f vᴺ` lies on a circle of radius ½ around 1.
+//! A pair of rows is a complex row, on which a rotation by θ is a multiplication by `v = e^{iθ}`: what
+//! [`Filter`](super::filter::Filter) says of real rows and nodes holds here of complex ones. As |v| = 1, the divisor
+//! `1 − f vᴺ` lies on a circle of radius ½ around 1.
 
 use num_complex::Complex;
 
@@ -54,7 +56,8 @@ impl CircleFilter {
 
     /// The mean variance of the entries of a row of M, for independent entries of variance 1 in C.
     pub fn gain(self, node: Node) -> f64 {
-        // An entry of C reaches the n − d entries that are d to the right of it, or around the end to the left, with modulus 1 or f.
+        // An entry of C reaches the n − d entries that are d to the right of it, or around the end to the left, with
+        // modulus 1 or f.
         let n = self.cols as f64;
         (0.5 * (n + 1.0) + 0.5 * F * F * (n - 1.0)) / node.divisor.norm_sqr()
     }

@@ -1,32 +1,35 @@
-//! Vandermonde-like matrices of nodes on the unit circle, as real matrices: sums of r products of a scaling, a Vandermonde and an
-//! f-circulant matrix, f = ½.
+//! Vandermonde-like matrices of nodes on the unit circle, as real matrices: sums of r products of a scaling, a
+//! Vandermonde and an f-circulant matrix, f = ½.
 //!
-//! With angles θ, R the matrix of 2×2 rotations by them ([`Rotation`](crate::displacement::Rotation); a last 1 if m is odd), *real* generators
-//! G (m×r) and H (n×r) and an order N ≥ n, M is the first n columns of the m×N matrix with the Stein displacement
+//! With angles θ, R the matrix of 2×2 rotations by them ([`Rotation`](crate::displacement::Rotation); a last 1 if m is
+//! odd), *real* generators G (m×r) and H (n×r) and an order N ≥ n, M is the first n columns of the m×N matrix with the
+//! Stein displacement
 //!
 //! `M − R M Z_fᵀ = G Hᵀ`,
 //!
-//! the columns of H continued by zeros to length N. A pair of rows 2i, 2i + 1 is a complex row, on which R multiplies by the node `v = e^{iθ}`, so that
+//! the columns of H continued by zeros to length N. A pair of rows 2i, 2i + 1 is a complex row, on which R multiplies
+//! by the node `v = e^{iθ}`, so that
 //!
 //! `M = diag(1 / (1 − f vᴺ)) Σ_j diag(g_j) V Z_f(h_j)ᵀ`
 //!
 //! with complex g_j = `G_{2i,j} + i G_{2i+1,j}` and the m×N Vandermonde matrix V of
 //! [`CircleVandermonde`](crate::structured::CircleVandermonde).
 //!
-//! * At f = ½ the divisor `1 − f vᴺ` lies on a circle of radius ½ around 1, so the map from `G Hᵀ` to M is a bijection of m×n matrices for *any* angles
-//!   and any N, with a condition number below 8N: every real matrix is of this kind at r = min(m, n), and a Vandermonde matrix, which
-//!   in the real form has rank 1 as well, at r = 1. N is rounded up to a length with fast transforms;
-//!   [`CircleVandermondeLike::with_order`] keeps it at n.
+//! * At f = ½ the divisor `1 − f vᴺ` lies on a circle of radius ½ around 1, so the map from `G Hᵀ` to M is a bijection
+//!   of m×n matrices for *any* angles and any N, with a condition number below 8N: every real matrix is of this kind at
+//!   r = min(m, n), and a Vandermonde matrix, which in the real form has rank 1 as well, at r = 1. N is rounded up to a
+//!   length with fast transforms; [`CircleVandermondeLike::with_order`] keeps it at n.
 //! * `Z_½ = φ S Z_1 S⁻¹` with φ = 2^{−1/N} and S = diag(φ^{−k}): products with `Z_½(h)` are cyclic.
 //!
-//! *Parameters:* r(m + n), and the ⌊m/2⌋ angles where they are trained. *Cost:* r + 1 real transforms of length N and r non-uniform Fourier
-//! transforms for a product; 2r + 1 and 3r (2r if the nodes are fixed) for all gradients, and 2r + 2 transforms a batch besides. *Accuracy:*
-//! 10⁻¹¹ (f32: 2·10⁻⁵) in norm, for any angles.
+//! *Parameters:* r(m + n), and the ⌊m/2⌋ angles where they are trained. *Cost:* r + 1 real transforms of length N and r
+//! non-uniform Fourier transforms for a product; 2r + 1 and 3r (2r if the nodes are fixed) for all gradients, and 2r +
+//! 2 transforms a batch besides. *Accuracy:* 10⁻¹¹ (f32: 2·10⁻⁵) in norm, for any angles.
 //!
-//! *Choose it* over [`VandermondeLike`](super::VandermondeLike) as a layer: every node sees the whole input, whatever its length, where
-//! real nodes see what their decay leaves them, and the angles take gradients of any size without ever leaving their range. At equispaced nodes it is near
-//! [`ToeplitzLike`](super::ToeplitzLike) followed by a Fourier transform; moving the nodes is what it can do beyond that. At twice to four times the
-//! cost.
+//! *Choose it* over [`VandermondeLike`](super::VandermondeLike) as a layer: every node sees the whole input, whatever
+//! its length, where real nodes see what their decay leaves them, and the angles take gradients of any size without
+//! ever leaving their range. At equispaced nodes it is near
+//! [`ToeplitzLike`](super::ToeplitzLike) followed by a Fourier transform; moving the nodes is what it can do beyond
+//! that, for one non-uniform transform more a term.
 
 use std::sync::Arc;
 
@@ -46,7 +49,8 @@ use crate::{Error, Result, Scalar};
 
 /// The structure of a Vandermonde-like m×n matrix of displacement rank r with ⌊m/2⌋ nodes on the unit circle.
 ///
-/// Parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, and the angles `"theta"` unless they are fixed.
+/// Parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, and the angles `"theta"` unless they are
+/// fixed.
 #[derive(Debug)]
 pub struct CircleVandermondeLike<T: Scalar> {
     shape: Shape,
@@ -72,8 +76,8 @@ struct View<'a, T> {
 }
 
 impl<T: Scalar> CircleVandermondeLike<T> {
-    /// A Vandermonde-like m×n matrix without parameters, of displacement rank `rank` from 0 to min(m, n), its angles among the
-    /// parameters, with N rounded up from n to a length that has fast transforms.
+    /// A Vandermonde-like m×n matrix without parameters, of displacement rank `rank` from 0 to min(m, n), its angles
+    /// among the parameters, with N rounded up from n to a length that has fast transforms.
     ///
     /// # Errors
     ///
@@ -139,7 +143,8 @@ impl<T: Scalar> CircleVandermondeLike<T> {
         Matrix::new(Arc::new(structure), parameters)
     }
 
-    /// The Vandermonde matrix of the nodes at these angles, two rows each, of displacement rank 1, to be grown or trained from there.
+    /// The Vandermonde matrix of the nodes at these angles, two rows each, of displacement rank 1, to be grown or
+    /// trained from there.
     ///
     /// # Errors
     ///
@@ -166,7 +171,8 @@ impl<T: Scalar> CircleVandermondeLike<T> {
         Self::from_generators(rows, angles, cols, 1, &g, &h)
     }
 
-    /// Any m×n matrix, given row by row, at displacement rank min(m, n) and with ⌊m/2⌋ angles of your choice: exact, and not small.
+    /// Any m×n matrix, given row by row, at displacement rank min(m, n) and with ⌊m/2⌋ angles of your choice: exact,
+    /// and not small.
     ///
     /// # Errors
     ///
@@ -458,8 +464,8 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
         self.shape.pull_back_generators(self.rank, parameters, &adjoint, gradient);
     }
 
-    /// Angles as in [`CircleVandermonde`](crate::structured::CircleVandermonde), and normal generators, scaled so that every *pair of rows* of M
-    /// has the variance asked for, whatever its node.
+    /// Angles as in [`CircleVandermonde`](crate::structured::CircleVandermonde), and normal generators, scaled so that
+    /// every *pair of rows* of M has the variance asked for, whatever its node.
     fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
         let Shape { rows: m, cols: n } = self.shape;
         if self.fixed.is_none() {

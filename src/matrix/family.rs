@@ -36,7 +36,8 @@ pub enum Family {
     CauchyLike,
     /// [`VandermondeLike`](crate::ldr::VandermondeLike), of a displacement rank, its nodes among the parameters.
     VandermondeLike,
-    /// [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike), of a displacement rank, its nodes among the parameters.
+    /// [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike), of a displacement rank, its nodes among the
+    /// parameters.
     CircleVandermondeLike,
     /// [`LowRank`](crate::unstructured::LowRank), of a rank.
     LowRank,

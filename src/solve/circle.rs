@@ -1,17 +1,19 @@
 //! Square Vandermonde systems of nodes on the unit circle, after Björck and Pereyra (1970), in O(n²).
 //!
-//! The matrix is that of [`CircleVandermonde`](crate::structured::CircleVandermonde) with scale 1 and n = m: n real coefficients, and as many
-//! real numbers for the values at ⌊n/2⌋ nodes `e^{iθ_i}`, real and imaginary part after each other, and at the node 1 if n is odd. Since
-//! coefficients are real, values at the conjugate nodes are known too: n complex nodes in all, for which divided differences
-//! and Newton's form are as for [real ones](super::vandermonde), in their Leja order and in f64 whatever the type.
+//! The matrix is that of [`CircleVandermonde`](crate::structured::CircleVandermonde) with scale 1 and n = m: n real
+//! coefficients, and as many real numbers for the values at ⌊n/2⌋ nodes `e^{iθ_i}`, real and imaginary part after each
+//! other, and at the node 1 if n is odd. Since coefficients are real, values at the conjugate nodes are known too: n
+//! complex nodes in all, for which divided differences and Newton's form are as for [real ones](super::vandermonde), in
+//! their Leja order and in f64 whatever the type.
 //!
 //! # Conditioning
 //!
-//! Unlike with real nodes it can be perfect: at equispaced nodes V is orthogonal up to scale, and as long as every node stays within a quarter of the
-//! spacing from its place, the condition number stays small (Kadec). Nodes that leave gaps or come close to one another, or to their own
-//! conjugates at 0 and π, lose that soon: like the inverse of the distance for a single pair, and exponentially in n for gaps of many
-//! spacings, as random angles have. Leja's order keeps the intermediate differences small; near equispaced nodes, errors of 10⁻¹² at
-//! n = 256 have been seen. Beyond that, and for n in the thousands, iterate with products instead (conjugate gradients on VᵀV).
+//! Unlike with real nodes it can be perfect: at equispaced nodes V is orthogonal up to scale, and as long as every node
+//! stays within a quarter of the spacing from its place, the condition number stays small (Kadec). Nodes that leave
+//! gaps or come close to one another, or to their own conjugates at 0 and π, lose that soon: like the inverse of the
+//! distance for a single pair, and exponentially in n for gaps of many spacings, as random angles have. Leja's order
+//! keeps the intermediate differences small; near equispaced nodes, errors of 10⁻¹² at n = 256 have been seen. Beyond
+//! that, and for n in the thousands, iterate with products instead (conjugate gradients on VᵀV).
 
 use num_complex::Complex;
 
@@ -24,9 +26,9 @@ use crate::{Error, Result, Scalar};
 ///
 /// # Errors
 ///
-/// [`Error::EmptyShape`] without values, [`Error::Length`] for as many angles as are not ⌊n/2⌋, [`Error::NotFinite`] for bad input or a
-/// solution that overflows, [`Error::Coincide`] for two nodes that are equal or conjugate, [`Error::ElementOutOfRange`] for an angle whose node is
-/// its own conjugate; equality is up to 4ε.
+/// [`Error::EmptyShape`] without values, [`Error::Length`] for as many angles as are not ⌊n/2⌋, [`Error::NotFinite`]
+/// for bad input or a solution that overflows, [`Error::Coincide`] for two nodes that are equal or conjugate,
+/// [`Error::ElementOutOfRange`] for an angle whose node is its own conjugate; equality is up to 4ε.
 ///
 /// ```
 /// // 1 + 2v − v², at i and at 1.
@@ -52,7 +54,8 @@ pub fn solve<T: Scalar>(angles: &[T], values: &[T]) -> Result<Vec<T>> {
     finished(a.into_iter().map(|a| a.re))
 }
 
-/// The a with `Vᵀ a = f`: `Σ_i (a_{2i} cos kθ_i + a_{2i+1} sin kθ_i) = f_k`, amplitudes of oscillations with given samples.
+/// The a with `Vᵀ a = f`: `Σ_i (a_{2i} cos kθ_i + a_{2i+1} sin kθ_i) = f_k`, amplitudes of oscillations with given
+/// samples.
 ///
 /// # Errors
 ///

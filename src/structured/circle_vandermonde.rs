@@ -4,27 +4,29 @@
 //!
 //! `M_{2i,k} = s cos kθ_i`, `M_{2i+1,k} = s sin kθ_i`, 0 ≤ k < n,
 //!
-//! with one scale s for the whole matrix. An odd number of rows ends with one more row of s, the node 1, which never moves. So a product takes n
-//! real numbers, samples or coefficients, to ⌈m/2⌉ amplitudes of oscillations; read two by two, the product *is* the complex one,
-//! `y_{2i} + i y_{2i+1} = s Σ_k x_k e^{ikθ_i}`. The transposed matrix adds up oscillations of given frequencies,
-//! `x_k = s Σ_i (y_{2i} cos kθ_i + y_{2i+1} sin kθ_i)`. Conjugate nodes would say nothing new about real numbers, hence half as many
-//! nodes as rows.
+//! with one scale s for the whole matrix. An odd number of rows ends with one more row of s, the node 1, which never
+//! moves. So a product takes n real numbers, samples or coefficients, to ⌈m/2⌉ amplitudes of oscillations; read two by
+//! two, the product *is* the complex one, `y_{2i} + i y_{2i+1} = s Σ_k x_k e^{ikθ_i}`. The transposed matrix adds up
+//! oscillations of given frequencies, `x_k = s Σ_i (y_{2i} cos kθ_i + y_{2i+1} sin kθ_i)`. Conjugate nodes would say
+//! nothing new about real numbers, hence half as many nodes as rows.
 //!
-//! With R the matrix of 2×2 rotations by the angles ([`Rotation`](crate::displacement::Rotation)) and w_k the k-th column,
+//! With R the matrix of 2×2 rotations by the angles ([`Rotation`](crate::displacement::Rotation)) and w_k the k-th
+//! column,
 //!
 //! `R M − M Z_f = (w_n − f w_0) e_{n−1}ᵀ` and `M − R M Z_fᵀ = (w_0 − f w_n) e_0ᵀ`:
 //!
 //! displacement rank 1, in the Sylvester and in the Stein form. The transpose has rank 1 under the transposed pair.
 //!
-//! *Parameters:* ⌊m/2⌋ angles `"theta"`, any finite numbers, equal ones allowed; and `"scale"`. *Cost:* a non-uniform Fourier transform: a real
-//! transform of length L ≥ 2n and 14 (f32: 7) multiplications a row for the product and the transposed product, and two of them for the gradients in the
-//! parameters; some 20 ns a node when the angles change. *Accuracy:* 3·10^{−13} (f32: 10^{−6}) of `s ‖x‖ √m`, for any angles: clustered,
-//! repeated, 0, π, far outside [−π, π).
+//! *Parameters:* ⌊m/2⌋ angles `"theta"`, any finite numbers, equal ones allowed; and `"scale"`. *Cost:* a non-uniform
+//! Fourier transform: a real transform of length L ≥ 2n and 14 (f32: 7) multiplications a row for the product and the
+//! transposed product, and two of them for the gradients in the parameters; some 20 ns a node when the angles change.
+//! *Accuracy:* 3·10^{−13} (f32: 10^{−6}) of `s ‖x‖ √m`, for any angles: clustered, repeated, 0, π, far outside [−π, π).
 //!
-//! *Choose it* where inputs are signals and frequencies are to be learned, or to multiply by non-uniform Fourier matrices with gradients.
-//! Near-equispaced nodes make it a well-conditioned matrix, and at equispaced ones, where random angles are near, an orthogonal one up to scale.
-//! As a layer it has nothing to learn but frequencies: see [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike). For the inverse
-//! see [`solve::circle`](crate::solve::circle).
+//! *Choose it* where inputs are signals and frequencies are to be learned, or to multiply by non-uniform Fourier
+//! matrices with gradients. Near-equispaced nodes make it a well-conditioned matrix, and at equispaced ones, where
+//! random angles are near, an orthogonal one up to scale. As a layer it has nothing to learn but frequencies: see
+//! [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike). For the inverse see
+//! [`solve::circle`](crate::solve::circle).
 
 use std::any::Any;
 use std::f64::consts::TAU;
@@ -243,8 +245,8 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
         scale_gradient[0] += T::of(total);
     }
 
-    /// Angles near those of equispaced nodes, conjugates included: a matrix not far from an orthogonal one, times the scale that
-    /// gives the entries *exactly* the mean square asked for.
+    /// Angles near those of equispaced nodes, conjugates included: a matrix not far from an orthogonal one, times the
+    /// scale that gives the entries *exactly* the mean square asked for.
     fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
         let Shape { rows, cols } = self.shape;
         let (angles, scale) = parameters.split_at_mut(self.values / 2);
@@ -259,8 +261,9 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
     }
 }
 
-/// Angles near those of equispaced nodes, for so many rows: the roots of −1 without their conjugates, or, beside the node 1, those of 1; each
-/// moved by up to an eighth of the distance of neighbours (a quarter is what Kadec's theorem allows before a basis is lost).
+/// Angles near those of equispaced nodes, for so many rows: the roots of −1 without their conjugates, or, beside the
+/// node 1, those of 1; each moved by up to an eighth of the distance of neighbours (a quarter is what Kadec's theorem
+/// allows before a basis is lost).
 pub(crate) fn spread<T: Scalar>(rows: usize, rng: &mut fastrand::Rng, angles: &mut [T]) {
     let first = if rows % 2 == 0 { 0.5 } else { 1.0 };
     for (i, angle) in angles.iter_mut().enumerate() {

@@ -1,5 +1,5 @@
-//! Angles as fractions of a full turn, in twice the precision of f64: a multiple of an angle by some thousands is then as
-//! accurate as the angle itself.
+//! Angles as fractions of a full turn, in twice the precision of f64: a multiple of an angle by some thousands is then
+//! as accurate as the angle itself.
 
 use std::f64::consts::TAU;
 
@@ -77,7 +77,8 @@ pub(crate) fn multiples(turns: Turns) -> impl Iterator<Item = (f64, f64)> {
     })
 }
 
-/// Cosine and sine of a fraction of a turn from −½ to ½, to 2·10^{−16}. There is no branch and no table, so that several go at once.
+/// Cosine and sine of a fraction of a turn from −½ to ½, to 2·10^{−16}. There is no branch and no table, so that
+/// several go at once.
 #[inline(always)]
 fn cos_sin(turns: f64) -> (f64, f64) {
     let quarter = (4.0 * turns).round_ties_even();

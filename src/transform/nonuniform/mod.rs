@@ -1,28 +1,30 @@
 //! Non-uniform Fourier transforms: products with a Vandermonde matrix of nodes on the unit circle.
 //!
-//! Given angles θ_i, the product of `V_ik = e^{ikθ_i}`, 0 ≤ k < n, with a *real* x is a trigonometric polynomial at the angles. Values
-//! are pairs of real numbers, the real part first; the transposed product takes such pairs to
+//! Given angles θ_i, the product of `V_ik = e^{ikθ_i}`, 0 ≤ k < n, with a *real* x is a trigonometric polynomial at the
+//! angles. Values are pairs of real numbers, the real part first; the transposed product takes such pairs to
 //! `x_k = Σ_i a_i cos kθ_i + b_i sin kθ_i`.
 //!
 //! # How
 //!
 //! 1. *Grid.* With the frequencies moved to k − c, c = ⌊n/2⌋, the polynomial is sampled on a grid of L ≥ 2n points
-//!    `2π(q + ½)/L`. Since x is real, the lower half of the circle conjugates the upper, and all of it is one complex transform of length
-//!    L/2 of a *real* signal: that of the ring `x^L + 1`.
-//! 2. *Window.* The value at a node is a weighted sum of those at the 14 (f32: 7) grid points around it, the weights a Kaiser–Bessel window;
-//!    that the coefficients were divided by its Fourier transform before makes it so (Dutt and Rokhlin 1993; Barnett, Magland and af
-//!    Klinteberg 2019 for the modern form).
+//!    `2π(q + ½)/L`. Since x is real, the lower half of the circle conjugates the upper, and all of it is one complex
+//!    transform of length L/2 of a *real* signal: that of the ring `x^L + 1`.
+//! 2. *Window.* The value at a node is a weighted sum of those at the 14 (f32: 7) grid points around it, the weights a
+//!    Kaiser–Bessel window; that the coefficients were divided by its Fourier transform before makes it so (Dutt and
+//!    Rokhlin 1993; Barnett, Magland and af Klinteberg 2019 for the modern form).
 //! 3. A factor `e^{icθ}` moves the frequencies back.
 //!
-//! The adjoint is the same steps transposed, in reverse order: exact but for rounding. What depends on the angles alone, weights and
-//! factors, is computed when they are placed ([`Nonuniform::place`]) and serves all rows of all batches.
+//! The adjoint is the same steps transposed, in reverse order: exact but for rounding. What depends on the angles
+//! alone, weights and factors, is computed when they are placed ([`Nonuniform::place`]) and serves all rows of all
+//! batches.
 //!
-//! The cost is a transform of length L/2 and 28 (f32: 14) multiplications a node; placing a node costs about 15 times as many.
+//! The cost is a transform of length L/2 and 28 (f32: 14) multiplications a node; placing a node costs about 15 times
+//! as many.
 //!
 //! # Accuracy
 //!
-//! The window leaves out 3·10^{−13} (f32: 10^{−6}) of `‖V‖ ‖x‖ / √n`, whatever the angles. They are reduced in twice the precision of f64,
-//! so that the product `kθ` is as accurate as θ itself, for any finite θ.
+//! The window leaves out 3·10^{−13} (f32: 10^{−6}) of `‖V‖ ‖x‖ / √n`, whatever the angles. They are reduced in twice
+//! the precision of f64, so that the product `kθ` is as accurate as θ itself, for any finite θ.
 
 pub(crate) mod angle;
 mod nodes;
@@ -90,8 +92,8 @@ impl<T: Scalar> Nonuniform<T> {
         self.n
     }
 
-    /// Places nodes, reusing the storage of `nodes`: ⌊rows/2⌋ finite angles, and the angle 0 if `rows` is odd. A row of values then
-    /// holds `rows` numbers, two a node; the last node's imaginary part is left out if `rows` is odd.
+    /// Places nodes, reusing the storage of `nodes`: ⌊rows/2⌋ finite angles, and the angle 0 if `rows` is odd. A row of
+    /// values then holds `rows` numbers, two a node; the last node's imaginary part is left out if `rows` is odd.
     pub fn place(&self, angles: &[T], rows: usize, nodes: &mut Nodes<T>) {
         nodes.place(angles, rows, self.grid, &self.window);
     }
@@ -158,8 +160,8 @@ impl<T: Scalar> Nonuniform<T> {
         }
     }
 
-    /// Adds the gradient in the angles of a loss with the gradient `dy` in the values, summed over the batch: for each node but an
-    /// unpaired last one `Re Σ conj(ȳ_i) Σ_k ik e^{ikθ_i} x_k`.
+    /// Adds the gradient in the angles of a loss with the gradient `dy` in the values, summed over the batch: for each
+    /// node but an unpaired last one `Re Σ conj(ȳ_i) Σ_k ik e^{ikθ_i} x_k`.
     pub fn node_gradient(&self, nodes: &Nodes<T>, x: &[T], dy: &[T], gradient: &mut [T], scratch: &mut [T]) {
         let mut scratch = scratch;
         let slopes = take(&mut scratch, self.group() * nodes.rows());
@@ -234,7 +236,8 @@ impl<T: Scalar> Nonuniform<T> {
         [centre, self.n - centre].map(|count| count * form.signals::<T>())
     }
 
-    /// Cuts a batch into groups: of rows side by side in lanes, or of some that are transformed one by one and share the weights.
+    /// Cuts a batch into groups: of rows side by side in lanes, or of some that are transformed one by one and share
+    /// the weights.
     fn groups(&self, batch: usize) -> impl Iterator<Item = (Form, Range<usize>)> {
         let mut blocks = self.transform.forms().blocks::<T>(batch).peekable();
         std::iter::from_fn(move || {
@@ -299,8 +302,9 @@ fn grid_len<T: Scalar>(n: usize) -> usize {
     unit * [1, 3, 5, 7].map(length).into_iter().min().unwrap_or(units)
 }
 
-/// Where the points `2π(q + ½)/L` of the upper half circle, and some beyond on either side, are in a spectrum of this order: for even q
-/// at `2π(j + ¼)/(L/2)` with j = q/2, for odd q as the conjugate, and beyond the ends as the conjugates of their reflections.
+/// Where the points `2π(q + ½)/L` of the upper half circle, and some beyond on either side, are in a spectrum of this
+/// order: for even q at `2π(j + ¼)/(L/2)` with j = q/2, for odd q as the conjugate, and beyond the ends as the
+/// conjugates of their reflections.
 fn sources(order: &[usize], pad: usize) -> Vec<Source> {
     let half = order.len();
     let mut within = vec![0; half];

@@ -34,8 +34,8 @@ fn first<T: Scalar>(place: f64) -> f64 {
     (place - 0.5 * (1.0 + width::<T>() as f64)).ceil()
 }
 
-/// A whole number that is not negative. 2^52, whose last bit is worth 1, brings it into the low bits; a conversion would check its range,
-/// one number at a time.
+/// A whole number that is not negative. 2^52, whose last bit is worth 1, brings it into the low bits; a conversion
+/// would check its range, one number at a time.
 #[inline(always)]
 fn index(x: f64) -> u32 {
     (x + 4_503_599_627_370_496.0).to_bits() as u32
@@ -47,8 +47,8 @@ pub struct Nodes<T> {
     /// Numbers in a row of values: two a node, or one for the last.
     rows: usize,
     count: usize,
-    /// By visit, filled up to whole blocks: the node, or one behind the last; the first grid point; the weights. Reading a weight, even
-    /// from afar, takes less time than computing it.
+    /// By visit, filled up to whole blocks: the node, or one behind the last; the first grid point; the weights.
+    /// Reading a weight, even from afar, takes less time than computing it.
     pub(super) nodes: Vec<u32>,
     pub(super) starts: Vec<u32>,
     pub(super) weights: Vec<T>,

@@ -9,8 +9,8 @@ use crate::Scalar;
 /// Grid points that share a bucket.
 const BUCKET: u32 = 16;
 
-/// Places on the grid that are visited in turn: neighbours, whose points overlap, do not follow one another, so that none
-/// waits for what the one before has just stored.
+/// Places on the grid that are visited in turn: neighbours, whose points overlap, do not follow one another, so that
+/// none waits for what the one before has just stored.
 const STREAMS: usize = 8;
 
 /// Nodes in their own order, as turns in twice the precision, and their order along the grid.

@@ -1,7 +1,7 @@
 //! The kernels: between spectra and grid, and between grid and values.
 //!
-//! A *grid* holds the points `2π(q + ½)/L` of the upper half circle and some beyond on either side, which are conjugates of points
-//! within. In lanes real and imaginary registers alternate; alone, there is a plane of either.
+//! A *grid* holds the points `2π(q + ½)/L` of the upper half circle and some beyond on either side, which are
+//! conjugates of points within. In lanes real and imaginary registers alternate; alone, there is a plane of either.
 
 use super::super::Form;
 use super::super::isa::{Isa, Kernel, lanes, lanes_mut};
@@ -122,7 +122,8 @@ impl<T: Scalar> Unfold<'_, T> {
 /// Grids to spectra: the transpose of [`Unfold`].
 pub struct Fold<'a, T> {
     pub sources: &'a [Source],
-    /// Points before the first and behind the last of the upper half circle, each of which is one number of the spectrum.
+    /// Points before the first and behind the last of the upper half circle, each of which is one number of the
+    /// spectrum.
     pub pad: usize,
     pub grid: &'a [T],
     pub spectrum: &'a mut [T],

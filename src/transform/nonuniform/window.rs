@@ -1,8 +1,9 @@
 //! The window that spreads a node over neighbouring grid points: Kaiser and Bessel's.
 //!
 //! `φ(x) = I_0(β √(1 − (2x/w)²)) / I_0(β)` for |x| ≤ w/2, in units of the grid, has the Fourier transform
-//! `w sinh(√(β² − (wξ/2)²)) / (I_0(β) √(β² − (wξ/2)²))`, and nearly the least of all windows of width w outside the band that a grid
-//! twice as fine as necessary leaves to it. It is evaluated at all w points at once, as one polynomial for each.
+//! `w sinh(√(β² − (wξ/2)²)) / (I_0(β) √(β² − (wξ/2)²))`, and nearly the least of all windows of width w outside the
+//! band that a grid twice as fine as necessary leaves to it. It is evaluated at all w points at once, as one polynomial
+//! for each.
 
 use std::f64::consts::{PI, TAU};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
+use crate::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ShiftLike, ToeplitzLike, VandermondeLike};
 use crate::matrix::{Family, Init, Matrix, PathChoice, Structure};
 use crate::structured::{
     Cauchy, CircleVandermonde, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde,
@@ -147,6 +147,7 @@ fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
         Family::TransposedCircleVandermonde => Arc::new(CircleVandermonde::transposed(m, n)?),
         Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
         Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
+        Family::ShiftLike(pair) => Arc::new(ShiftLike::new(m, n, r, pair)?),
         Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
         Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
         Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),

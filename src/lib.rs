@@ -32,9 +32,13 @@
 //! row-major.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod array;
 #[doc(hidden)]
 pub mod bare;
 mod builder;
+#[cfg(feature = "safetensors")]
+#[cfg_attr(docsrs, doc(cfg(feature = "safetensors")))]
+pub mod checkpoint;
 pub mod displacement;
 mod error;
 mod layer;

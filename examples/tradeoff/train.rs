@@ -30,8 +30,12 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// Subtracts the mean image and divides by the deviation from it, and holds out 15% of the training images, drawn at
-    /// random.
+    /// Subtracts the mean image, divides by the deviation from it and flips the signs of pixels drawn once for all
+    /// images, and holds out 15% of the training images, drawn at random.
+    ///
+    /// The flips change nothing for a dense or low-rank layer, whose weights can flip too. A circulant one maps a smooth
+    /// image to a smooth vector, that is to few independent features; with flipped signs the image's spectrum is flat
+    /// (*An Exploration of Parameter Redundancy in Deep Networks with Circulant Projections*, Cheng et al. 2015).
     pub fn new(data: &DataSet, quick: bool, seed: u64) -> Self {
         let size = data.train.size;
         let share = if quick { 5 } else { 1 };
@@ -46,15 +50,16 @@ impl Splits {
         let squares = |image: &[u8]| from_mean(image).iter().map(|d| d * d).sum::<f64>();
         let variance = data.train.pixels.chunks_exact(size).map(squares).sum::<f64>() / (count_of_all * size as f64);
         let deviation = variance.sqrt().max(1.0);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let scale: Vec<f64> = (0..size).map(|_| if rng.bool() { 1.0 } else { -1.0 } / deviation).collect();
+        let standardised = |image: &[u8]| {
+            let flipped = from_mean(image).into_iter().zip(&scale).map(|(d, scale)| (d * scale) as f32);
+            flipped.collect::<Vec<_>>()
+        };
         let prepare = |images: &Images, chosen: &[usize]| Prepared {
-            x: chosen
-                .iter()
-                .flat_map(|&i| from_mean(&images.pixels[i * size..(i + 1) * size]))
-                .map(|d| (d / deviation) as f32)
-                .collect(),
+            x: chosen.iter().flat_map(|&i| standardised(&images.pixels[i * size..(i + 1) * size])).collect(),
             labels: chosen.iter().map(|&i| images.labels[i]).collect(),
         };
-        let mut rng = fastrand::Rng::with_seed(seed);
         let mut drawn = |images: &Images| {
             let mut order: Vec<usize> = (0..images.labels.len()).collect();
             rng.shuffle(&mut order);
@@ -88,24 +93,18 @@ pub struct Outcome {
     pub micros_per_example: f64,
 }
 
-/// How long to train.
-#[derive(Clone, Copy)]
-pub struct Schedule {
-    pub epochs: usize,
-    pub rate_epochs: usize,
-}
+/// The learning rate that suits a dense layer.
+const DENSE_RATE: f64 = 0.03;
+/// Multiples of the rate that suits the family, to choose from.
+const RATES: [f64; 4] = [0.2, 0.5, 1.2, 3.0];
+
+/// Runs of training for each method, one for each learning rate.
+pub const RUNS: usize = RATES.len();
 
 impl Method {
-    /// Learning rates of the hidden layer to choose from. Steps do not transfer between structures: a generator's entry
-    /// moves a whole diagonal of the matrix, an entry of a dense one a single number; and r generators move it √r times
-    /// as far as one does, since they are initialised with variance 1/√r.
-    fn rates(self) -> [f32; 4] {
-        let scale = (self.rank.unwrap_or(1).max(1) as f32).sqrt().recip();
-        match self.family {
-            Family::Dense => [0.003, 0.01, 0.03, 0.1],
-            Family::LowRank => [0.006, 0.02, 0.06, 0.2].map(|rate| rate * scale),
-            _ => [0.0003, 0.001, 0.003, 0.01].map(|rate| rate * scale),
-        }
+    fn rates(self) -> [f32; RUNS] {
+        let hint = self.family.learning_rate_hint(self.rank.unwrap_or(1));
+        RATES.map(|multiple| (DENSE_RATE * hint * multiple) as f32)
     }
 
     fn network(self, size: usize, seed: u64) -> Result<Network> {
@@ -118,41 +117,35 @@ impl Method {
     }
 }
 
-/// Trains a method with the learning rate that does best on the held-out images after a short run.
-pub fn run(
-    method: Method,
-    splits: &Splits,
-    schedule: Schedule,
-    seed: u64,
-    progress: &mut dyn FnMut(),
-) -> Result<Outcome> {
-    // A short run of each learning rate, its steps falling as in the long one, tells which rate to train with.
-    let mut best = (f64::INFINITY, method.rates()[0]);
-    for rate in method.rates() {
-        let mut training = Training::new(method, splits.size, rate, schedule.rate_epochs, seed)?;
-        for _ in 0..schedule.rate_epochs {
+/// Trains a method with each learning rate, and reports the run and the epoch that do best on the held-out images.
+pub fn run(method: Method, splits: &Splits, epochs: usize, seed: u64, progress: &mut dyn FnMut()) -> Result<Outcome> {
+    let mut train = |rate: f32| {
+        let mut training = Training::new(method, splits.size, rate, epochs, seed)?;
+        for _ in 0..epochs {
             training.epoch(splits)?;
             progress();
         }
-        if training.best_error < best.0 {
-            best = (training.best_error, rate);
+        Ok(training)
+    };
+    let [first, others @ ..] = method.rates();
+    let mut best = train(first)?;
+    let mut seconds = best.seconds;
+    for rate in others {
+        let training = train(rate)?;
+        seconds += training.seconds;
+        if training.best_error < best.best_error {
+            best = training;
         }
     }
-    let mut training = Training::new(method, splits.size, best.1, schedule.epochs, seed)?;
-    for _ in 0..schedule.epochs {
-        training.epoch(splits)?;
-        progress();
-    }
-    let (held_out_epoch, network) = (training.best_epoch, &training.best);
     let mut buffers = Buffers::default();
     Ok(Outcome {
         method,
-        parameters: network.hidden.weight().parameters().len(),
-        rate: training.rate,
-        epoch: held_out_epoch,
-        test_error: network.error(&splits.test.x, &splits.test.labels, &mut buffers)?,
-        seconds_per_epoch: training.seconds / training.epochs_done as f64,
-        micros_per_example: inference_time(network, splits)?,
+        parameters: best.best.hidden.weight().parameters().len(),
+        rate: best.rate,
+        epoch: best.best_epoch,
+        test_error: best.best.error(&splits.test.x, &splits.test.labels, &mut buffers)?,
+        seconds_per_epoch: seconds / (RUNS * epochs) as f64,
+        micros_per_example: inference_time(&best.best, splits)?,
     })
 }
 

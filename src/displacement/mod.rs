@@ -30,6 +30,7 @@ mod operator;
 mod pair;
 mod rotation;
 mod schur;
+mod shift_pair;
 mod stein;
 mod sylvester;
 
@@ -38,5 +39,6 @@ pub use generators::{Generators, Truncation};
 pub use operator::{Diagonal, OperatorMatrix, Shift, Subdiagonal, Transposed, Tridiagonal};
 pub use pair::DisplacementOperator;
 pub use rotation::Rotation;
+pub use shift_pair::{ShiftOperator, ShiftPair};
 pub use stein::Stein;
 pub use sylvester::Sylvester;

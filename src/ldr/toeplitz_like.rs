@@ -71,7 +71,7 @@ impl<T: Scalar> ToeplitzLike<T> {
             return Err(Error::OutOfRange { what: "the order N", value: order as f64, range });
         }
         Ok(Self {
-            torus: Torus { shape, order },
+            torus: Torus::toeplitz(shape, order),
             rank,
             layout: shape.generator_layout(rank),
             cyclic: RealTransform::new(order, Wrap::Cyclic),
@@ -304,7 +304,7 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        5 * self.block() + self.cyclic.scratch_len().max(self.negacyclic.scratch_len())
+        4 * self.block() + self.cyclic.scratch_len().max(self.negacyclic.scratch_len())
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
@@ -437,8 +437,8 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
         let Shape { rows: m, cols: n } = self.torus.shape;
         // An entry is half a sum, with signs, of the entries of G Hᵀ on its wrapped diagonal.
-        let terms = self.torus.dependencies() / (m as f64 * n as f64);
-        let product = 4.0 * init.variance(m, n) / (self.rank.max(1) as f64 * terms);
+        let squares = self.torus.dependencies() / (m as f64 * n as f64);
+        let product = init.variance(m, n) / (self.rank.max(1) as f64 * squares);
         normal(rng, product.sqrt(), parameters);
     }
 

@@ -1,25 +1,29 @@
-//! The Stein displacement `D = M − Z_1 M Z_−1ᵀ` of an m×n matrix inside a torus of order N, and the way back.
+//! The Stein displacement `D = M − Z_f M Z_eᵀ` of an m×n matrix inside a torus of order N, and the way back.
 //!
 //! Write M into the upper left corner of an N×N matrix, N ≥ max(m, n), whose other entries are left open, and ask for a
 //! displacement that vanishes outside the corner. Then M continues along each wrapped diagonal (i, j), (i+1, j+1), … of
-//! the torus, changes its sign where j wraps, and is determined by D inside the corner:
+//! the torus, is multiplied by f where i wraps and by e where j does, and is determined by D inside the corner:
 //!
 //! * `M_ij = D_ij + M_{i−1,j−1}` inside, and
-//! * one turn around the torus changes the sign, so that the value with which a diagonal starts is half the sum, with
-//!   signs, of the D on it.
+//! * one turn around the torus multiplies by fe, so that the value x with which a diagonal starts solves `(1 − fe) x = …`, a
+//!   weighted sum of the D on it. For (f, e) = (1, −1) that is half the sum, with signs.
 //!
-//! So D ↔ M is a bijection of m×n matrices for *every* N ≥ max(m, n): `D = G Hᵀ` of rank min(m, n) gives every matrix;
-//! and a Toeplitz M has a D that vanishes but for its first row and column, rank 2. That is what makes the rectangular
-//! form native and lets N be any convenient length. All functions here are O(mn).
+//! So D ↔ M is a bijection of m×n matrices for *every* N ≥ max(m, n) as long as fe ≠ 1: `D = G Hᵀ` of rank min(m, n) gives
+//! every matrix; and a Toeplitz M has a D that vanishes but for its first row and column, rank 2. That is what makes the
+//! rectangular form native and lets N be any convenient length. All functions here are O(mn).
 
 use crate::Scalar;
 use crate::shape::Shape;
 
 /// The torus of order N around m×n matrices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Torus {
     pub shape: Shape,
     pub order: usize,
+    /// What an entry is multiplied by where its row index wraps.
+    pub f: f64,
+    /// What an entry is multiplied by where its column index wraps.
+    pub e: f64,
 }
 
 /// A diagonal of the matrix: the places of its entries in the row-major slice.
@@ -41,6 +45,25 @@ impl Diagonal {
 }
 
 impl Torus {
+    /// The torus of Toeplitz-like matrices, (f, e) = (1, −1).
+    pub fn toeplitz(shape: Shape, order: usize) -> Self {
+        Self { shape, order, f: 1.0, e: -1.0 }
+    }
+
+    /// The values before the first entries of the two pieces of a diagonal, for sums a and b of what is on them; or, if a
+    /// turn around the torus makes them grow, at their last entries: integration runs in the direction in which nothing
+    /// cancels. With f and e exchanged, the same for the adjoint, from the other ends.
+    fn ends<T: Scalar>(self, f: f64, e: f64, a: T, b: T) -> [T; 2] {
+        let around = if self.grows() { T::one() } else { T::of(f * e) };
+        let gap = T::of(1.0 - f * e);
+        [(around * a + T::of(f) * b) / gap, (around * b + T::of(e) * a) / gap]
+    }
+
+    /// Whether values grow in a turn around the torus.
+    fn grows(self) -> bool {
+        (self.f * self.e).abs() > 1.0
+    }
+
     /// The two pieces of each wrapped diagonal that lie in the corner: the one that starts in row 0, at column e, and
     /// the one that starts in column 0, at row N − e. Either may be empty.
     fn diagonals(self) -> impl Iterator<Item = (Diagonal, Diagonal)> {
@@ -55,14 +78,12 @@ impl Torus {
 
     /// Turns a displacement into its matrix, in place.
     pub fn integrate<T: Scalar>(self, matrix: &mut [T]) {
-        let half = T::of(0.5);
         for (right, below) in self.diagonals() {
-            let (a, b) = (right.sum(matrix), below.sum(matrix));
-            for (diagonal, start) in [(right, half * (b - a)), (below, -half * (a + b))] {
-                let mut value = start;
-                for at in diagonal.places() {
-                    value += matrix[at];
-                    matrix[at] = value;
+            let [a, b] = self.ends(self.f, self.e, right.sum(matrix), below.sum(matrix));
+            for (diagonal, end) in [(right, a), (below, b)] {
+                match self.grows() {
+                    false => add_up(matrix, diagonal.places(), end),
+                    true => take_off(matrix, diagonal.places().rev(), end),
                 }
             }
         }
@@ -70,14 +91,12 @@ impl Torus {
 
     /// The adjoint of [`Torus::integrate`], in place: turns the gradient in a matrix into that in its displacement.
     pub fn integrate_adjoint<T: Scalar>(self, gradient: &mut [T]) {
-        let half = T::of(0.5);
         for (right, below) in self.diagonals() {
-            let (a, b) = (right.sum(gradient), below.sum(gradient));
-            for (diagonal, start) in [(right, -half * (a + b)), (below, half * (a - b))] {
-                let mut value = start;
-                for at in diagonal.places().rev() {
-                    value += gradient[at];
-                    gradient[at] = value;
+            let [a, b] = self.ends(self.e, self.f, right.sum(gradient), below.sum(gradient));
+            for (diagonal, end) in [(right, a), (below, b)] {
+                match self.grows() {
+                    false => add_up(gradient, diagonal.places().rev(), end),
+                    true => take_off(gradient, diagonal.places(), end),
                 }
             }
         }
@@ -88,9 +107,10 @@ impl Torus {
         for (right, below) in self.diagonals() {
             let last = |d: &Diagonal| d.places().next_back().map(|at| matrix[at]);
             let (a, b) = (last(&right), last(&below));
-            // Each piece continues the other one, or itself once around; the sign changes where the column wraps.
-            let before_right = b.or(a.map(|a| -a)).unwrap_or_else(T::zero);
-            let before_below = a.map(|a| -a).or(b.map(|b| -b)).unwrap_or_else(T::zero);
+            // Each piece continues the other one, or itself once around.
+            let times = |factor: f64, value: Option<T>| value.map(|v| T::of(factor) * v);
+            let before_right = times(self.f, b).or(times(self.f * self.e, a)).unwrap_or_else(T::zero);
+            let before_below = times(self.e, a).or(times(self.f * self.e, b)).unwrap_or_else(T::zero);
             for (diagonal, before) in [(right, before_right), (below, before_below)] {
                 let mut previous = before;
                 for at in diagonal.places() {
@@ -102,9 +122,33 @@ impl Torus {
         }
     }
 
-    /// The sum over all entries of the number of displacement entries that each one depends on.
+    /// The sum over all entries of the squares of the weights with which they depend on entries of the displacement.
     pub fn dependencies(self) -> f64 {
-        self.diagonals().map(|(right, below)| ((right.len + below.len) as f64).powi(2)).sum()
+        let Self { f, e, .. } = self;
+        let pairs = |len: f64, sign: f64| 0.5 * len * (len + sign);
+        let squares = |(right, below): (Diagonal, Diagonal)| {
+            let (a, b) = (right.len as f64, below.len as f64);
+            let own = pairs(a, 1.0) + pairs(b, 1.0) + (f * e).powi(2) * (pairs(a, -1.0) + pairs(b, -1.0));
+            own + a * b * (f * f + e * e)
+        };
+        self.diagonals().map(squares).sum::<f64>() / (1.0 - f * e).powi(2)
+    }
+}
+
+/// Replaces the entries at places by the sums of `value` and all entries up to each.
+fn add_up<T: Scalar>(matrix: &mut [T], places: impl Iterator<Item = usize>, mut value: T) {
+    for at in places {
+        value += matrix[at];
+        matrix[at] = value;
+    }
+}
+
+/// Replaces the entries at places by `value` less all entries before each.
+fn take_off<T: Scalar>(matrix: &mut [T], places: impl Iterator<Item = usize>, mut value: T) {
+    for at in places {
+        let entry = matrix[at];
+        matrix[at] = value;
+        value -= entry;
     }
 }
 
@@ -114,7 +158,9 @@ mod tests {
 
     fn toruses() -> impl Iterator<Item = Torus> {
         let shapes = (1..=6).flat_map(|m| (1..=6).map(move |n| Shape { rows: m, cols: n }));
-        shapes.flat_map(|shape| (shape.order()..=shape.order() + 5).map(move |order| Torus { shape, order }))
+        let toruses = shapes.flat_map(|shape| (shape.order()..=shape.order() + 3).map(move |order| (shape, order)));
+        let wraps = [(1.0, -1.0), (0.0, 0.0), (0.5, 1.0), (-2.0, 0.0), (3.0, -2.5)];
+        toruses.flat_map(move |(shape, order)| wraps.map(|(f, e)| Torus { shape, order, f, e }))
     }
 
     fn random(len: usize, seed: u64) -> Vec<f64> {
@@ -123,26 +169,27 @@ mod tests {
     }
 
     fn close(a: &[f64], b: &[f64]) -> bool {
-        a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-13)
+        a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12)
     }
 
     #[test]
-    fn integration_sums_products_of_a_circulant_and_a_transposed_skew_circulant() {
+    fn integration_sums_products_of_an_f_circulant_and_a_transposed_e_circulant() {
         for torus in toruses() {
             let Shape { rows: m, cols: n } = torus.shape;
             let (g, h) = (random(m, 1), random(n, 2));
             let mut got: Vec<f64> = g.iter().flat_map(|g| h.iter().map(move |h| g * h)).collect();
             torus.integrate(&mut got);
             let order = torus.order;
-            let cyclic = |i: usize, k: usize| g.get((order + i - k) % order).copied().unwrap_or(0.0);
-            let skew = |j: usize, k: usize| {
-                let value = h.get((order + j - k) % order).copied().unwrap_or(0.0);
-                if j < k { -value } else { value }
+            let circulant = |f: f64, c: &[f64], i: usize, k: usize| {
+                let value = c.get((order + i - k) % order).copied().unwrap_or(0.0);
+                if i < k { f * value } else { value }
             };
+            let scale = 1.0 / (1.0 - torus.f * torus.e);
             for i in 0..m {
                 for j in 0..n {
-                    let expected: f64 = 0.5 * (0..order).map(|k| cyclic(i, k) * skew(j, k)).sum::<f64>();
-                    assert!((got[i * n + j] - expected).abs() < 1e-13, "{torus:?} ({i}, {j})");
+                    let term = |k| circulant(torus.f, &g, i, k) * circulant(torus.e, &h, j, k);
+                    let expected = scale * (0..order).map(term).sum::<f64>();
+                    assert!((got[i * n + j] - expected).abs() < 1e-12, "{torus:?} ({i}, {j})");
                 }
             }
         }
@@ -168,7 +215,22 @@ mod tests {
             torus.integrate(&mut m);
             torus.integrate_adjoint(&mut dd);
             let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            assert!((inner(&m, &dm) - inner(&d, &dd)).abs() < 1e-12, "{torus:?}");
+            assert!((inner(&m, &dm) - inner(&d, &dd)).abs() < 1e-11, "{torus:?}");
+        }
+    }
+
+    #[test]
+    fn dependencies_are_the_squares_of_the_integrals_of_unit_displacements() {
+        for torus in toruses() {
+            let size = torus.shape.rows * torus.shape.cols;
+            let unit = |at| {
+                let mut matrix = vec![0.0_f64; size];
+                matrix[at] = 1.0;
+                torus.integrate(&mut matrix);
+                matrix.iter().map(|m| m * m).sum::<f64>()
+            };
+            let squares: f64 = (0..size).map(unit).sum();
+            assert!((squares - torus.dependencies()).abs() < 1e-10 * squares, "{torus:?}");
         }
     }
 

@@ -36,9 +36,26 @@ const fn few(lanes: usize) -> usize {
 /// Blocks of more bytes than this leave the second-level cache, and rows are transformed one by one for that.
 const BLOCK_BYTES: usize = 1 << 19;
 
+/// Into how many blocks and single signals the transforms of length n cut a batch, without planning them.
+pub(crate) fn arrangement<T: Scalar>(n: usize, batch: usize) -> (usize, usize) {
+    let width = if n.is_multiple_of(2) { n } else { 2 * n };
+    let forms = Forms::new::<T>(width, super::single::exists::<T>(n));
+    if !forms.lanes {
+        return (0, batch);
+    }
+    let rest = batch % T::LANES;
+    let alone = forms.single && rest <= few(T::LANES);
+    (batch / T::LANES + usize::from(rest > 0 && !alone), if alone { rest } else { 0 })
+}
+
 impl Forms {
     pub(super) fn new<T: Scalar>(width: usize, single: bool) -> Self {
         Self { lanes: !single || width * T::LANES * size_of::<T>() < BLOCK_BYTES, single }
+    }
+
+    /// Whether an arrangement is used.
+    pub fn has(self, form: Form) -> bool {
+        if form == Form::Lanes { self.lanes } else { self.single }
     }
 
     /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each.

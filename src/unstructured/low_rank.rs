@@ -153,6 +153,8 @@ impl<T: Scalar> Structure<T> for LowRank {
     }
 
     fn cost(&self, batch: usize) -> f64 {
-        dense_cost::<T>(self.shape.rows + self.shape.cols, self.rank, batch)
+        let Shape { rows, cols } = self.shape;
+        let call = 12.0 + 60.0 / batch.max(1) as f64;
+        dense_cost::<T>(self.rank, cols, batch) + dense_cost::<T>(rows, self.rank, batch) + call
     }
 }

@@ -83,7 +83,9 @@ impl<T: Scalar> Nonuniform<T> {
         let sign = |k: usize| if k < grid.centre { -1.0 } else { 1.0 };
         let factors = (0..n).map(|k| T::of(sign(k) * factor(k))).collect();
         let slopes = (0..n).map(|k| T::of(sign(k) * factor(k) * k as f64)).collect();
-        let sources = [Form::Lanes, Form::Single].map(|form| sources(&transform.order(form), grid.pad));
+        let forms = transform.forms();
+        let order = |form| if forms.has(form) { transform.order(form) } else { Vec::new() };
+        let sources = [Form::Lanes, Form::Single].map(|form| sources(&order(form), grid.pad));
         Self { n, grid, transform, window, factors, slopes, sources }
     }
 
@@ -299,13 +301,16 @@ fn grid_len<T: Scalar>(n: usize) -> usize {
     let unit = 2 * T::LANES * T::LANES;
     let units = (2 * n).max(2 * padded::<T>()).div_ceil(unit);
     let length = |odd: usize| odd * units.div_ceil(odd).next_power_of_two();
-    unit * [1, 3, 5, 7].map(length).into_iter().min().unwrap_or(units)
+    unit * [1, 3, 9].map(length).into_iter().min().unwrap_or(units)
 }
 
 /// Where the points `2π(q + ½)/L` of the upper half circle, and some beyond on either side, are in a spectrum of this
 /// order: for even q at `2π(j + ¼)/(L/2)` with j = q/2, for odd q as the conjugate, and beyond the ends as the
 /// conjugates of their reflections.
 fn sources(order: &[usize], pad: usize) -> Vec<Source> {
+    if order.is_empty() {
+        return Vec::new();
+    }
     let half = order.len();
     let mut within = vec![0; half];
     for (position, &j) in order.iter().enumerate() {

@@ -495,7 +495,7 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
 }
 
 /// Nanoseconds per number that a term hands from one transform to the next, f32; f64 takes half as long again.
-const NUMBER: f64 = 1.2;
+const NUMBER: f64 = 0.8;
 
 /// A factor of a complex product: itself, or its conjugate.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -111,12 +111,10 @@ impl<T: Scalar> Nonuniform<T> {
     /// Estimated nanoseconds per row of a product with rows of `rows` values.
     pub fn cost(&self, rows: usize, batch: usize) -> f64 {
         let (points, count) = (0.5 * self.grid.len as f64, rows.div_ceil(2) as f64);
-        let [lanes, alone] = if T::NAME == "f32" { COST } else { COST_F64 };
-        let [call, point, node] = alone;
-        let alone = call + point * points + node * count;
-        let [call, point, node] = lanes;
-        let lanes = T::LANES as f64 * (call + point * points + node * count);
-        let lanes = lanes + T::LANES as f64 * transform_cost::<T>(self.grid.len, 1, T::LANES);
+        let Cost { lanes, alone } = if T::NAME == "f32" { COST } else { COST_F64 };
+        let transform = transform_cost::<T>(self.grid.len, 1, T::LANES);
+        let lanes = T::LANES as f64 * (lanes[0] + lanes[1] * count + transform);
+        let alone = alone[0] + alone[1] * count + alone[2] * points;
         let of = |(form, _): (Form, Range<usize>)| if form == Form::Lanes { lanes } else { alone };
         let blocks = |batch: usize| self.transform.forms().blocks::<T>(batch).map(of).sum::<f64>();
         let batch = batch.max(1);
@@ -286,10 +284,16 @@ impl<T: Scalar> Nonuniform<T> {
 /// Rows that are transformed one by one and share the weights.
 const ALONE: usize = 2;
 
-/// Nanoseconds per row, per point of half a grid and per node, f32: in lanes, beside the transform, and alone, with it.
-const COST: [[f64; 3]; 2] = [[20.0, 0.3, 0.7], [350.0, 2.4, 2.3]];
-/// The same for f64.
-const COST_F64: [[f64; 3]; 2] = [[40.0, 0.8, 2.0], [350.0, 4.4, 3.6]];
+/// Nanoseconds: of a row and of a node in lanes, beside the transform; of a row, of a node and of a point of half a grid alone.
+struct Cost {
+    lanes: [f64; 2],
+    alone: [f64; 3],
+}
+
+/// Measured for f32.
+const COST: Cost = Cost { lanes: [20.0, 0.7], alone: [350.0, 2.3, 2.4] };
+/// Measured for f64.
+const COST_F64: Cost = Cost { lanes: [40.0, 2.0], alone: [350.0, 3.6, 4.4] };
 
 /// This part of a batch of rows of `len` numbers.
 fn part(rows: &Range<usize>, len: usize) -> Range<usize> {

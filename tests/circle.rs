@@ -444,7 +444,7 @@ fn an_input_that_is_not_finite_spoils_its_own_row_only() {
             let y = matrix.apply(&x).unwrap();
             assert!(y[..5].iter().chain(&y[10..]).all(|y| y.is_finite()), "{family}");
             assert!(y[5..10].iter().any(|y| y.is_nan()), "{family}");
-            assert!(matrix.apply(&vec![1.0; 8]).unwrap().iter().all(|y| y.is_finite()), "{family}");
+            assert!(matrix.apply(&[1.0; 8]).unwrap().iter().all(|y| y.is_finite()), "{family}");
         }
     }
 }

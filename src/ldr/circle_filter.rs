@@ -72,7 +72,7 @@ impl Node {
     pub fn displace(self, row: &mut [Complex<f64>]) {
         let last = row[row.len() - 1];
         for k in (1..row.len()).rev() {
-            row[k] = row[k] - self.v * row[k - 1];
+            row[k] -= self.v * row[k - 1];
         }
         row[0] -= self.wrap * last;
     }
@@ -82,7 +82,7 @@ impl Node {
         let rest = row[1..].iter().fold(Complex::new(0.0, 0.0), |sum, c| self.v * sum + c);
         row[0] = (row[0] + self.wrap * rest) / self.divisor;
         for k in 1..row.len() {
-            row[k] = row[k] + self.v * row[k - 1];
+            row[k] += self.v * row[k - 1];
         }
     }
 

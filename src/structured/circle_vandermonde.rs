@@ -265,7 +265,7 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
 /// node 1, those of 1; each moved by up to an eighth of the distance of neighbours (a quarter is what Kadec's theorem
 /// allows before a basis is lost).
 pub(crate) fn spread<T: Scalar>(rows: usize, rng: &mut fastrand::Rng, angles: &mut [T]) {
-    let first = if rows % 2 == 0 { 0.5 } else { 1.0 };
+    let first = if rows.is_multiple_of(2) { 0.5 } else { 1.0 };
     for (i, angle) in angles.iter_mut().enumerate() {
         *angle = T::of(TAU / rows as f64 * (i as f64 + first + 0.25 * (rng.f64() - 0.5)));
     }

@@ -28,6 +28,10 @@ pub enum Family {
     Vandermonde,
     /// [`Vandermonde`](crate::structured::Vandermonde), transposed.
     TransposedVandermonde,
+    /// [`CircleVandermonde`](crate::structured::CircleVandermonde), of nodes on the unit circle.
+    CircleVandermonde,
+    /// [`CircleVandermonde`](crate::structured::CircleVandermonde), transposed.
+    TransposedCircleVandermonde,
     /// [`ToeplitzLike`](crate::ldr::ToeplitzLike), of a displacement rank.
     ToeplitzLike,
     /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
@@ -44,6 +48,9 @@ pub enum Family {
     CauchyLike,
     /// [`VandermondeLike`](crate::ldr::VandermondeLike), of a displacement rank, its nodes among the parameters.
     VandermondeLike,
+    /// [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike), of a displacement rank, its nodes among the
+    /// parameters.
+    CircleVandermondeLike,
     /// [`LowRank`](crate::unstructured::LowRank), of a rank.
     LowRank,
     /// [`Dense`](crate::unstructured::Dense).
@@ -78,6 +85,8 @@ impl Family {
             Self::ToeplitzPlusHankel => "Toeplitz+Hankel",
             Self::Vandermonde => "Vandermonde",
             Self::TransposedVandermonde => "transposed Vandermonde",
+            Self::CircleVandermonde => "circle Vandermonde",
+            Self::TransposedCircleVandermonde => "transposed circle Vandermonde",
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
             Self::ShiftLike(_) => "shift-like",
@@ -86,6 +95,7 @@ impl Family {
             Self::Cauchy => "Cauchy",
             Self::CauchyLike => "Cauchy-like",
             Self::VandermondeLike => "Vandermonde-like",
+            Self::CircleVandermondeLike => "circle Vandermonde-like",
             Self::LowRank => "low rank",
             Self::Dense => "dense",
             Self::Other(name) => name,
@@ -118,6 +128,7 @@ impl Family {
                 | Self::LearnedSubdiagonal
                 | Self::LearnedTridiagonal
                 | Self::VandermondeLike
+                | Self::CircleVandermondeLike
                 | Self::CauchyLike
                 | Self::LowRank
         )

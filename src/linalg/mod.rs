@@ -2,8 +2,11 @@
 //!
 //! Blocks of vectors are stored one vector a row throughout, as the generators are.
 
+mod bidiagonal;
+mod implicit_qr;
 mod qr;
 mod randomized;
+mod reflectors;
 mod schur;
 mod svd;
 
@@ -11,7 +14,7 @@ mod svd;
 pub(crate) use qr::{Qr, qr};
 pub(crate) use randomized::randomized;
 pub(crate) use schur::{Schur, multiply};
-pub(crate) use svd::{Svd, svd};
+pub(crate) use svd::{Svd, singular_values, svd};
 
 use crate::Scalar;
 

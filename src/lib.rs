@@ -35,6 +35,9 @@
 #[doc(hidden)]
 pub mod bare;
 mod builder;
+#[cfg(feature = "safetensors")]
+#[cfg_attr(docsrs, doc(cfg(feature = "safetensors")))]
+pub mod checkpoint;
 pub mod displacement;
 mod error;
 mod layer;

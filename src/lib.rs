@@ -23,6 +23,7 @@
 //! | --- | --- |
 //! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
+//! | beside it | [`analysis`]: what training changed in a matrix, and what structure there is in it |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
 //!
 //! # Conventions
@@ -32,6 +33,7 @@
 //! row-major.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod analysis;
 #[doc(hidden)]
 pub mod bare;
 mod builder;

@@ -1,7 +1,7 @@
 //! Singular values and vectors of a matrix of parameters, and the rank of an update.
 
 use crate::error::{all_finite, has_length};
-use crate::linalg::{self, Svd, norm};
+use crate::linalg::{self, Svd};
 use crate::shape::Shape;
 use crate::{Error, Result, Scalar};
 
@@ -149,12 +149,6 @@ pub(super) fn check_proper(k: usize, rows: usize, cols: usize) -> Result<()> {
     }
     let range = "[1, min(m, n) − 1]: the vectors of all singular values span the whole space";
     Err(Error::OutOfRange { what: "k", value: k as f64, range })
-}
-
-/// The relative Frobenius norm of a difference; 0 for two zeros.
-pub(super) fn relative(difference: &[f64], reference: f64) -> f64 {
-    let size = norm(difference);
-    if size == 0.0 { 0.0 } else { size / reference }
 }
 
 fn tolerance(rows: usize, cols: usize, epsilon: f64, values: &[f64]) -> f64 {

@@ -13,6 +13,7 @@ mod svd;
 #[allow(unused_imports, reason = "the factorizations are offered together")]
 pub(crate) use qr::{Qr, qr};
 pub(crate) use randomized::randomized;
+pub(crate) use reflectors::{Orthonormal, orthonormal};
 pub(crate) use schur::{Schur, multiply};
 pub(crate) use svd::{Svd, singular_values, svd};
 

@@ -104,6 +104,22 @@ pub(super) fn triangularize(columns: &mut [f64], m: usize) -> Vec<f64> {
     v
 }
 
+/// Vectors, one a row, made orthonormal in their order.
+pub(crate) struct Orthonormal {
+    /// The orthonormal vectors, one a row; each spans with those before it what the given ones do.
+    pub q: Vec<f64>,
+    /// For each vector its part, with sign, along the new one: small where the vectors before span it.
+    pub diagonal: Vec<f64>,
+}
+
+/// Makes vectors of length `len` orthonormal, no more of them than `len`. O(len k²) for k vectors.
+pub(crate) fn orthonormal(mut vectors: Vec<f64>, len: usize) -> Orthonormal {
+    let count = vectors.len() / len;
+    let reflectors = triangularize(&mut vectors, len);
+    let diagonal = (0..count).map(|k| vectors[k * len + k]).collect();
+    Orthonormal { q: product(&reflectors, len, count, 0), diagonal }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -132,6 +132,47 @@ pub enum Error {
         given: bool,
     },
 
+    /// A matrix was to grow to a rank below the one that it has.
+    #[error("cannot grow to rank {rank}: the matrix has rank {present}; shrink it")]
+    RankBelow {
+        /// The rank asked for.
+        rank: usize,
+        /// The rank that there is.
+        present: usize,
+    },
+
+    /// A matrix was to shrink to a rank above the one that it has.
+    #[error("cannot shrink to rank {rank}: the matrix has rank {present}; grow it")]
+    RankAbove {
+        /// The rank asked for.
+        rank: usize,
+        /// The rank that there is.
+        present: usize,
+    },
+
+    /// A budget is below what even the smallest choice takes.
+    #[error("a budget of {budget} parameters is below the least that there is, {least}")]
+    OverBudget {
+        /// The budget.
+        budget: usize,
+        /// What the smallest choice takes.
+        least: usize,
+    },
+
+    /// Two structures cannot be added because a tensor has no second name.
+    #[error("a sum has no name for a second tensor {name}")]
+    UnknownTensor {
+        /// The tensor's name.
+        name: &'static str,
+    },
+
+    /// A family is not one that a dense matrix can be compressed into.
+    #[error("nothing compresses a matrix into the family {family}")]
+    NotCompressible {
+        /// The family's name.
+        family: &'static str,
+    },
+
     /// A builder was asked for a family that is not of this crate.
     #[error("no builder for the family {name}, which is not of this crate")]
     UnknownFamily {

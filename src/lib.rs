@@ -22,8 +22,9 @@
 //! | layer | [`Linear`] is a matrix and a bias, [`Builder`] makes either of any family |
 //! | --- | --- |
 //! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
+//! | analysis | [`analysis`]: what training changed in a matrix, and what structure there is in it |
+//! | rank and compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
-//! | beside it | [`analysis`]: what training changed in a matrix, and what structure there is in it |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
 //!
 //! # Conventions
@@ -40,12 +41,14 @@ mod builder;
 #[cfg(feature = "safetensors")]
 #[cfg_attr(docsrs, doc(cfg(feature = "safetensors")))]
 pub mod checkpoint;
+pub mod compress;
 pub mod displacement;
 mod error;
 mod layer;
 pub mod ldr;
 mod linalg;
 mod matrix;
+pub mod rank;
 mod scalar;
 mod shape;
 pub mod solve;
@@ -56,7 +59,9 @@ pub mod unstructured;
 pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
-pub use matrix::{Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace};
+pub use matrix::{
+    Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum, Tensor, Workspace,
+};
 pub use scalar::Scalar;
 
 /// The code of the README is tested with the documentation.

@@ -21,6 +21,7 @@ Usage: inspect [BASE [TUNED]] [options]
   --json          print JSON instead of tables
   --out PREFIX    where the plot goes, PREFIX.svg and PREFIX.png (default: inspect)
   --data DIR      images for the network, in IDX format (default: the subset of Fashion-MNIST in examples/data)
+  --rate R        learning rate of the network's fine-tuning (default 0.005)
   --quick         fewer images and epochs for the network: under a minute
   --seed N        seed of all random numbers (default 1)
   --help          this text
@@ -38,6 +39,7 @@ pub struct Options {
     pub json: bool,
     pub out: PathBuf,
     pub data: PathBuf,
+    pub rate: f32,
     pub quick: bool,
     pub seed: u64,
     pub help: bool,
@@ -56,6 +58,7 @@ impl Options {
             json: false,
             out: PathBuf::from("inspect"),
             data: here.join("examples/data"),
+            rate: 0.005,
             quick: false,
             seed: 1,
             help: false,
@@ -72,6 +75,7 @@ impl Options {
                 Long("json") => options.json = true,
                 Long("out") => options.out = parser.value()?.into(),
                 Long("data") => options.data = parser.value()?.into(),
+                Long("rate") => options.rate = parser.value()?.parse()?,
                 Long("quick") => options.quick = true,
                 Long("seed") => options.seed = parser.value()?.parse()?,
                 Long("help") | Short('h') => options.help = true,

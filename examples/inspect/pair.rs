@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
 fn networks(options: &Options, upright: &Task, rotated: &Task) -> Result<Networks> {
     let epochs = if options.quick { 4 } else { 15 };
     let learning = Schedule { epochs, rate: 0.02, seed: options.seed };
-    let tuning = Schedule { epochs: epochs.div_ceil(2), rate: 0.005, seed: options.seed };
+    let tuning = Schedule { epochs: epochs.div_ceil(2), rate: options.rate, seed: options.seed };
     let bar = ProgressBar::new((learning.epochs + 3 * tuning.epochs) as u64)
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} epochs, {eta} to go")?);
     let progress = || bar.inc(1);

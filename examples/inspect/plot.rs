@@ -61,11 +61,13 @@ where
     lines(&panels[1], "Singular values, relative to the first", "index", "value", &values(&matrices))?;
     lines(&panels[2], "Principal angles, leading left (degrees)", "index", "degrees", &angles(&matrices))?;
     let of = if matrices.iter().any(|(_, m)| m.change.is_some()) { "the update" } else { "the matrix" };
-    let title = match matrices.first() {
+    // The largest of them shows most.
+    let largest = matrices.iter().max_by_key(|(_, matrix)| matrix.values.len());
+    let title = match largest {
         Some((report, _)) => format!("Displacement spectra of {of}, {}", report.header.name),
         None => "Displacement spectra".into(),
     };
-    lines(&panels[3], &title, "index", "relative to the norm", &spectra(&matrices))?;
+    lines(&panels[3], &title, "index", "relative to the norm", &spectra(largest))?;
     area.present()?;
     Ok(())
 }
@@ -95,8 +97,8 @@ fn angles(matrices: &[(&Report, &MatrixReport)]) -> Vec<Curve> {
     matrices.iter().filter_map(curve).collect()
 }
 
-fn spectra(matrices: &[(&Report, &MatrixReport)]) -> Vec<Curve> {
-    let Some((_, matrix)) = matrices.first() else {
+fn spectra(largest: Option<&(&Report, &MatrixReport)>) -> Vec<Curve> {
+    let Some((_, matrix)) = largest else {
         return Vec::new();
     };
     matrix.spectra.iter().map(|s| Curve { name: s.pair.name().into(), points: ranked(&s.values, s.scale) }).collect()

@@ -11,7 +11,7 @@
 //! | how far did singular values and vectors drift? | [`Spectrum`], [`Drift`], [`principal_angles`], [`Split`] | O(mnp) |
 //! | what if they had not? | [`Restoration`] | O(mnp) |
 //! | is there displacement structure in it? | [`displacement_spectra`] under each [`FixedPair`] | O(mnp) a pair |
-//! | which structure fits best at equal size? | [`Verdict`] | O(mnp), and the refinement of two structures |
+//! | which structure fits best at equal size? | [`Verdict`] | O(mnp), and two compressions |
 //!
 //! ```
 //! use displace::analysis::{Drift, Mask, Rounding, Sparsity, Spectrum};
@@ -37,7 +37,6 @@
 mod angles;
 mod displacement;
 mod drift;
-mod fit;
 mod layer_mask;
 mod mask;
 mod restoration;

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use super::fit::refined_error;
 use super::spectrum::{singular_values, wide};
-use crate::ldr::{HankelLike, ToeplitzLike};
+use crate::compress::{Compression, quietly};
 use crate::linalg::norm;
 use crate::shape::Shape;
-use crate::{Error, Result, Scalar};
+use crate::{Error, Family, Result, Scalar};
 
 /// A structure that a matrix may be compressed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +47,8 @@ pub struct Fit {
 
 /// Which of four structures fits an m×n matrix best, each with r(m + n) parameters.
 ///
-/// The sparse and the low-rank fit are the best there are; the Toeplitz-like and the Hankel-like one are projections, refined
-/// by alternating least squares: a best one is not known to anybody. Displayed, a verdict is one line.
+/// The sparse and the low-rank fit are the best there are; the Toeplitz-like and the Hankel-like one are what
+/// [`compress`](crate::compress) finds: a best one is not known to anybody. Displayed, a verdict is one line.
 ///
 /// ```
 /// use displace::analysis::{Kind, Verdict};
@@ -78,7 +77,7 @@ const POOR: f64 = 0.9;
 
 impl Verdict {
     /// Fits a matrix, row-major m×n, with r(m + n) parameters a structure. O(mnp) for the low-rank fit, p = min(m, n); O(mnr)
-    /// a step of the refinements.
+    /// a step of the two compressions.
     ///
     /// # Errors
     ///
@@ -91,15 +90,19 @@ impl Verdict {
         }
         Shape::new(rows, cols)?.check_rank(rank)?;
         let (size, parameters) = (norm(&matrix), rank * (rows + cols));
+        let compressed = |family| {
+            let compression = Compression::of(rows, cols, &matrix)?;
+            Ok(compression.family::<f64>(family, Some(rank), &mut quietly)?.relative_error)
+        };
         let error = |kind| match kind {
-            Kind::Sparse => Ok(sparse_error(&matrix, parameters)),
-            Kind::LowRank => Ok(norm(&singular_values(&matrix, rows, cols)?[rank..])),
-            Kind::ToeplitzLike => refined_error(&ToeplitzLike::from_dense(rows, cols, rank, &matrix)?, &matrix),
-            Kind::HankelLike => refined_error(&HankelLike::from_dense(rows, cols, rank, &matrix)?, &matrix),
+            Kind::Sparse => Ok(sparse_error(&matrix, parameters) / size),
+            Kind::LowRank => Ok(norm(&singular_values(&matrix, rows, cols)?[rank..]) / size),
+            Kind::ToeplitzLike => compressed(Family::ToeplitzLike),
+            Kind::HankelLike => compressed(Family::HankelLike),
         };
         let mut fits = Kind::ALL.map(|kind| Fit { kind, error: 0.0 });
         for fit in fits.iter_mut().filter(|_| size > 0.0) {
-            fit.error = error(fit.kind)? / size;
+            fit.error = error(fit.kind)?;
         }
         fits.sort_by(|a, b| a.error.total_cmp(&b.error));
         Ok(Self { rank, parameters, fits })

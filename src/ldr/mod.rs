@@ -11,4 +11,5 @@ mod vandermonde_like;
 pub use cauchy_like::CauchyLike;
 pub use hankel_like::HankelLike;
 pub use toeplitz_like::ToeplitzLike;
+pub(crate) use toeplitz_like::{full_generators, leading_generators};
 pub use vandermonde_like::VandermondeLike;

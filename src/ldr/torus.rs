@@ -34,10 +34,6 @@ impl Diagonal {
         let (start, step) = (self.start, self.step);
         (0..self.len).map(move |k| start + k * step)
     }
-
-    fn sum<T: Scalar>(&self, matrix: &[T]) -> T {
-        self.places().map(|at| matrix[at]).sum()
-    }
 }
 
 impl Torus {
@@ -53,33 +49,60 @@ impl Torus {
         })
     }
 
+    /// Row i in its two pieces: its first entries continue diagonals that start in column 0, the others diagonals that start
+    /// in row 0. Each piece comes with the place of its first diagonal among the N.
+    fn pieces<T>(self, i: usize, row: &mut [T]) -> [(usize, &mut [T]); 2] {
+        let (below, right) = row.split_at_mut(i.min(self.shape.cols));
+        [(self.order - i, below), (0, right)]
+    }
+
+    /// The sums of the pieces of all diagonals, those that start in column 0 first.
+    fn sums<T: Scalar>(self, matrix: &mut [T]) -> [Vec<T>; 2] {
+        let mut sums = [(); 2].map(|()| vec![T::zero(); self.order]);
+        for (i, row) in matrix.chunks_exact_mut(self.shape.cols).enumerate() {
+            for (sums, (first, piece)) in sums.iter_mut().zip(self.pieces(i, row)) {
+                sums[first..].iter_mut().zip(piece).for_each(|(sum, &mut x)| *sum += x);
+            }
+        }
+        sums
+    }
+
+    /// Replaces each entry of row i by the running sum along its diagonal.
+    fn run<T: Scalar>(self, i: usize, row: &mut [T], running: &mut [Vec<T>; 2]) {
+        for (running, (first, piece)) in running.iter_mut().zip(self.pieces(i, row)) {
+            for (value, x) in running[first..].iter_mut().zip(piece) {
+                *value += *x;
+                *x = *value;
+            }
+        }
+    }
+
+    // A diagonal is a step of n + 1 numbers through memory, one cache line an entry: rows are walked instead, and all
+    // diagonals advance side by side.
+
     /// Turns a displacement into its matrix, in place.
     pub fn integrate<T: Scalar>(self, matrix: &mut [T]) {
         let half = T::of(0.5);
-        for (right, below) in self.diagonals() {
-            let (a, b) = (right.sum(matrix), below.sum(matrix));
-            for (diagonal, start) in [(right, half * (b - a)), (below, -half * (a + b))] {
-                let mut value = start;
-                for at in diagonal.places() {
-                    value += matrix[at];
-                    matrix[at] = value;
-                }
-            }
+        let mut running = self.sums(matrix);
+        let [below, right] = &mut running;
+        for (below, right) in below.iter_mut().zip(right) {
+            (*below, *right) = (-half * (*right + *below), half * (*below - *right));
+        }
+        for (i, row) in matrix.chunks_exact_mut(self.shape.cols).enumerate() {
+            self.run(i, row, &mut running);
         }
     }
 
     /// The adjoint of [`Torus::integrate`], in place: turns the gradient in a matrix into that in its displacement.
     pub fn integrate_adjoint<T: Scalar>(self, gradient: &mut [T]) {
         let half = T::of(0.5);
-        for (right, below) in self.diagonals() {
-            let (a, b) = (right.sum(gradient), below.sum(gradient));
-            for (diagonal, start) in [(right, -half * (a + b)), (below, half * (a - b))] {
-                let mut value = start;
-                for at in diagonal.places().rev() {
-                    value += gradient[at];
-                    gradient[at] = value;
-                }
-            }
+        let mut running = self.sums(gradient);
+        let [below, right] = &mut running;
+        for (below, right) in below.iter_mut().zip(right) {
+            (*below, *right) = (half * (*right - *below), -half * (*right + *below));
+        }
+        for (i, row) in gradient.chunks_exact_mut(self.shape.cols).enumerate().rev() {
+            self.run(i, row, &mut running);
         }
     }
 

@@ -11,7 +11,7 @@ mod schur;
 mod svd;
 
 #[allow(unused_imports, reason = "the factorizations are offered together")]
-pub(crate) use qr::{Qr, qr};
+pub(crate) use qr::{Qr, qr, qr_of_columns};
 pub(crate) use randomized::randomized;
 pub(crate) use reflectors::{Orthonormal, orthonormal};
 pub(crate) use schur::{Schur, multiply};

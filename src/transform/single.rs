@@ -18,7 +18,7 @@ use super::ring::{Ring, Turn};
 use crate::Scalar;
 
 /// The largest odd factor q of the cyclic signal that is multiplied by a matrix.
-const MAX_TAIL: usize = 7;
+const MAX_TAIL: usize = 9;
 
 /// A real transform of single signals.
 #[derive(Debug)]

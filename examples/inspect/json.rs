@@ -83,11 +83,9 @@ fn change(c: &Change) -> Value {
             "gaps": s.gaps().map(|gap| json!({ "absolute": gap.absolute, "relative": gap.relative })),
         })
     };
+    let rank = |r: &displace::analysis::UpdateRank| json!({ "rank": r.rank, "fraction": r.fraction(), "tolerance": r.tolerance, "singular_values": r.values });
     json!({
-        "rank": c.rank.rank,
-        "rank_fraction": c.rank.fraction(),
-        "rank_tolerance": c.rank.tolerance,
-        "singular_values": c.rank.values,
+        "rank": { "bf16": rank(&c.ranks[0]), "unrounded": rank(&c.ranks[1]) },
         "relative_differences": c.drift.values(),
         "k": c.k,
         "leading": subspace(c.drift.leading()),

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use displace::Scalar;
 use displace::analysis::{
-    DisplacementSpectrum, Drift, Sparsity, Spectrum, Split, UpdateRank, Verdict, displacement_spectra, singular_values,
+    DisplacementSpectrum, Drift, Rounding, Sparsity, Spectrum, Split, UpdateRank, Verdict, displacement_spectra,
+    singular_values,
 };
 use displace::checkpoint::Reader;
 
@@ -87,7 +88,8 @@ pub struct MatrixReport {
 /// What an update did to a matrix.
 pub struct Change {
     pub k: usize,
-    pub rank: UpdateRank,
+    /// After rounding to bf16, and as it is.
+    pub ranks: [UpdateRank; 2],
     pub drift: Drift,
     pub split: Split,
 }
@@ -148,7 +150,10 @@ impl MatrixReport {
         let k = options.directions(p);
         let change = Change {
             k,
-            rank: UpdateRank::new(before, after, rows, cols)?,
+            ranks: [
+                UpdateRank::new(before, after, rows, cols, Rounding::Bf16)?,
+                UpdateRank::new(before, after, rows, cols, Rounding::None)?,
+            ],
             drift: Drift::between(&base, &Spectrum::new(after, rows, cols)?, k)?,
             split: Split::new(&base, &step)?,
         };

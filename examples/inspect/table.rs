@@ -102,6 +102,7 @@ fn drift(reports: &[Report]) -> String {
     let head = [
         "matrix",
         "rank of Δ",
+        "as it is",
         "max |Δσ|/σ",
         "k",
         "leading: left",
@@ -120,7 +121,8 @@ fn drift(reports: &[Report]) -> String {
             let largest = change.drift.values().iter().fold(0.0, |m: f64, d| m.max(d.abs()));
             vec![
                 report.header.name.clone(),
-                format!("{} ({})", change.rank.rank, percent(change.rank.fraction())),
+                format!("{} ({})", change.ranks[0].rank, percent(change.ranks[0].fraction())),
+                change.ranks[1].rank.to_string(),
                 format!("{largest:.1e}"),
                 change.k.to_string(),
                 degrees(leading.left()),

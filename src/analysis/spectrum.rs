@@ -1,5 +1,6 @@
 //! Singular values and vectors of a matrix of parameters, and the rank of an update.
 
+use super::rounding::{Rounding, to_bf16};
 use crate::error::{all_finite, has_length};
 use crate::linalg::{self, Svd};
 use crate::shape::Shape;
@@ -110,13 +111,20 @@ pub struct UpdateRank {
 }
 
 impl UpdateRank {
-    /// Of `tuned − base`, subtracted in the type T of the entries, as a checkpoint's user would do it. O(mnp).
+    /// Of `tuned − base`, both rounded to bf16 first or not, and subtracted in the type T of the entries, as a
+    /// checkpoint's user would do it. O(mnp).
+    ///
+    /// Rounding gives updates ranks of its own: what it leaves of a low-rank update has full rank, more often than not.
     ///
     /// # Errors
     ///
     /// As for [`Spectrum::new`].
-    pub fn new<T: Scalar>(base: &[T], tuned: &[T], rows: usize, cols: usize) -> Result<Self> {
-        let update = update(base, tuned)?;
+    pub fn new<T: Scalar>(base: &[T], tuned: &[T], rows: usize, cols: usize, rounding: Rounding) -> Result<Self> {
+        has_length("tuned parameters", tuned, base.len())?;
+        let update: Vec<T> = match rounding {
+            Rounding::None => base.iter().zip(tuned).map(|(&b, &t)| t - b).collect(),
+            Rounding::Bf16 => base.iter().zip(tuned).map(|(&b, &t)| rounded(t) - rounded(b)).collect(),
+        };
         let values = singular_values(&update, rows, cols)?;
         let tolerance = tolerance(rows, cols, T::epsilon().wide(), &values);
         Ok(Self { rank: above(&values, tolerance), of: values.len(), tolerance, values })
@@ -128,10 +136,8 @@ impl UpdateRank {
     }
 }
 
-/// `tuned − base`.
-pub(super) fn update<T: Scalar>(base: &[T], tuned: &[T]) -> Result<Vec<T>> {
-    has_length("tuned parameters", tuned, base.len())?;
-    Ok(base.iter().zip(tuned).map(|(&b, &t)| t - b).collect())
+fn rounded<T: Scalar>(value: T) -> T {
+    T::of(to_bf16(value).into())
 }
 
 /// The entries in double precision, checked.

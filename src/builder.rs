@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{CauchyLike, HankelLike, ToeplitzLike, VandermondeLike};
+use crate::ldr::{CauchyLike, HankelLike, ShiftLike, ToeplitzLike, VandermondeLike};
 use crate::matrix::{Family, Init, Matrix, PathChoice, Structure};
 use crate::structured::{Cauchy, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde};
 use crate::unstructured::{Dense, LowRank};
@@ -143,6 +143,7 @@ fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
         Family::TransposedVandermonde => Arc::new(Vandermonde::transposed(m, n)?),
         Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
         Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
+        Family::ShiftLike(pair) => Arc::new(ShiftLike::new(m, n, r, pair)?),
         Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
         Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
         Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),

@@ -35,6 +35,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod analysis;
+mod array;
 #[doc(hidden)]
 pub mod bare;
 mod builder;

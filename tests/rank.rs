@@ -7,13 +7,21 @@ mod common;
 use std::sync::Arc;
 
 use common::{assert_close, distance, norm, random};
+use displace::displacement::{ShiftOperator, ShiftPair};
 use displace::ldr::{CauchyLike, VandermondeLike};
 use displace::rank::{RankChange, RankSchedule, RankTarget, carry};
 use displace::structured::CauchyNodes;
 use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar, Workspace};
 
-const RANKED: [Family; 5] =
-    [Family::ToeplitzLike, Family::HankelLike, Family::VandermondeLike, Family::CauchyLike, Family::LowRank];
+/// The families that have a rank, two of them under pairs of shifts with other corners.
+fn ranked() -> Vec<Family> {
+    let pairs = [[0.5, -2.0], [0.0, -1.0]].map(|[f, e]| (ShiftOperator::Plain(f), ShiftOperator::Transposed(e)));
+    let shifts = pairs.map(|(a, b)| Family::ShiftLike(ShiftPair::stein(a, b).unwrap()));
+    let mut families = vec![Family::ToeplitzLike, Family::HankelLike, Family::VandermondeLike, Family::CauchyLike];
+    families.push(Family::LowRank);
+    families.extend(shifts);
+    families
+}
 const SHAPES: [(usize, usize); 4] = [(9, 9), (7, 12), (12, 7), (1, 5)];
 
 fn matrix<T: Scalar>(family: Family, rows: usize, cols: usize, rank: usize) -> Matrix<T> {
@@ -30,7 +38,7 @@ fn displacement<T: Scalar>(matrix: &Matrix<T>) -> Vec<f64> {
 
 #[test]
 fn growing_changes_no_bit_of_the_matrix() {
-    for family in RANKED {
+    for family in ranked() {
         for (rows, cols) in SHAPES {
             for rank in 0..=rows.min(cols).min(3) {
                 let before = matrix::<f32>(family, rows, cols, rank);
@@ -66,7 +74,7 @@ fn gradient(matrix: &Matrix<f64>, x: &[f64], target: &[f64]) -> (Vec<f64>, f64) 
 
 #[test]
 fn new_directions_have_a_gradient_and_training_uses_them() {
-    for family in RANKED {
+    for family in ranked() {
         let (m, n, old, new) = (8, 10, 1, 3);
         let (x, target) = (random::<f64>(40 * n, 3), random::<f64>(40 * m, 4));
         let mut grown = matrix::<f64>(family, m, n, old);
@@ -90,7 +98,7 @@ fn new_directions_have_a_gradient_and_training_uses_them() {
 
 #[test]
 fn shrinking_takes_the_best_displacement_and_tells_its_error() {
-    for family in RANKED {
+    for family in ranked() {
         for (rows, cols) in SHAPES {
             let full = matrix::<f64>(family, rows, cols, rows.min(cols));
             let (whole, spectrum) = (displacement(&full), full.displacement_spectrum().unwrap());
@@ -115,7 +123,7 @@ fn shrinking_takes_the_best_displacement_and_tells_its_error() {
 
 #[test]
 fn shrinking_removes_what_growing_added() {
-    for family in RANKED {
+    for family in ranked() {
         let before = matrix::<f64>(family, 11, 8, 3);
         let mut after = before.clone();
         after.grow(8, 9).unwrap();
@@ -155,7 +163,7 @@ fn ranks_follow_from_budgets() {
 
 #[test]
 fn the_rank_for_an_error_keeps_to_it_and_one_less_does_not() {
-    for family in RANKED {
+    for family in ranked() {
         let full = matrix::<f64>(family, 12, 15, 10);
         let dense = full.to_dense();
         let error_at = |rank: usize| {

@@ -6,7 +6,7 @@ use displace::analysis::{Sparsity, SubspaceDrift, Unchanged};
 
 use crate::files::Found;
 use crate::options::Options;
-use crate::report::{Change, MatrixReport, Report};
+use crate::report::{Change, MatrixReport, Report, relative};
 
 pub fn of_files(options: &Options, found: &Found) -> Value {
     json!({
@@ -45,7 +45,7 @@ fn sparsity(s: &Sparsity) -> Value {
         "unrounded": part(s.unrounded()),
         "largest": s.largest(),
         "norm": s.update_norm(),
-        "relative_norm": s.update_norm() / s.base_norm(),
+        "relative_norm": relative(s),
         "histogram": { "zeros": s.histogram().zeros(), "bins": s.histogram().bins().collect::<Vec<_>>() },
     })
 }

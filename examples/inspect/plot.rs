@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-use crate::report::{MatrixReport, Report};
+use crate::report::{MatrixReport, Report, relative};
 
 /// A font that ships with the examples, so that the text shows on machines without any.
 const FONT: &[u8] = include_bytes!("../support/font/DejaVuSans-subset.ttf");
@@ -53,7 +53,7 @@ where
     // Those that moved most, for their size.
     let mut matrices: Vec<(&Report, &MatrixReport)> =
         reports.iter().filter_map(|report| Some((report, report.matrix.as_ref()?))).collect();
-    let moved = |report: &Report| report.sparsity.as_ref().map_or(0.0, |s| s.update_norm() / s.base_norm());
+    let moved = |report: &Report| report.sparsity.as_ref().map_or(0.0, relative);
     matrices.sort_by(|a, b| moved(b.0).total_cmp(&moved(a.0)));
     matrices.truncate(CURVES);
 

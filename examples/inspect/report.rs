@@ -94,6 +94,11 @@ pub struct Change {
     pub split: Split,
 }
 
+/// ‖Δ‖/‖base‖; 0 for no update, infinite for an update of zeros.
+pub fn relative(sparsity: &Sparsity) -> f64 {
+    if sparsity.update_norm() == 0.0 { 0.0 } else { sparsity.update_norm() / sparsity.base_norm() }
+}
+
 impl Report {
     /// Analyses a tensor, or one before and after.
     pub fn new<T: Scalar>(

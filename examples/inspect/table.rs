@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use displace::analysis::Sparsity;
 
-use crate::report::{MatrixReport, Report};
+use crate::report::{self, MatrixReport, Report};
 
 /// All tables that reports make.
 pub fn render(reports: &[Report]) -> String {
@@ -38,6 +38,15 @@ fn aligned(title: &str, head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A number in a form that suits its size.
+fn short(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".into(),
+        size if (0.01..1e4).contains(&size) => format!("{x:.3}"),
+        _ => format!("{x:.1e}"),
+    }
+}
+
 fn percent(share: f64) -> String {
     format!("{:.2}%", 100.0 * share)
 }
@@ -69,8 +78,8 @@ fn updates(reports: &[Report]) -> String {
             percent(s.rounded().identical()),
             percent(s.unrounded().unchanged()),
             percent(s.unrounded().identical()),
-            format!("{:.1e}", s.largest()),
-            format!("{:.2e}", if s.base_norm() > 0.0 { s.update_norm() / s.base_norm() } else { f64::INFINITY }),
+            short(s.largest()),
+            short(report::relative(s)),
             format!("{seconds:.2}"),
         ]
     };
@@ -113,7 +122,7 @@ fn drift(reports: &[Report]) -> String {
         "right",
         "rotation",
     ];
-    let degrees = |angles: &[f64]| format!("{:.3}°", angles.last().copied().unwrap_or(0.0).to_degrees());
+    let degrees = |angles: &[f64]| short(angles.last().copied().unwrap_or(0.0).to_degrees()) + "°";
     let changes = reports.iter().filter_map(|r| Some((r, r.matrix.as_ref()?.change.as_ref()?)));
     let rows: Vec<_> = changes
         .map(|(report, change)| {
@@ -123,12 +132,12 @@ fn drift(reports: &[Report]) -> String {
                 report.header.name.clone(),
                 format!("{} ({})", change.ranks[0].rank, percent(change.ranks[0].fraction())),
                 change.ranks[1].rank.to_string(),
-                format!("{largest:.1e}"),
+                short(largest),
                 change.k.to_string(),
                 degrees(leading.left()),
                 degrees(leading.right()),
-                format!("{:.3}", leading.left_distance()),
-                format!("{:.1e}", leading.gaps()[0].relative),
+                short(leading.left_distance()),
+                short(leading.gaps()[0].relative),
                 degrees(trailing.left()),
                 degrees(trailing.right()),
                 percent(change.split.rotation_share()),

@@ -157,7 +157,8 @@ impl fmt::Display for Verdict {
         write!(f, ": error {} at {} parameters (r = {}); ", Share(best.error), self.parameters, self.rank)?;
         write!(f, "{} {}", next.kind.name(), Share(next.error))?;
         if !level && !exact {
-            write!(f, " ({:.1}× as much)", self.lead())?;
+            let lead = self.lead();
+            if lead < 1e3 { write!(f, " ({lead:.1}× as much)")? } else { write!(f, " ({lead:.0e}× as much)")? }
         }
         others.iter().try_for_each(|fit| write!(f, ", {} {}", fit.kind.name(), Share(fit.error)))
     }
@@ -168,6 +169,10 @@ struct Share(f64);
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 1e-3 { write!(f, "{:.1e}", self.0) } else { write!(f, "{:.3}", self.0) }
+        match self.0 {
+            0.0 => write!(f, "0"),
+            small if small < 1e-3 => write!(f, "{small:.1e}"),
+            large => write!(f, "{large:.3}"),
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! what part of the next one it can. Only what was bought is then fitted to the end.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::candidate::is_single;
 use super::{Candidate, Compressed, Compression, Flow, start};
@@ -65,6 +66,8 @@ pub struct Share<T: Scalar> {
     pub compressed: Compressed<T>,
     /// What was measured before the budget was shared out: candidate, rank, parameters, relative error.
     pub curve: Vec<(Candidate, usize, usize, f64)>,
+    /// Seconds that measuring and fitting took, on one thread.
+    pub seconds: f64,
 }
 
 /// A measured point of a curve.
@@ -148,15 +151,21 @@ impl Model {
         let total = self.layers.len() * (candidates.len() + 1);
         let (done, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
         let counter = Counter { done, total, stopped, progress };
-        let curves = each(&self.layers, |_, layer| curve(layer, candidates, budget, &counter))?;
+        let measured = each(&self.layers, |_, layer| {
+            let start = Instant::now();
+            Ok((curve(layer, candidates, budget, &counter)?, start.elapsed().as_secs_f64()))
+        })?;
+        let (curves, seconds): (Vec<_>, Vec<_>) = measured.into_iter().unzip();
         let choices = share_out(&self.layers, &curves, budget);
         each(&self.layers, |k, layer| {
             let Point { candidate, rank, .. } = choices[k];
+            let start = Instant::now();
             let compressed = layer.compression.candidate(candidate, rank, &mut |_| counter.flow())?;
             counter.count(&layer.name);
             let whole = layer.weight * layer.compression.target.square(&layer.compression.target.entries);
             let error = |p: &Point| (p.candidate, p.rank, p.parameters, super::relative(p.square, whole));
-            Ok(Share { name: layer.name.clone(), compressed, curve: curves[k].iter().map(error).collect() })
+            let (name, curve) = (layer.name.clone(), curves[k].iter().map(error).collect());
+            Ok(Share { name, compressed, curve, seconds: seconds[k] + start.elapsed().as_secs_f64() })
         })
     }
 }

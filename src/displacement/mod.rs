@@ -29,6 +29,7 @@ mod generators;
 mod operator;
 mod pair;
 mod schur;
+mod shift_pair;
 mod stein;
 mod sylvester;
 
@@ -36,5 +37,6 @@ pub use cycle::Cycle;
 pub use generators::{Generators, Truncation};
 pub use operator::{Diagonal, OperatorMatrix, Shift, Subdiagonal, Transposed, Tridiagonal};
 pub use pair::DisplacementOperator;
+pub use shift_pair::{ShiftOperator, ShiftPair};
 pub use stein::Stein;
 pub use sylvester::Sylvester;

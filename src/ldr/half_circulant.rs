@@ -158,7 +158,7 @@ impl<T: Scalar> HalfCirculants<T> {
 }
 
 /// Multiplies the elements of the signals in a block, one factor an element.
-fn scale<T: Scalar>(form: Form, block: &mut [T], factors: &[T]) {
+pub(super) fn scale<T: Scalar>(form: Form, block: &mut [T], factors: &[T]) {
     for (elements, &factor) in block.chunks_exact_mut(form.signals::<T>()).zip(factors) {
         elements.iter_mut().for_each(|x| *x *= factor);
     }

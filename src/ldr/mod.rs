@@ -4,12 +4,15 @@ mod cauchy_like;
 mod filter;
 mod half_circulant;
 mod hankel_like;
+mod sandwich;
+mod shift_like;
 mod toeplitz_like;
 mod torus;
 mod vandermonde_like;
 
 pub use cauchy_like::CauchyLike;
 pub use hankel_like::HankelLike;
+pub use shift_like::{ShiftDisplacement, ShiftLike};
 pub use toeplitz_like::ToeplitzLike;
 pub(crate) use toeplitz_like::{full_generators, leading_generators};
 pub use vandermonde_like::VandermondeLike;

@@ -73,7 +73,7 @@ impl<T: Scalar> ToeplitzLike<T> {
             return Err(Error::OutOfRange { what: "the order N", value: order as f64, range });
         }
         Ok(Self {
-            torus: Torus { shape, order },
+            torus: Torus::toeplitz(shape, order),
             rank,
             layout: shape.generator_layout(rank),
             cyclic: RealTransform::new(order, Wrap::Cyclic),
@@ -312,7 +312,7 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     }
 
     fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
-        let Torus { shape: Shape { rows, cols }, order } = self.torus;
+        let Torus { shape: Shape { rows, cols }, order, .. } = self.torus;
         let structure = Self::with_columns(rows, cols, rank, order, self.columns);
         Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
     }
@@ -340,7 +340,7 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        5 * self.block() + self.cyclic.scratch_len().max(self.negacyclic.scratch_len())
+        4 * self.block() + self.cyclic.scratch_len().max(self.negacyclic.scratch_len())
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
@@ -473,8 +473,8 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
     fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
         let Shape { rows: m, cols: n } = self.torus.shape;
         // An entry is half a sum, with signs, of the entries of G Hᵀ on its wrapped diagonal.
-        let terms = self.torus.dependencies() / (m as f64 * n as f64);
-        let product = 4.0 * init.variance(m, n) / (self.rank.max(1) as f64 * terms);
+        let squares = self.torus.dependencies() / (m as f64 * n as f64);
+        let product = init.variance(m, n) / (self.rank.max(1) as f64 * squares);
         normal(rng, product.sqrt(), parameters);
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::displacement::ShiftPair;
+
 /// A family of matrices that a [`Builder`](crate::Builder) can build.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -26,6 +28,8 @@ pub enum Family {
     ToeplitzLike,
     /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
     HankelLike,
+    /// [`ShiftLike`](crate::ldr::ShiftLike), of a displacement rank under a pair of shifts.
+    ShiftLike(ShiftPair),
     /// [`Cauchy`](crate::structured::Cauchy).
     Cauchy,
     /// [`CauchyLike`](crate::ldr::CauchyLike), of a displacement rank.
@@ -67,6 +71,7 @@ impl Family {
             Self::TransposedVandermonde => "transposed Vandermonde",
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
+            Self::ShiftLike(_) => "shift-like",
             Self::Cauchy => "Cauchy",
             Self::CauchyLike => "Cauchy-like",
             Self::VandermondeLike => "Vandermonde-like",
@@ -76,9 +81,33 @@ impl Family {
         }
     }
 
+    /// By what to multiply the learning rate of a dense layer, for gradient descent on the parameters of a matrix of this
+    /// family and rank: a hint where to start searching, for [`Init`](crate::Init) of any kind.
+    ///
+    /// Step sizes do not transfer between structures: an entry of a generator moves whole diagonals of the matrix, an entry
+    /// of a dense matrix one number; and r generators, each of variance proportional to 1/√r, move it √r times as far as one.
+    /// From what was best on images (the example `tradeoff`). Optimisers that scale gradients, such as Adam, need it
+    /// less.
+    pub fn learning_rate_hint(self, rank: usize) -> f64 {
+        let share = (rank.max(1) as f64).sqrt().recip();
+        match self {
+            Self::Dense | Self::Other(_) => 1.0,
+            Self::LowRank => 2.0 * share,
+            _ => share / 6.0,
+        }
+    }
+
     /// Whether a matrix of the family has a rank to choose.
     pub fn has_rank(self) -> bool {
-        matches!(self, Self::ToeplitzLike | Self::HankelLike | Self::VandermondeLike | Self::CauchyLike | Self::LowRank)
+        matches!(
+            self,
+            Self::ToeplitzLike
+                | Self::HankelLike
+                | Self::ShiftLike(_)
+                | Self::VandermondeLike
+                | Self::CauchyLike
+                | Self::LowRank
+        )
     }
 }
 

@@ -62,10 +62,19 @@ impl Backward {
     ) -> &'w mut [T] {
         let (m, n) = self.shape;
         let batch = x.len() / n;
+        let total_len = self.sums_len.next_multiple_of(LINE);
+        if batch <= self.chunk {
+            let memory = workspace.slice(total_len + self.scratch_len);
+            let (total, scratch) = memory.split_at_mut(total_len);
+            let total = &mut total[..self.sums_len];
+            total.fill(T::zero());
+            pass(x, dy, dx, total, scratch);
+            return memory;
+        }
         let at_once = batch.div_ceil(self.chunk).min(threads());
         let each = (self.sums_len + self.scratch_len).next_multiple_of(LINE);
-        let memory = workspace.slice(self.sums_len.next_multiple_of(LINE) + at_once * each);
-        let (total, own) = memory.split_at_mut(self.sums_len.next_multiple_of(LINE));
+        let memory = workspace.slice(total_len + at_once * each);
+        let (total, own) = memory.split_at_mut(total_len);
         let total = &mut total[..self.sums_len];
         total.fill(T::zero());
 

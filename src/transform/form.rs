@@ -41,6 +41,11 @@ impl Forms {
         Self { lanes: !single || width * T::LANES * size_of::<T>() < BLOCK_BYTES, single }
     }
 
+    /// Whether an arrangement is used.
+    pub fn has(self, form: Form) -> bool {
+        if form == Form::Lanes { self.lanes } else { self.single }
+    }
+
     /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each.
     pub fn each<T: Scalar>(
         self,

@@ -1,11 +1,14 @@
 //! What the tests of matrices share: families at every rank, random batches, and the dense reference in f64.
 
+use displace::displacement::{ShiftOperator, ShiftPair};
 use displace::{Builder, Family, Init, Matrix, Scalar};
 
 /// Every family at a number of ranks, for a shape.
 pub fn builders(rows: usize, cols: usize, seed: u64) -> Vec<Builder> {
     let mut families = Family::ALL.to_vec();
     families.extend([Family::FCirculant(0.5), Family::FCirculant(-2.0), Family::FCirculant(0.0)]);
+    let [scaled, long] = [[0.5, -2.0], [0.0, -1.0]].map(|[f, e]| (ShiftOperator::Plain(f), ShiftOperator::Plain(e)));
+    families.extend([scaled, long].map(|(a, b)| Family::ShiftLike(ShiftPair::stein(a, b).unwrap())));
     let smaller = rows.min(cols);
     let mut builders = Vec::new();
     for family in families {

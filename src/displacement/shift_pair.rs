@@ -1,0 +1,108 @@
+//! Pairs of shifts: the operator matrices of Toeplitz- and Hankel-like classes in general.
+
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// One operator matrix of a [`ShiftPair`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ShiftOperator {
+    /// The f-unit-circulant shift `Z_f`.
+    Plain(f64),
+    /// Its transpose, `Z_fᵀ`.
+    Transposed(f64),
+}
+
+impl ShiftOperator {
+    /// The corner f.
+    pub fn f(self) -> f64 {
+        match self {
+            Self::Plain(f) | Self::Transposed(f) => f,
+        }
+    }
+
+    /// The inverse of a shift with f ≠ 0: `Z_f⁻¹ = Z_{1/f}ᵀ`.
+    fn inverse(self) -> Self {
+        match self {
+            Self::Plain(f) => Self::Transposed(f.recip()),
+            Self::Transposed(f) => Self::Plain(f.recip()),
+        }
+    }
+}
+
+impl fmt::Display for ShiftOperator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(corner) => write!(f, "Z({corner})"),
+            Self::Transposed(corner) => write!(f, "Z({corner})ᵀ"),
+        }
+    }
+}
+
+/// A pair of shifts (A, B) and the Stein displacement operator `M − A M B` that they make, which is not singular.
+///
+/// ```
+/// use displace::displacement::{ShiftOperator::{Plain, Transposed}, ShiftPair};
+///
+/// let toeplitz = ShiftPair::stein(Plain(1.0), Transposed(-1.0))?;
+/// assert_eq!(toeplitz, ShiftPair::sylvester(Plain(1.0), Plain(-1.0))?);
+/// assert!(ShiftPair::sylvester(Plain(0.5), Plain(0.5)).is_err());
+/// # Ok::<(), displace::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ShiftPair {
+    a: ShiftOperator,
+    b: ShiftOperator,
+}
+
+impl ShiftPair {
+    /// The pair of the Stein operator `M − A M B`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`] for a corner that is not finite, [`Error::SingularDisplacement`] if the corners' product is 1: the
+    /// eigenvalues of A and B are the roots of their corners, and some pair of them has the product 1.
+    pub fn stein(a: ShiftOperator, b: ShiftOperator) -> Result<Self> {
+        crate::error::all_finite("the corners", &[a.f(), b.f()])?;
+        let (product, gap) = (a.f() * b.f(), 1.0 - a.f() * b.f());
+        if !product.is_finite() {
+            let range = "the finite numbers";
+            return Err(Error::OutOfRange { what: "the product of the corners", value: product, range });
+        }
+        if gap.abs() <= 8.0 * f64::EPSILON * (1.0 + product.abs()) {
+            return Err(Error::SingularDisplacement { quantity: "1 − the product of the corners", value: gap.abs() });
+        }
+        Ok(Self { a, b })
+    }
+
+    /// The pair of the Stein operator with the same displacement ranks as the Sylvester operator `A M − M B`: `(A, B⁻¹)`, or
+    /// `(A⁻¹, B)` where B has no inverse.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ShiftPair::stein`]; the operator is singular if the corners of A and B are equal.
+    pub fn sylvester(a: ShiftOperator, b: ShiftOperator) -> Result<Self> {
+        crate::error::all_finite("the corners", &[a.f(), b.f()])?;
+        match (a.f() == 0.0, b.f() == 0.0) {
+            (true, true) => Err(Error::SingularDisplacement { quantity: "difference of the corners", value: 0.0 }),
+            (_, false) => Self::stein(a, b.inverse()),
+            (false, true) => Self::stein(a.inverse(), b),
+        }
+    }
+
+    /// The operator matrix A of `M − A M B`.
+    pub fn a(self) -> ShiftOperator {
+        self.a
+    }
+
+    /// The operator matrix B of `M − A M B`.
+    pub fn b(self) -> ShiftOperator {
+        self.b
+    }
+}
+
+impl fmt::Display for ShiftPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {})", self.a, self.b)
+    }
+}

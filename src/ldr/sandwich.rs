@@ -1,0 +1,342 @@
+//! Sums of products of two circulants between diagonal matrices, `M = P Σ_j C(u_j) D C'(w_j)ᵀ S`.
+//!
+//! C and C' are cyclic or negacyclic matrices of a length L, each with its own kind; P, D and S are diagonal of order m, N ≤ L
+//! and n, and cut the product to m×n: what lies beyond N between the two circulants is dropped. With kernels that vanish
+//! where they would wrap, C is any Toeplitz matrix; so this one engine multiplies by pairs of f-circulants for every f and by
+//! Krylov matrices of weighted shifts.
+//!
+//! A product costs 2r + 2 real transforms of length L, the gradients of the kernels 4r + 3; those of the three diagonals
+//! one more and O(rN) pointwise.
+
+use std::ops::Range;
+
+use super::half_circulant::scale;
+use crate::Scalar;
+use crate::matrix::take;
+use crate::shape::Shape;
+use crate::transform::rows::{load, store};
+use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap};
+
+/// The plan: shape, orders, transforms and the order in which rows are read and written.
+#[derive(Debug)]
+pub(super) struct Sandwich<T> {
+    shape: Shape,
+    inner: usize,
+    rank: usize,
+    left: RealTransform<T>,
+    right: RealTransform<T>,
+    /// The order of the outputs and of the inputs.
+    orders: [Order; 2],
+}
+
+/// The diagonals P (m), D (N) and S (n), in the natural order of the circulants; `None` for the identity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Diagonals<'a, T> {
+    pub post: Option<&'a [T]>,
+    pub inner: Option<&'a [T]>,
+    pub pre: Option<&'a [T]>,
+}
+
+/// Sums of the gradients in the diagonals.
+#[derive(Debug)]
+pub(super) struct DiagonalSums<'a, T> {
+    pub post: &'a mut [T],
+    pub inner: &'a mut [T],
+    pub pre: &'a mut [T],
+}
+
+/// What a block of rows enters or leaves through.
+struct Door<'a, T> {
+    transform: &'a RealTransform<T>,
+    row: usize,
+    order: Order,
+    scale: Option<&'a [T]>,
+}
+
+impl<T: Scalar> Door<'_, T> {
+    fn enter(&self, form: Form, rows: &[T], block: &mut [T], scratch: &mut [T]) {
+        load(form, rows, self.row, self.order, block);
+        if let Some(factors) = self.scale {
+            scale::<T>(form, block, factors);
+        }
+        self.transform.forward(form, block, scratch);
+    }
+
+    fn leave(&self, form: Form, block: &mut [T], rows: &mut [T], scratch: &mut [T]) {
+        self.transform.inverse(form, block, scratch);
+        if let Some(factors) = self.scale {
+            scale::<T>(form, block, factors);
+        }
+        store(form, block, self.order, rows, self.row);
+    }
+}
+
+impl<T: Scalar> Sandwich<T> {
+    /// The plan for circulants of length `length` and the kinds `wraps`, left and right, with N = `inner`.
+    pub fn new(shape: Shape, inner: usize, length: usize, rank: usize, wraps: [Wrap; 2], orders: [Order; 2]) -> Self {
+        let [left, right] = wraps.map(|wrap| RealTransform::new(length, wrap));
+        Self { shape, inner, rank, left, right, orders }
+    }
+
+    /// The length L.
+    pub fn length(&self) -> usize {
+        self.left.len()
+    }
+
+    fn forms(&self) -> Forms {
+        self.left.forms()
+    }
+
+    fn width(&self, form: Form) -> usize {
+        self.left.width(form)
+    }
+
+    fn block(&self) -> usize {
+        self.left.largest_block()
+    }
+
+    /// Numbers that the spectra of all kernels take, in all forms; and that the sums of their gradients take.
+    pub fn spectra_len(&self) -> usize {
+        self.forms().each(&self.left, 2 * self.rank).map(|(_, place)| place.end).last().unwrap_or(0)
+    }
+
+    /// Numbers of scratch that any method needs.
+    pub fn scratch_len(&self) -> usize {
+        6 * self.block() + self.left.scratch_len().max(self.right.scratch_len())
+    }
+
+    fn place(&self, form: Form) -> Range<usize> {
+        let mut places = self.forms().each(&self.left, 2 * self.rank);
+        places.find(|(f, _)| *f == form).map_or(0..0, |(_, place)| place)
+    }
+
+    /// The spectra of the left and of the right kernels.
+    fn spectra<'a>(&self, numbers: &'a [T], form: Form) -> (&'a [T], &'a [T]) {
+        let numbers = &numbers[self.place(form)];
+        numbers.split_at(numbers.len() / 2)
+    }
+
+    fn door<'a>(&'a self, left: bool, diagonals: &Diagonals<'a, T>) -> Door<'a, T> {
+        let Shape { rows, cols } = self.shape;
+        let [output, input] = self.orders;
+        match left {
+            true => Door { transform: &self.left, row: rows, order: output, scale: diagonals.post },
+            false => Door { transform: &self.right, row: cols, order: input, scale: diagonals.pre },
+        }
+    }
+
+    /// Computes the spectra of kernels. `write` puts the kernel of a side (left: 0) and a term into a slice of zeros; those
+    /// of the left side are multiplied by `factor`.
+    pub fn prepare(
+        &self,
+        factor: f64,
+        write: impl Fn(usize, usize, &mut [T]),
+        spectra: &mut [T],
+        mut scratch: &mut [T],
+    ) {
+        let length = self.left.len();
+        let block = take(&mut scratch, self.block());
+        let kernels = take(&mut scratch, T::LANES * length);
+        for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
+            let (width, at_once) = (self.width(form), form.signals::<T>());
+            let block = &mut block[..self.left.block(form)];
+            let sides = spectra[place].chunks_exact_mut((self.rank * width).max(1)).enumerate();
+            for (side, spectra) in sides {
+                let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
+                let gain = T::of(factor) / transform.gain();
+                for (first, spectra) in (0..self.rank).step_by(at_once).zip(spectra.chunks_mut(at_once * width)) {
+                    let kernels = &mut kernels[..spectra.len() / width * length];
+                    kernels.fill(T::zero());
+                    kernels.chunks_exact_mut(length).enumerate().for_each(|(j, k)| write(side, first + j, k));
+                    kernels.iter_mut().for_each(|k| *k *= gain);
+                    load(form, kernels, length, Order::Natural, block);
+                    transform.forward(form, block, scratch);
+                    store(form, block, Order::Natural, spectra, width);
+                }
+            }
+        }
+    }
+
+    /// `D` between the two circulants: scales the first N elements of a block, and drops the others.
+    fn between(&self, form: Form, factors: Option<&[T]>, block: &mut [T]) {
+        if let Some(factors) = factors {
+            scale::<T>(form, block, factors);
+        }
+        block[self.inner * form.signals::<T>()..].fill(T::zero());
+    }
+
+    /// `Y = X Mᵀ`.
+    pub fn apply(&self, spectra: &[T], diagonals: Diagonals<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
+        self.product(spectra, diagonals, false, x, y, scratch);
+    }
+
+    /// `X = Y M`.
+    pub fn apply_transposed(
+        &self,
+        spectra: &[T],
+        diagonals: Diagonals<'_, T>,
+        y: &[T],
+        x: &mut [T],
+        scratch: &mut [T],
+    ) {
+        self.product(spectra, diagonals, true, y, x, scratch);
+    }
+
+    /// In through one circulant, out through the other: the transposed product is the product with the sides exchanged.
+    fn product(
+        &self,
+        spectra: &[T],
+        diagonals: Diagonals<'_, T>,
+        from_left: bool,
+        input: &[T],
+        output: &mut [T],
+        mut scratch: &mut [T],
+    ) {
+        if self.rank == 0 {
+            return output.fill(T::zero());
+        }
+        let (from, to) = (self.door(from_left, &diagonals), self.door(!from_left, &diagonals));
+        let [signal, inner, sum] = [(); 3].map(|()| take(&mut scratch, self.block()));
+        for (form, rows) in self.forms().blocks::<T>(input.len() / from.row) {
+            let input = &input[rows.start * from.row..rows.end * from.row];
+            let output = &mut output[rows.start * to.row..rows.end * to.row];
+            let [signal, inner, sum] = [&mut *signal, &mut *inner, &mut *sum].map(|b| &mut b[..self.left.block(form)]);
+            let (left, right) = self.spectra(spectra, form);
+            let (near, far) = if from_left { (left, right) } else { (right, left) };
+            let width = self.width(form);
+            from.enter(form, input, signal, scratch);
+            for (j, (near, far)) in near.chunks_exact(width).zip(far.chunks_exact(width)).enumerate() {
+                from.transform.multiply(form, Into::Set, Side::Transposed, inner, signal, near);
+                from.transform.inverse(form, inner, scratch);
+                self.between(form, diagonals.inner, inner);
+                to.transform.forward(form, inner, scratch);
+                to.transform.multiply(form, Into::set_first(j), Side::Plain, sum, inner, far);
+            }
+            to.leave(form, sum, output, scratch);
+        }
+    }
+
+    /// The backward pass: writes the gradient in x, if asked, adds to `sums` the gradients in the kernels' spectra and, if
+    /// asked, to `diagonal_sums` those in the diagonals.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the trait's backward pass, and the diagonals")]
+    pub fn backward(
+        &self,
+        spectra: &[T],
+        diagonals: Diagonals<'_, T>,
+        x: &[T],
+        dy: &[T],
+        mut dx: Option<&mut [T]>,
+        sums: &mut [T],
+        mut diagonal_sums: Option<DiagonalSums<'_, T>>,
+        mut scratch: &mut [T],
+    ) {
+        let Shape { rows: m, cols: n } = self.shape;
+        if self.rank == 0 {
+            return dx.into_iter().for_each(|dx| dx.fill(T::zero()));
+        }
+        let (left, right) = (self.door(true, &diagonals), self.door(false, &diagonals));
+        let mut blocks = [(); 6].map(|()| take(&mut scratch, self.block()));
+        let wants_back = dx.is_some() || diagonal_sums.is_some();
+        for (form, rows) in self.forms().blocks::<T>(x.len() / n) {
+            let (x, dy) = (&x[rows.start * n..rows.end * n], &dy[rows.start * m..rows.end * m]);
+            let [input, dual, inner, other, output, back] = blocks.each_mut().map(|b| &mut b[..self.left.block(form)]);
+            right.enter(form, x, input, scratch);
+            left.enter(form, dy, dual, scratch);
+            let (g, h) = self.spectra(spectra, form);
+            let sums = &mut sums[self.place(form)];
+            let (g_sums, h_sums) = sums.split_at_mut(sums.len() / 2);
+            let width = self.width(form);
+            let terms = g.chunks_exact(width).zip(h.chunks_exact(width));
+            let sums = g_sums.chunks_exact_mut(width).zip(h_sums.chunks_exact_mut(width));
+            for (j, ((g, h), (g_sum, h_sum))) in terms.zip(sums).enumerate() {
+                // t = D C'(w)ᵀ S x, once more, and dt = D C(u)ᵀ P dy.
+                right.transform.multiply(form, Into::Set, Side::Transposed, inner, input, h);
+                right.transform.inverse(form, inner, scratch);
+                left.transform.multiply(form, Into::Set, Side::Transposed, other, dual, g);
+                left.transform.inverse(form, other, scratch);
+                if let Some(sums) = &mut diagonal_sums {
+                    add_lane_products(form, sums.inner, inner, other);
+                }
+                // The gradient in u gathers C(t)ᵀ P dy.
+                self.between(form, diagonals.inner, inner);
+                left.transform.forward(form, inner, scratch);
+                left.transform.correlate(form, g_sum, dual, inner);
+                if diagonal_sums.is_some() {
+                    left.transform.multiply(form, Into::set_first(j), Side::Plain, output, inner, g);
+                }
+                // The gradient in w gathers C'(dt)ᵀ S x, that in x is the sum of S C'(w) dt.
+                self.between(form, diagonals.inner, other);
+                right.transform.forward(form, other, scratch);
+                right.transform.correlate(form, h_sum, input, other);
+                if wants_back {
+                    right.transform.multiply(form, Into::set_first(j), Side::Plain, back, other, h);
+                }
+            }
+            if let Some(sums) = &mut diagonal_sums {
+                // In natural order on both sides: only what learns its diagonals comes here.
+                for (block, transform, rows, sum) in [
+                    (&mut *output, left.transform, dy, &mut *sums.post),
+                    (&mut *back, right.transform, x, &mut *sums.pre),
+                ] {
+                    transform.inverse(form, block, scratch);
+                    add_row_products(form, sum, block, rows);
+                }
+            }
+            let Some(dx) = dx.as_mut().map(|dx| &mut dx[rows.start * n..rows.end * n]) else { continue };
+            if diagonal_sums.is_none() {
+                right.leave(form, back, dx, scratch);
+                continue;
+            }
+            if let Some(factors) = right.scale {
+                scale::<T>(form, back, factors);
+            }
+            store(form, back, right.order, dx, n);
+        }
+    }
+
+    /// Hands the gradients in the kernels, of a side and a term, to `add`; those of the left side times `factor`.
+    pub fn finish(&self, factor: f64, sums: &[T], mut add: impl FnMut(usize, usize, &[T]), mut scratch: &mut [T]) {
+        let length = self.left.len();
+        let block = take(&mut scratch, self.block());
+        let kernels = take(&mut scratch, T::LANES * length);
+        for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
+            let sums = &sums[place];
+            // A batch of one form leaves the sums of the other at zero.
+            if sums.iter().all(|s| s.is_zero()) {
+                continue;
+            }
+            let (width, at_once) = (self.width(form), form.signals::<T>());
+            let block = &mut block[..self.left.block(form)];
+            for (side, sums) in sums.chunks_exact(self.rank * width).enumerate() {
+                let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
+                let gain = T::of(factor) / transform.gain();
+                for (first, spectra) in (0..self.rank).step_by(at_once).zip(sums.chunks(at_once * width)) {
+                    let kernels = &mut kernels[..spectra.len() / width * length];
+                    load(form, spectra, width, Order::Natural, block);
+                    transform.inverse(form, block, scratch);
+                    store(form, block, Order::Natural, kernels, length);
+                    kernels.iter_mut().for_each(|k| *k *= gain);
+                    kernels.chunks_exact(length).enumerate().for_each(|(j, k)| add(side, first + j, k));
+                }
+            }
+        }
+    }
+}
+
+/// Adds to each sum the inner product of the lanes of that element in two blocks.
+fn add_lane_products<T: Scalar>(form: Form, sums: &mut [T], a: &[T], b: &[T]) {
+    let w = form.signals::<T>();
+    for ((sum, a), b) in sums.iter_mut().zip(a.chunks_exact(w)).zip(b.chunks_exact(w)) {
+        *sum += a.iter().zip(b).map(|(&a, &b)| a * b).sum::<T>();
+    }
+}
+
+/// Adds to each sum the products of that element of the signals in a block with those of rows.
+fn add_row_products<T: Scalar>(form: Form, sums: &mut [T], block: &[T], rows: &[T]) {
+    let w = form.signals::<T>();
+    for (l, row) in rows.chunks_exact(sums.len()).enumerate() {
+        for ((sum, lanes), &x) in sums.iter_mut().zip(block.chunks_exact(w)).zip(row) {
+            *sum += lanes[l] * x;
+        }
+    }
+}

@@ -23,6 +23,7 @@
 //! | --- | --- |
 //! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
 //! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
+//! | analysis | [`analysis`]: what training changed in a matrix, and what structure there is in it |
 //! | rank and compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
@@ -47,6 +48,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod algebra;
+pub mod analysis;
 mod array;
 #[doc(hidden)]
 pub mod bare;

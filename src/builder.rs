@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ShiftLike, ToeplitzLike, VandermondeLike};
+use crate::ldr::{
+    CauchyLike, CircleVandermondeLike, HankelLike, LearnedOperators, ShiftLike, ToeplitzLike, VandermondeLike,
+};
 use crate::matrix::{Family, Init, Matrix, PathChoice, Structure};
 use crate::structured::{
     Cauchy, CircleVandermonde, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde,
@@ -148,6 +150,8 @@ fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
         Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
         Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
         Family::ShiftLike(pair) => Arc::new(ShiftLike::new(m, n, r, pair)?),
+        Family::LearnedSubdiagonal => Arc::new(LearnedOperators::subdiagonal(m, n, r)?),
+        Family::LearnedTridiagonal => Arc::new(LearnedOperators::tridiagonal(m, n, r)?),
         Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
         Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
         Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),

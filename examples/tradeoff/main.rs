@@ -19,7 +19,8 @@ use displace::Family;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use options::{HELP, Options};
-use train::{Method, Outcome, Splits};
+use support::splits::Splits;
+use train::{Method, Outcome};
 
 fn main() -> ExitCode {
     match run() {

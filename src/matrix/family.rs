@@ -34,6 +34,10 @@ pub enum Family {
     HankelLike,
     /// [`ShiftLike`](crate::ldr::ShiftLike), of a displacement rank under a pair of shifts.
     ShiftLike(ShiftPair),
+    /// [`LearnedOperators`](crate::ldr::LearnedOperators) on the subdiagonal, LDR-SD, of a displacement rank.
+    LearnedSubdiagonal,
+    /// [`LearnedOperators`](crate::ldr::LearnedOperators) on three diagonals, LDR-TD, of a displacement rank.
+    LearnedTridiagonal,
     /// [`Cauchy`](crate::structured::Cauchy).
     Cauchy,
     /// [`CauchyLike`](crate::ldr::CauchyLike), of a displacement rank.
@@ -81,6 +85,8 @@ impl Family {
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
             Self::ShiftLike(_) => "shift-like",
+            Self::LearnedSubdiagonal => "LDR-SD",
+            Self::LearnedTridiagonal => "LDR-TD",
             Self::Cauchy => "Cauchy",
             Self::CauchyLike => "Cauchy-like",
             Self::VandermondeLike => "Vandermonde-like",
@@ -114,6 +120,8 @@ impl Family {
             Self::ToeplitzLike
                 | Self::HankelLike
                 | Self::ShiftLike(_)
+                | Self::LearnedSubdiagonal
+                | Self::LearnedTridiagonal
                 | Self::VandermondeLike
                 | Self::CircleVandermondeLike
                 | Self::CauchyLike

@@ -341,6 +341,35 @@ fn rotations_are_orthogonal_matrices_with_their_nodes_as_eigenvalues() {
     assert!(matches!(rotation.apply(&[1.0], &mut [0.0; 2]), Err(Error::Length { what: "x", .. })));
 }
 
+#[test]
+fn another_rank_and_the_reconstruction_keep_angles_and_order() {
+    for (m, n) in [(7, 9), (8, 5)] {
+        let free = CircleVandermondeLike::<f64>::new(m, n, 2).unwrap();
+        let fixed = CircleVandermondeLike::<f64>::new(m, n, 2).unwrap().fix_angles(&angles(m / 2, 3)).unwrap();
+        for structure in [free, fixed] {
+            let mut parameters = vec![0.0; structure.layout().len()];
+            structure.initialise(Init::Variance(1.0), &mut fastrand::Rng::with_seed(4), &mut parameters);
+            let mut dense = vec![0.0; m * n];
+            structure.write_dense(&parameters, &mut dense);
+            let reconstruction = structure.reconstruction(&parameters).unwrap();
+            let mut displaced = dense.clone();
+            reconstruction.displace(&mut displaced);
+            let (g, h) = parameters[..2 * (m + n)].split_at(2 * m);
+            let entry = |i: usize, k: usize| (0..2).map(|j| g[j * m + i] * h[j * n + k]).sum::<f64>();
+            let product: Vec<f64> = (0..m * n).map(|at| entry(at / n, at % n)).collect();
+            assert_close(&displaced, &product, 1e-13, norm(&dense), "the displacement");
+            reconstruction.reconstruct(&mut displaced);
+            assert_close(&displaced, &dense, 1e-13, norm(&dense), "and back");
+
+            let other = structure.at_rank(3).unwrap().unwrap();
+            assert_eq!((other.rank(), other.rows(), other.cols()), (Some(3), m, n));
+            let angles_there = other.layout().len() - 3 * (m + n);
+            assert_eq!(angles_there, structure.layout().len() - 2 * (m + n));
+            assert!(structure.at_rank(10).unwrap().is_err());
+        }
+    }
+}
+
 /// Central differences of `Σ dy ⊙ y` in every parameter: the truncation error is O(step²), the rounding error
 /// O(ε/step).
 fn check_differences(mut matrix: Matrix<f64>) {

@@ -35,10 +35,12 @@ use std::sync::Arc;
 
 use num_complex::Complex;
 
-use super::circle_filter::CircleFilter;
+use super::circle_filter::{CircleFilter, Node};
 use super::half_circulant::HalfCirculants;
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, take, transform_cost,
+};
 use crate::shape::Shape;
 use crate::structured::circle_vandermonde::{nodes, place, placed, spread};
 use crate::structured::vandermonde::check_count;
@@ -184,7 +186,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
         has_length("the entries", dense, m * n)?;
         all_finite("theta", angles)?;
         let mut displaced: Vec<f64> = dense.iter().map(|entry| entry.wide()).collect();
-        structure.each_pair(angles, &mut displaced, |_, node, row| node.displace(row));
+        structure.by_nodes(angles).displace(&mut displaced);
         let mut parameters = vec![T::zero(); structure.layout.len()];
         parameters[rank * (m + n)..].copy_from_slice(angles);
         let (g, h) = structure.shape.generators_mut(rank, &mut parameters);
@@ -235,24 +237,9 @@ impl<T: Scalar> CircleVandermondeLike<T> {
         dense.into_iter().map(Scalar::wide).collect()
     }
 
-    /// Acts on every pair of rows as on a complex row; an unpaired last one has no imaginary part.
-    fn each_pair(
-        &self,
-        angles: &[T],
-        rows: &mut [f64],
-        mut act: impl FnMut(usize, super::circle_filter::Node, &mut [Complex<f64>]),
-    ) {
-        let Shape { rows: m, cols: n } = self.shape;
-        let mut row = vec![Complex::default(); n];
-        for (i, (pair, turns)) in rows.chunks_mut(2 * n).zip(nodes(angles, m)).enumerate() {
-            let (re, im) = pair.split_at_mut(n);
-            for (k, z) in row.iter_mut().enumerate() {
-                *z = Complex::new(re[k], im.get(k).copied().unwrap_or(0.0));
-            }
-            act(i, self.filter.node(turns), &mut row);
-            re.iter_mut().zip(&row).for_each(|(re, z)| *re = z.re);
-            im.iter_mut().zip(&row).for_each(|(im, z)| *im = z.im);
-        }
+    fn by_nodes(&self, angles: &[T]) -> ByNodes {
+        let nodes = nodes(angles, self.shape.rows).map(|turns| self.filter.node(turns)).collect();
+        ByNodes { cols: self.shape.cols, nodes }
     }
 }
 
@@ -271,6 +258,19 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
 
     fn rank(&self) -> Option<usize> {
         Some(self.rank)
+    }
+
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let Shape { rows, cols } = self.shape;
+        let structure = Self::with_order(rows, cols, rank, self.filter.order).and_then(|free| match &self.fixed {
+            Some(angles) => free.fix_angles(angles),
+            None => Ok(free),
+        });
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        Some(Arc::new(self.by_nodes(self.angles(parameters))))
     }
 
     fn layout(&self) -> &Layout {
@@ -437,15 +437,15 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
 
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
         let mut wide = self.displacement(parameters);
-        self.each_pair(self.angles(parameters), &mut wide, |_, node, row| node.integrate(row));
+        self.by_nodes(self.angles(parameters)).reconstruct(&mut wide);
         dense.iter_mut().zip(wide).for_each(|(entry, wide)| *entry = T::of(wide));
     }
 
     fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
-        let angles = self.angles(parameters);
+        let by_nodes = self.by_nodes(self.angles(parameters));
         let mut adjoint: Vec<f64> = dense.iter().map(|d| d.wide()).collect();
         let mut adjoint_rows = Vec::new();
-        self.each_pair(angles, &mut adjoint, |_, node, row| {
+        by_nodes.each(&mut adjoint, |_, node, row| {
             node.integrate_adjoint(row);
             adjoint_rows.extend_from_slice(row);
         });
@@ -453,7 +453,7 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
             let n = self.shape.cols;
             let slopes = &mut gradient[self.generators()..];
             let mut matrix = self.displacement(parameters);
-            self.each_pair(angles, &mut matrix, |i, node, row| {
+            by_nodes.each(&mut matrix, |i, node, row| {
                 node.integrate(row);
                 if let Some(slope) = slopes.get_mut(i) {
                     *slope += T::of(self.filter.pull_back(node, row, &adjoint_rows[i * n..][..n]));
@@ -491,6 +491,43 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
         let numbers =
             (self.filter.order + self.shape.rows) as f64 * if T::NAME == "f32" { NUMBER } else { 1.5 * NUMBER };
         transforms + self.rank as f64 * (numbers + self.plan.cost(self.shape.rows, batch))
+    }
+}
+
+/// How a matrix follows from its displacement: a recursive filter along each pair of rows, O(mn).
+#[derive(Debug)]
+struct ByNodes {
+    cols: usize,
+    nodes: Vec<Node>,
+}
+
+impl ByNodes {
+    /// Acts on every pair of rows as on a complex row; an unpaired last one has no imaginary part.
+    fn each(&self, rows: &mut [f64], mut act: impl FnMut(usize, Node, &mut [Complex<f64>])) {
+        let mut row = vec![Complex::default(); self.cols];
+        for (i, (pair, &node)) in rows.chunks_mut(2 * self.cols).zip(&self.nodes).enumerate() {
+            let (re, im) = pair.split_at_mut(self.cols);
+            for (k, z) in row.iter_mut().enumerate() {
+                *z = Complex::new(re[k], im.get(k).copied().unwrap_or(0.0));
+            }
+            act(i, node, &mut row);
+            re.iter_mut().zip(&row).for_each(|(re, z)| *re = z.re);
+            im.iter_mut().zip(&row).for_each(|(im, z)| *im = z.im);
+        }
+    }
+}
+
+impl Reconstruction for ByNodes {
+    fn reconstruct(&self, displacement: &mut [f64]) {
+        self.each(displacement, |_, node, row| node.integrate(row));
+    }
+
+    fn pull_back(&self, gradient: &mut [f64]) {
+        self.each(gradient, |_, node, row| node.integrate_adjoint(row));
+    }
+
+    fn displace(&self, matrix: &mut [f64]) {
+        self.each(matrix, |_, node, row| node.displace(row));
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::Scalar;
 use crate::transform::{Form, RealTransform, Wrap};
 
+pub use crate::transform::fast_length;
+
 /// A block of signals and the two transforms of a Toeplitz-like product.
 #[derive(Debug)]
 pub struct BareTransforms<T: Scalar> {

@@ -22,6 +22,8 @@
 //! | layer | [`Linear`] is a matrix and a bias, [`Builder`] makes either of any family |
 //! | --- | --- |
 //! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
+//! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
+//! | rank and compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
 //!
@@ -32,15 +34,22 @@
 //! row-major.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod algebra;
+mod array;
 #[doc(hidden)]
 pub mod bare;
 mod builder;
+#[cfg(feature = "safetensors")]
+#[cfg_attr(docsrs, doc(cfg(feature = "safetensors")))]
+pub mod checkpoint;
+pub mod compress;
 pub mod displacement;
 mod error;
 mod layer;
 pub mod ldr;
 mod linalg;
 mod matrix;
+pub mod rank;
 mod scalar;
 mod shape;
 pub mod solve;
@@ -51,7 +60,9 @@ pub mod unstructured;
 pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
-pub use matrix::{Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace};
+pub use matrix::{
+    Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum, Tensor, Workspace,
+};
 pub use scalar::Scalar;
 
 /// The code of the README is tested with the documentation.

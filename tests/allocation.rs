@@ -3,34 +3,51 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use displace::{Builder, Family, PathChoice, Scalar, Workspace};
+use displace::{Builder, Family, LinearGradient, PathChoice, Scalar, Workspace};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, and a count of the allocations of each thread.
+/// Counts an allocation that changes by so many bytes what this thread holds.
+fn count(bytes: isize) {
+    ALLOCATIONS.with(|count| count.set(count.get() + 1));
+    hold(bytes);
+}
+
+fn hold(bytes: isize) {
+    let held = BYTES.with(|held| {
+        held.set(held.get() + bytes);
+        held.get()
+    });
+    PEAK.with(|peak| peak.set(peak.get().max(held)));
+}
+
+/// The system's allocator, and a count of the allocations and bytes of each thread.
 struct Counting;
 
 // Sound as the system's allocator is: every call is handed on as it came.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        count(layout.size().cast_signed());
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        count(layout.size().cast_signed());
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        count(size.cast_signed() - layout.size().cast_signed());
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(-layout.size().cast_signed());
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -58,7 +75,7 @@ fn allocates_nothing<T: Scalar>(family: Family, rows: usize, cols: usize) {
     if family.has_rank() {
         builder = builder.rank(3);
     }
-    let matrix = builder.build::<T>().unwrap();
+    let mut matrix = builder.build::<T>().unwrap();
     let most = *BATCHES.iter().max().unwrap();
     let x = vec![T::of(0.25); most * cols];
     let dy = vec![T::of(0.5); most * rows];
@@ -82,6 +99,9 @@ fn allocates_nothing<T: Scalar>(family: Family, rows: usize, cols: usize) {
             matrix.backward(x, dy, Some(&mut *dx), &mut gradient, &mut workspace).unwrap();
             matrix.backward(x, dy, None, &mut gradient, &mut workspace).unwrap();
             assert!(!warm || allocations() == before, "{}: the gradients allocate", what());
+            let before = allocations();
+            matrix.update(|parameters| parameters[0] += T::of(0.01)).unwrap();
+            assert!(!warm || allocations() == before, "{}: a step of an optimiser allocates", what());
         }
     }
 }
@@ -136,5 +156,25 @@ fn orders_without_fast_transforms() {
         let before = allocations();
         matrix.apply_into(&x, &mut y, &mut workspace).unwrap();
         assert_eq!(allocations(), before);
+    });
+}
+
+#[test]
+fn a_layer_of_a_million_inputs_and_outputs_works_in_200_megabytes() {
+    alone(|| {
+        let n = 1 << 20;
+        let (x, mut y, mut dx) = (vec![0.5_f32; n], vec![0.0_f32; n], vec![0.0_f32; n]);
+        // The gradient is the optimiser's; all else is the layer's and its workspace's.
+        let mut gradient = LinearGradient { weight: vec![0.0; 4 * 2 * n], bias: vec![0.0; n] };
+        let before = BYTES.get();
+        PEAK.set(before);
+        let mut layer = Builder::new(Family::ToeplitzLike, n, n).rank(4).build_layer::<f32>().unwrap();
+        let mut workspace = Workspace::new();
+        layer.forward_into(&x, &mut y, &mut workspace).unwrap();
+        layer.backward_into(&x, &y, Some(&mut dx), &mut gradient, &mut workspace).unwrap();
+        layer.update(|weight, _| weight[0] += 0.1).unwrap();
+        assert!(y.iter().chain(&dx).all(|v| v.is_finite()));
+        let megabytes = (PEAK.get() - before) as f64 / 1e6;
+        assert!(megabytes < 200.0, "{megabytes:.0} MB");
     });
 }

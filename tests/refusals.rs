@@ -175,3 +175,31 @@ fn a_layer_refuses_bad_biases_and_stays_as_it_was() {
     assert!(matches!(refused, Err(Error::NotFinite { what: "parameters", index: 0, .. })));
     assert_eq!((layer.weight().parameters(), layer.bias()), (&weight[..], &[1.0, 2.0][..]));
 }
+
+#[test]
+fn array_views_in_any_layout_give_the_products_of_their_rows() {
+    use ndarray::{Array2, s};
+
+    let matrix = Builder::new(Family::ToeplitzLike, 5, 7).rank(2).seed(3).build::<f64>().unwrap();
+    let x = Array2::from_shape_fn((6, 14), |(i, j)| ((3 * i + 5 * j) % 11) as f64 - 5.0);
+    let tall = Array2::from_shape_fn((7, 6), |(i, j)| ((3 * i + 5 * j) % 11) as f64 - 5.0);
+    let views = [
+        x.slice(s![.., ..7]),       // rows farther apart than they are long
+        x.slice(s![.., ..;2]),      // elements apart
+        x.slice(s![..;-1, 7..;-1]), // reversed both ways
+        x.slice(s![0..0, ..7]),     // an empty batch
+        tall.t(),                   // transposed
+    ];
+    for view in views {
+        let copied = view.as_standard_layout().into_owned();
+        let expected = matrix.apply(copied.as_slice().unwrap()).unwrap();
+        assert_eq!(matrix.apply_array(view).unwrap().as_slice().unwrap(), expected);
+    }
+    let wrong = matrix.apply_array(x.view()).unwrap_err();
+    assert!(matches!(wrong, Error::ShapeMismatch { left_rows: 6, left_cols: 14, right_rows: 5, right_cols: 7, .. }));
+    let wrong = matrix.apply_transposed_array(x.view()).unwrap_err();
+    assert!(matches!(wrong, Error::ShapeMismatch { left_cols: 14, .. }));
+    let identity = Array2::eye(5);
+    let rows = matrix.apply_transposed_array(identity.view()).unwrap();
+    assert!((rows - matrix.to_array().unwrap()).iter().all(|e| e.abs() < 1e-13));
+}

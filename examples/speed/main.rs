@@ -15,15 +15,17 @@ use lexopt::prelude::*;
 const HELP: &str = "\
 Times products and gradients of Toeplitz-like, Toeplitz and circulant matrices.
 
-Usage: speed [--json] [--quick]
+Usage: speed [--json] [--quick] [--growth]
 
-  --json   one JSON object a line
-  --quick  few cases and repetitions
+  --json    one JSON object a line
+  --quick   few cases and repetitions
+  --growth  Toeplitz-like products from n = 1024 to 65536 only
 ";
 
 struct Options {
     json: bool,
     quick: bool,
+    growth: bool,
 }
 
 /// Nanoseconds an example.
@@ -35,7 +37,7 @@ struct Row {
     batch: usize,
     dtype: &'static str,
     ns: f64,
-    dense_ns: f64,
+    dense_ns: Option<f64>,
     realfft_ns: Option<f64>,
     floor_ns: f64,
 }
@@ -51,9 +53,16 @@ fn main() -> ExitCode {
     };
     if !options.json {
         println!(
-            "{:<10} {:<14} {:>5} {:>3} {:>5} {:>4} {:>12} {:>8} {:>9} {:>8}",
-            "case", "family", "n", "r", "batch", "type", "ns/example", "dense ÷", "realfft ÷", "÷ floor"
+            "{:<10} {:<14} {:>5} {:>3} {:>5} {:>4} {:>12} {:>8} {:>9} {:>8} {:>11}",
+            "case", "family", "n", "r", "batch", "type", "ns/example", "dense ÷", "realfft ÷", "÷ floor", "÷ n log2(n)"
         );
+    }
+    if options.growth {
+        for n in (10..=16).map(|k| 1 << k) {
+            grown::<f32>(&options, n);
+            grown::<f64>(&options, n);
+        }
+        return ExitCode::SUCCESS;
     }
     let sizes: &[usize] = if options.quick { &[256, 784] } else { &[512, 784, 1024, 2048, 4096] };
     for &n in sizes {
@@ -67,12 +76,13 @@ fn main() -> ExitCode {
 }
 
 fn parse() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options { json: false, quick: false };
+    let mut options = Options { json: false, quick: false, growth: false };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("json") => options.json = true,
             Long("quick") => options.quick = true,
+            Long("growth") => options.growth = true,
             Long("help") | Short('h') => {
                 print!("{HELP}");
                 return Ok(None);
@@ -84,56 +94,92 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
 }
 
 fn cases<T: Scalar>(options: &Options, n: usize, batch: usize) {
-    let seconds = if options.quick { 0.01 } else { 0.1 };
-    let x: Vec<T> = (0..batch * n).map(|i| T::of(((i * 37) % 101) as f64 / 50.0 - 1.0)).collect();
-    let mut y = vec![T::zero(); batch * n];
-    let mut workspace = Workspace::new();
     let Ok(dense) = Builder::new(Family::Dense, n, n).build::<T>() else { return };
-    let per_example = |total: f64| total / batch as f64;
-    let dense_forward =
-        per_example(median(seconds, || dense.apply_into(&x, &mut y, &mut workspace).unwrap_or_default()));
-    let methods = [(Family::ToeplitzLike, 1), (Family::ToeplitzLike, 4), (Family::ToeplitzLike, 8)];
-    for (family, rank) in methods.into_iter().chain([(Family::Toeplitz, 0), (Family::Circulant, 0)]) {
-        let builder = Builder::new(family, n, n).path(PathChoice::Fast);
-        let builder = if family.has_rank() { builder.rank(rank) } else { builder };
-        let Ok(matrix) = builder.build::<T>() else { continue };
-        let mut bare = BareTransforms::<T>::new(transform_length(family, n), batch);
-        let signals = bare.signals() as f64;
-        let transforms = if family.has_rank() { 2 * rank + 2 } else { 2 };
-        let floor_ns = median(seconds, || bare.run()) / (4.0 * signals) * transforms as f64;
-        let realfft_ns = (family == Family::ToeplitzLike).then(|| peer_time(&matrix, &x, seconds) / batch as f64);
+    let dense_ns = Times::of(&dense, batch, options.seconds());
+    let ranks: &[usize] = if options.quick { &[1, 4] } else { &[1, 2, 4, 8, 16] };
+    let methods = ranks.iter().map(|&rank| (Family::ToeplitzLike, rank));
+    for (family, rank) in methods.chain([(Family::Toeplitz, 0), (Family::Circulant, 0)]) {
+        measure::<T>(options, family, n, rank, batch, Some(&dense_ns));
+    }
+}
 
+/// One size of many, without the dense product, which would not fit into memory.
+fn grown<T: Scalar>(options: &Options, n: usize) {
+    for batch in [1, 32] {
+        measure::<T>(options, Family::ToeplitzLike, n, 4, batch, None);
+    }
+}
+
+/// Nanoseconds an example.
+struct Times {
+    forward: f64,
+    transpose: f64,
+    backward: f64,
+}
+
+impl Times {
+    fn of<T: Scalar>(matrix: &Matrix<T>, batch: usize, seconds: f64) -> Self {
+        let x = numbers::<T>(batch * matrix.cols());
+        let (mut y, mut dx, mut workspace) = (x.clone(), x.clone(), Workspace::new());
         let mut gradient = vec![T::zero(); matrix.parameters().len()];
-        let mut dx = vec![T::zero(); x.len()];
-        let forward = median(seconds, || matrix.apply_into(&x, &mut y, &mut workspace).unwrap_or_default());
-        let transpose =
-            median(seconds, || matrix.apply_transposed_into(&x, &mut y, &mut workspace).unwrap_or_default());
-        let backward = median(seconds, || {
-            matrix.backward(&x, &x, Some(&mut dx), &mut gradient, &mut workspace).unwrap_or_default();
-        });
-        for (case, total) in [("forward", forward), ("transpose", transpose), ("backward", backward)] {
-            let backward = case == "backward";
-            let row = Row {
-                case,
-                family,
-                n,
-                rank,
-                batch,
-                dtype: T::NAME,
-                ns: per_example(total),
-                // A dense backward pass is two products of the forward's size.
-                dense_ns: if backward { 2.0 * dense_forward } else { dense_forward },
-                realfft_ns: realfft_ns.filter(|_| case == "forward"),
-                floor_ns,
-            };
-            if options.json { print_json(&row) } else { print_row(&row) }
+        let per_example = |total: f64| total / batch as f64;
+        Self {
+            forward: per_example(median(seconds, || {
+                matrix.apply_into(&x, &mut y, &mut workspace).unwrap_or_default();
+            })),
+            transpose: per_example(median(seconds, || {
+                matrix.apply_transposed_into(&x, &mut y, &mut workspace).unwrap_or_default();
+            })),
+            backward: per_example(median(seconds, || {
+                matrix.backward(&x, &x, Some(&mut dx), &mut gradient, &mut workspace).unwrap_or_default();
+            })),
         }
     }
 }
 
-/// The length of the transforms, which is the matrix's own for all but plain Toeplitz matrices.
+fn measure<T: Scalar>(options: &Options, family: Family, n: usize, rank: usize, batch: usize, dense: Option<&Times>) {
+    let builder = Builder::new(family, n, n).path(PathChoice::Fast);
+    let builder = if family.has_rank() { builder.rank(rank) } else { builder };
+    let Ok(matrix) = builder.build::<T>() else { return };
+    let seconds = options.seconds();
+    let mut bare = BareTransforms::<T>::new(transform_length(family, n), batch);
+    let signals = bare.signals() as f64;
+    let transforms = if family.has_rank() { 2 * rank + 2 } else { 2 };
+    let floor_ns = median(seconds, || bare.run()) / (4.0 * signals) * transforms as f64;
+    let own = Times::of(&matrix, batch, seconds);
+    let realfft_ns =
+        (family == Family::ToeplitzLike).then(|| peer_time(&matrix, &numbers(batch * n), seconds) / batch as f64);
+    let cases: [(&str, f64, fn(&Times) -> f64); 3] = [
+        ("forward", own.forward, |t| t.forward),
+        ("transpose", own.transpose, |t| t.transpose),
+        ("backward", own.backward, |t| t.backward),
+    ];
+    for (case, ns, dense_time) in cases {
+        let realfft_ns = realfft_ns.filter(|_| case == "forward");
+        let dense_ns = dense.map(dense_time);
+        let row = Row { case, family, n, rank, batch, dtype: T::NAME, ns, dense_ns, realfft_ns, floor_ns };
+        if options.json { print_json(&row) } else { print_row(&row) }
+    }
+}
+
+impl Options {
+    /// How long a case is measured.
+    fn seconds(&self) -> f64 {
+        if self.quick { 0.01 } else { 0.05 }
+    }
+}
+
+fn numbers<T: Scalar>(len: usize) -> Vec<T> {
+    (0..len).map(|i| T::of(((i * 37) % 101) as f64 / 50.0 - 1.0)).collect()
+}
+
+/// The length of the transforms.
 fn transform_length(family: Family, n: usize) -> usize {
-    if family == Family::Toeplitz { 2 * n } else { n }
+    match family {
+        Family::Toeplitz => 2 * n,
+        Family::ToeplitzLike => displace::bare::fast_length(n),
+        _ => n,
+    }
 }
 
 fn peer_time<T: Scalar>(matrix: &Matrix<T>, x: &[T], seconds: f64) -> f64 {
@@ -142,7 +188,7 @@ fn peer_time<T: Scalar>(matrix: &Matrix<T>, x: &[T], seconds: f64) -> f64 {
     let mut peer = realfft::Peer::new(n, g, h);
     let mut y = vec![T::zero(); x.len()];
     peer.apply(x, &mut y);
-    if n.is_power_of_two() {
+    if displace::bare::fast_length(n) == n {
         // Where the orders agree, so must the products.
         let own = matrix.apply(x).unwrap_or_default();
         let error: f64 = own.iter().zip(&y).map(|(a, b)| (a.wide() - b.wide()).powi(2)).sum();
@@ -166,9 +212,9 @@ fn median(seconds: f64, mut call: impl FnMut()) -> f64 {
 }
 
 fn print_row(row: &Row) {
-    let realfft = row.realfft_ns.map_or("–".into(), |ns| format!("{:.2}", ns / row.ns));
+    let ratio = |ns: Option<f64>| ns.map_or("–".into(), |ns| format!("{:.2}", ns / row.ns));
     println!(
-        "{:<10} {:<14} {:>5} {:>3} {:>5} {:>4} {:>12.0} {:>8.2} {:>9} {:>8.2}",
+        "{:<10} {:<14} {:>5} {:>3} {:>5} {:>4} {:>12.0} {:>8} {:>9} {:>8.2} {:>11.3}",
         row.case,
         row.family.name(),
         row.n,
@@ -176,16 +222,17 @@ fn print_row(row: &Row) {
         row.batch,
         row.dtype,
         row.ns,
-        row.dense_ns / row.ns,
-        realfft,
+        ratio(row.dense_ns),
+        ratio(row.realfft_ns),
         row.ns / row.floor_ns,
+        row.ns / (row.n as f64 * (row.n as f64).log2()),
     );
 }
 
 fn print_json(row: &Row) {
-    let realfft = row.realfft_ns.map_or("null".into(), |ns| format!("{ns:.1}"));
+    let number = |ns: Option<f64>| ns.map_or("null".into(), |ns| format!("{ns:.1}"));
     println!(
-        r#"{{"case":"{}","family":"{}","n":{},"r":{},"batch":{},"dtype":"{}","ns":{:.1},"dense_ns":{:.1},"realfft_ns":{realfft},"floor_ns":{:.1}}}"#,
+        r#"{{"case":"{}","family":"{}","n":{},"r":{},"batch":{},"dtype":"{}","ns":{:.1},"dense_ns":{},"realfft_ns":{},"floor_ns":{:.1}}}"#,
         row.case,
         row.family.name(),
         row.n,
@@ -193,7 +240,8 @@ fn print_json(row: &Row) {
         row.batch,
         row.dtype,
         row.ns,
-        row.dense_ns,
+        number(row.dense_ns),
+        number(row.realfft_ns),
         row.floor_ns,
     );
 }

@@ -19,7 +19,8 @@ use displace::Family;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use options::{HELP, Options};
-use train::{Method, Outcome, Schedule, Splits};
+use support::splits::Splits;
+use train::{Method, Outcome};
 
 fn main() -> ExitCode {
     match run() {
@@ -39,8 +40,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     }
     let data = support::idx::read(&options.data)?;
     let splits = Splits::new(&data, options.quick, options.seed);
-    let schedule =
-        if options.quick { Schedule { epochs: 4, rate_epochs: 1 } } else { Schedule { epochs: 25, rate_epochs: 4 } };
+    let epochs = if options.quick { 3 } else { 25 };
     let methods = methods(options.quick);
     println!(
         "{} training, {} held-out and {} test images of {} pixels; {} epochs; learning rate and epoch chosen on the held-out images",
@@ -48,9 +48,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         splits.held_out.labels.len(),
         splits.test.labels.len(),
         splits.size,
-        schedule.epochs,
+        epochs,
     );
-    let outcomes = run_all(&methods, &splits, schedule, options.seed)?;
+    let outcomes = run_all(&methods, &splits, epochs, options.seed)?;
     print!("{}", table::render(&outcomes, splits.size));
     let paths = plot::draw(&outcomes, &options.out)?;
     println!("plot: {} and {}", paths[0].display(), paths[1].display());
@@ -81,17 +81,17 @@ fn methods(quick: bool) -> Vec<Method> {
 fn run_all(
     methods: &[Method],
     splits: &Splits,
-    schedule: Schedule,
+    epochs: usize,
     seed: u64,
 ) -> Result<Vec<Outcome>, Box<dyn std::error::Error>> {
-    let steps = methods.len() * (schedule.epochs + 4 * schedule.rate_epochs);
+    let steps = methods.len() * train::RUNS * epochs;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} epochs, {elapsed} so far, {eta} to go")?;
     let bar = ProgressBar::new(steps as u64).with_style(style);
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
     let work = || {
         while let Some(&method) = methods.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = train::run(method, splits, schedule, seed, &mut || bar.inc(1));
+            let outcome = train::run(method, splits, epochs, seed, &mut || bar.inc(1));
             outcomes.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(outcome);
         }
     };

@@ -5,70 +5,15 @@ use std::time::Instant;
 
 use displace::{Builder, Family, Init, Result};
 
-use crate::support::idx::{DataSet, Images};
 use crate::support::network::{Buffers, Network};
 use crate::support::sgd::Sgd;
+use crate::support::splits::Splits;
 
 const BATCH: usize = 50;
 const MOMENTUM: f32 = 0.9;
 const CLASSES: usize = 10;
 /// The learning rate of the softmax layer, the same for all methods.
 const OUTPUT_RATE: f32 = 0.02;
-
-/// Images as standardised numbers.
-pub struct Prepared {
-    pub x: Vec<f32>,
-    pub labels: Vec<u8>,
-}
-
-/// What to train on, what to choose by, what to report.
-pub struct Splits {
-    pub size: usize,
-    pub train: Prepared,
-    pub held_out: Prepared,
-    pub test: Prepared,
-}
-
-impl Splits {
-    /// Subtracts the mean image and divides by the deviation from it, and holds out 15% of the training images, drawn at
-    /// random.
-    pub fn new(data: &DataSet, quick: bool, seed: u64) -> Self {
-        let size = data.train.size;
-        let share = if quick { 5 } else { 1 };
-        let count = (data.train.labels.len() / share).max(1);
-        let held_out = (count * 15 / 100).max(1).min(count.saturating_sub(1));
-        let count_of_all = data.train.labels.len() as f64;
-        let mut mean = vec![0.0; size];
-        for image in data.train.pixels.chunks_exact(size) {
-            mean.iter_mut().zip(image).for_each(|(m, &p)| *m += f64::from(p) / count_of_all);
-        }
-        let from_mean = |image: &[u8]| image.iter().zip(&mean).map(|(&p, m)| f64::from(p) - m).collect::<Vec<_>>();
-        let squares = |image: &[u8]| from_mean(image).iter().map(|d| d * d).sum::<f64>();
-        let variance = data.train.pixels.chunks_exact(size).map(squares).sum::<f64>() / (count_of_all * size as f64);
-        let deviation = variance.sqrt().max(1.0);
-        let prepare = |images: &Images, chosen: &[usize]| Prepared {
-            x: chosen
-                .iter()
-                .flat_map(|&i| from_mean(&images.pixels[i * size..(i + 1) * size]))
-                .map(|d| (d / deviation) as f32)
-                .collect(),
-            labels: chosen.iter().map(|&i| images.labels[i]).collect(),
-        };
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let mut drawn = |images: &Images| {
-            let mut order: Vec<usize> = (0..images.labels.len()).collect();
-            rng.shuffle(&mut order);
-            order
-        };
-        let (train, test) = (drawn(&data.train), drawn(&data.test));
-        Self {
-            size,
-            train: prepare(&data.train, &train[held_out..count]),
-            held_out: prepare(&data.train, &train[..held_out]),
-            test: prepare(&data.test, &test[..(test.len() / share).max(1)]),
-        }
-    }
-}
 
 /// A family at a rank.
 #[derive(Clone, Copy)]
@@ -88,24 +33,18 @@ pub struct Outcome {
     pub micros_per_example: f64,
 }
 
-/// How long to train.
-#[derive(Clone, Copy)]
-pub struct Schedule {
-    pub epochs: usize,
-    pub rate_epochs: usize,
-}
+/// The learning rate that suits a dense layer.
+const DENSE_RATE: f64 = 0.03;
+/// Multiples of the rate that suits the family, to choose from.
+const RATES: [f64; 4] = [0.2, 0.5, 1.2, 3.0];
+
+/// Runs of training for each method, one for each learning rate.
+pub const RUNS: usize = RATES.len();
 
 impl Method {
-    /// Learning rates of the hidden layer to choose from. Steps do not transfer between structures: a generator's entry
-    /// moves a whole diagonal of the matrix, an entry of a dense one a single number; and r generators move it √r times
-    /// as far as one does, since they are initialised with variance 1/√r.
-    fn rates(self) -> [f32; 4] {
-        let scale = (self.rank.unwrap_or(1).max(1) as f32).sqrt().recip();
-        match self.family {
-            Family::Dense => [0.003, 0.01, 0.03, 0.1],
-            Family::LowRank => [0.006, 0.02, 0.06, 0.2].map(|rate| rate * scale),
-            _ => [0.0003, 0.001, 0.003, 0.01].map(|rate| rate * scale),
-        }
+    fn rates(self) -> [f32; RUNS] {
+        let hint = self.family.learning_rate_hint(self.rank.unwrap_or(1));
+        RATES.map(|multiple| (DENSE_RATE * hint * multiple) as f32)
     }
 
     fn network(self, size: usize, seed: u64) -> Result<Network> {
@@ -118,41 +57,35 @@ impl Method {
     }
 }
 
-/// Trains a method with the learning rate that does best on the held-out images after a short run.
-pub fn run(
-    method: Method,
-    splits: &Splits,
-    schedule: Schedule,
-    seed: u64,
-    progress: &mut dyn FnMut(),
-) -> Result<Outcome> {
-    // A short run of each learning rate, its steps falling as in the long one, tells which rate to train with.
-    let mut best = (f64::INFINITY, method.rates()[0]);
-    for rate in method.rates() {
-        let mut training = Training::new(method, splits.size, rate, schedule.rate_epochs, seed)?;
-        for _ in 0..schedule.rate_epochs {
+/// Trains a method with each learning rate, and reports the run and the epoch that do best on the held-out images.
+pub fn run(method: Method, splits: &Splits, epochs: usize, seed: u64, progress: &mut dyn FnMut()) -> Result<Outcome> {
+    let mut train = |rate: f32| {
+        let mut training = Training::new(method, splits.size, rate, epochs, seed)?;
+        for _ in 0..epochs {
             training.epoch(splits)?;
             progress();
         }
-        if training.best_error < best.0 {
-            best = (training.best_error, rate);
+        Ok(training)
+    };
+    let [first, others @ ..] = method.rates();
+    let mut best = train(first)?;
+    let mut seconds = best.seconds;
+    for rate in others {
+        let training = train(rate)?;
+        seconds += training.seconds;
+        if training.best_error < best.best_error {
+            best = training;
         }
     }
-    let mut training = Training::new(method, splits.size, best.1, schedule.epochs, seed)?;
-    for _ in 0..schedule.epochs {
-        training.epoch(splits)?;
-        progress();
-    }
-    let (held_out_epoch, network) = (training.best_epoch, &training.best);
     let mut buffers = Buffers::default();
     Ok(Outcome {
         method,
-        parameters: network.hidden.weight().parameters().len(),
-        rate: training.rate,
-        epoch: held_out_epoch,
-        test_error: network.error(&splits.test.x, &splits.test.labels, &mut buffers)?,
-        seconds_per_epoch: training.seconds / training.epochs_done as f64,
-        micros_per_example: inference_time(network, splits)?,
+        parameters: best.best.hidden.weight().parameters().len(),
+        rate: best.rate,
+        epoch: best.best_epoch,
+        test_error: best.best.error(&splits.test.x, &splits.test.labels, &mut buffers)?,
+        seconds_per_epoch: seconds / (RUNS * epochs) as f64,
+        micros_per_example: inference_time(&best.best, splits)?,
     })
 }
 

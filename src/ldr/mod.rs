@@ -18,4 +18,5 @@ pub use hankel_like::HankelLike;
 pub use learned::LearnedOperators;
 pub use shift_like::{ShiftDisplacement, ShiftLike};
 pub use toeplitz_like::ToeplitzLike;
+pub(crate) use toeplitz_like::{full_generators, leading_generators};
 pub use vandermonde_like::VandermondeLike;

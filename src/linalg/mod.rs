@@ -8,9 +8,9 @@ mod schur;
 mod svd;
 
 #[allow(unused_imports, reason = "the factorizations are offered together")]
-pub(crate) use qr::{Qr, qr};
+pub(crate) use qr::{Qr, qr, qr_of_columns};
 pub(crate) use randomized::randomized;
-pub(crate) use schur::{Schur, multiply};
+pub(crate) use schur::{Schur, multiply, quotient};
 pub(crate) use svd::{Svd, svd};
 
 use crate::Scalar;

@@ -13,8 +13,11 @@ use crate::{Error, Result, Scalar};
 /// on how many threads share the work.
 const CHUNK: usize = 64;
 
-/// The batch that decides whether a dense copy is worth having.
-const TYPICAL_BATCH: usize = 64;
+/// Bytes of scratch at the most that a matrix keeps for the next change of its parameters.
+const KEPT: usize = 1 << 22;
+
+/// The batches that decide whether a dense copy is worth having: it is if it serves one of them.
+const TYPICAL_BATCHES: [usize; 3] = [1, 4, 64];
 
 /// An m×n matrix of any family: a shared structure and parameters of its own.
 ///
@@ -42,6 +45,8 @@ pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
     prepared: Prepared<T>,
     dense: Option<Vec<T>>,
     choice: PathChoice,
+    /// What preparing needs, kept for the next time.
+    scratch: Workspace<T>,
     structure: Arc<S>,
 }
 
@@ -54,6 +59,7 @@ impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
             prepared: self.prepared,
             dense: self.dense,
             choice: self.choice,
+            scratch: self.scratch,
             structure: self.structure,
         }
     }
@@ -75,6 +81,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             prepared: Prepared::default(),
             dense: None,
             choice: PathChoice::Auto,
+            scratch: Workspace::new(),
             structure,
         };
         matrix.prepare();
@@ -311,9 +318,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     fn prepare(&mut self) {
-        let mut scratch = Workspace::new();
-        let scratch = scratch.slice(self.structure.scratch_len());
+        let scratch = self.scratch.slice(self.structure.scratch_len());
         self.structure.prepare(&self.parameters, &mut self.prepared, scratch);
+        if self.scratch.bytes() > KEPT {
+            self.scratch = Workspace::new();
+        }
         self.materialise();
     }
 
@@ -321,7 +330,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let wanted = match self.choice {
             PathChoice::Fast => false,
             PathChoice::Dense => true,
-            PathChoice::Auto => self.dense_is_cheaper(TYPICAL_BATCH),
+            PathChoice::Auto => TYPICAL_BATCHES.into_iter().any(|batch| self.dense_is_cheaper(batch)),
         };
         if !wanted {
             self.dense = None;
@@ -354,6 +363,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
             prepared: self.prepared.clone(),
             dense: self.dense.clone(),
             choice: self.choice,
+            scratch: Workspace::new(),
             structure: Arc::clone(&self.structure),
         }
     }

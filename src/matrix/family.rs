@@ -87,6 +87,22 @@ impl Family {
         }
     }
 
+    /// By what to multiply the learning rate of a dense layer, for gradient descent on the parameters of a matrix of this
+    /// family and rank: a hint where to start searching, for [`Init`](crate::Init) of any kind.
+    ///
+    /// Step sizes do not transfer between structures: an entry of a generator moves whole diagonals of the matrix, an entry
+    /// of a dense matrix one number; and r generators, each of variance proportional to 1/√r, move it √r times as far as one.
+    /// From what was best on images (the example `tradeoff`). Optimisers that scale gradients, such as Adam, need it
+    /// less.
+    pub fn learning_rate_hint(self, rank: usize) -> f64 {
+        let share = (rank.max(1) as f64).sqrt().recip();
+        match self {
+            Self::Dense | Self::Other(_) => 1.0,
+            Self::LowRank => 2.0 * share,
+            _ => share / 6.0,
+        }
+    }
+
     /// Whether a matrix of the family has a rank to choose.
     pub fn has_rank(self) -> bool {
         matches!(

@@ -1,10 +1,10 @@
 //! The choice between a family's fast product and a materialised dense matrix.
 //!
-//! The model has one constant for each kind of work: what a multiplication and addition costs inside a blocked GEMM, what
-//! a number of the matrix costs when it is read for one example only, and what a step of a transform costs.
-//! `cargo bench --bench crossover` measures how well it chooses.
+//! The model has one constant for each kind of work, fitted to what `cargo bench --bench crossover -- --json` measured on
+//! an AVX2 machine of 3.2 GHz. The same bench, without `--json`, shows how well it chooses.
 
 use crate::Scalar;
+use crate::transform::{arrangement, few, is_fast_length};
 
 /// How products are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,30 +28,61 @@ pub enum PathChoice {
 }
 
 /// Nanoseconds of a multiplication and addition in a blocked GEMM, f32; f64 takes twice as long.
-const GEMM: f64 = 0.030;
-/// Nanoseconds to read one f32 of a matrix and use it once; f64 takes twice as long.
-const GEMV: f64 = 0.075;
-/// Nanoseconds per n·log2(n) of a real transform, f32, in a full block of lanes; f64 takes twice as long.
-const TRANSFORM: f64 = 0.030;
-/// Nanoseconds per number of a pointwise pass or a transposition.
-const POINTWISE: f64 = 0.060;
+const GEMM: f64 = 0.0195;
+/// Nanoseconds that a blocked GEMM takes to pack a number of the matrix, once a batch.
+const PACK: f64 = 0.57;
+/// The same as `GEMM` in a product with few rows.
+const FEW: f64 = 0.0285;
+/// Nanoseconds to read one f32 of the matrix for a product with few rows, once a batch: from a cache, or from memory.
+const READ: [f64; 2] = [0.047, 0.17];
+/// Matrices of more bytes than this are read from memory.
+const CACHE: f64 = (8 << 20) as f64;
+/// Nanoseconds of a product with few rows, once a batch.
+const START: f64 = 55.0;
+/// Nanoseconds an output of a product with few rows, and of a blocked one.
+const OUTPUT: [f64; 2] = [0.9, 0.27];
+/// Nanoseconds per n·log2(n) of a real transform, f32, a lane; f64 takes twice as long.
+const STEP: f64 = 0.042;
+/// Nanoseconds of each transform of a block, and of each of a single signal, whatever the length.
+const CALL: [f64; 2] = [64.0, 70.0];
+/// Times as much that a single signal costs as one of a block.
+const SINGLE: f64 = 1.4;
+/// Nanoseconds per f32 that is moved between rows and lanes.
+const MOVE: f64 = 0.062;
 /// Times as much that a transform by a general library costs.
-const LIBRARY: f64 = 6.0;
+const LIBRARY: f64 = 5.0;
 
 /// Estimated nanoseconds per example of a dense m×n product.
 pub(crate) fn dense_cost<T: Scalar>(rows: usize, cols: usize, batch: usize) -> f64 {
     let size = rows as f64 * cols as f64 * width::<T>();
-    size * GEMM + size * GEMV / batch.max(1) as f64
+    let outputs = rows as f64;
+    let share = (batch.max(1) as f64).recip();
+    if batch <= few::most::<T>() {
+        let read = READ[usize::from(4.0 * size > CACHE)];
+        return size * (FEW + read * share) + outputs * OUTPUT[0] * (1.0 + 1.5 * share) + START * share;
+    }
+    size * (GEMM + PACK / width::<T>() * share) + outputs * OUTPUT[1]
 }
 
 /// Estimated nanoseconds per example of `count` real transforms of length n, with their pointwise products.
 pub(crate) fn transform_cost<T: Scalar>(n: usize, count: usize, batch: usize) -> f64 {
     let n_log = n as f64 * (n.max(2) as f64).log2();
-    let library = if crate::transform::is_fast_length(n) { 1.0 } else { LIBRARY };
-    let one = (n_log * TRANSFORM * library + n as f64 * POINTWISE) * width::<T>();
-    let lanes = T::LANES as f64;
-    let batch = batch.max(1) as f64;
-    count as f64 * one * (batch / lanes).ceil() * lanes / batch
+    let one = STEP * width::<T>() * n_log * radix_weight(n);
+    let (blocks, singles) = arrangement::<T>(n, batch.max(1));
+    let blocks = blocks as f64 * (CALL[0] + T::LANES as f64 * one);
+    let singles = singles as f64 * (CALL[1] + SINGLE * one);
+    count as f64 * (blocks + singles) / batch.max(1) as f64 + 2.0 * n as f64 * MOVE * width::<T>()
+}
+
+/// Times as much that a length costs as a power of two: radix 5 and 7 cost more, odd lengths are complex, and other primes
+/// go through the library.
+fn radix_weight(n: usize) -> f64 {
+    let complex = if n.is_multiple_of(2) { 1.0 } else { 2.0 };
+    if !is_fast_length(n) {
+        return LIBRARY * complex;
+    }
+    let power = |p: usize| std::iter::successors(Some(n), |m| m.is_multiple_of(p).then(|| m / p)).count() - 1;
+    complex * (1.0 + 0.15 * power(5) as f64 + 0.35 * power(7) as f64)
 }
 
 fn width<T>() -> f64 {

@@ -2,6 +2,8 @@
 
 use super::{Workspace, take};
 use crate::Scalar;
+#[cfg(feature = "parallel")]
+use crate::transform::few::most;
 
 /// Rows are shared out in multiples of this, so that no block of lanes is cut.
 pub(crate) const GRAIN: usize = 64;
@@ -24,8 +26,8 @@ pub(super) fn rows<T: Scalar>(
         use rayon::prelude::*;
         let batch = x.len() / x_row;
         let mut share = batch.div_ceil(rayon::current_num_threads()).next_multiple_of(GRAIN).max(GRAIN);
-        while batch % share == 1 {
-            // A row alone goes by inner products, which round otherwise than a GEMM.
+        while batch > share && (1..=most::<T>()).contains(&(batch % share)) {
+            // Few rows go by inner products, which round otherwise than a GEMM.
             share += GRAIN;
         }
         let shares = batch.div_ceil(share);
@@ -62,10 +64,19 @@ impl Backward {
     ) -> &'w mut [T] {
         let (m, n) = self.shape;
         let batch = x.len() / n;
+        let total_len = self.sums_len.next_multiple_of(LINE);
+        if batch <= self.chunk {
+            let memory = workspace.slice(total_len + self.scratch_len);
+            let (total, scratch) = memory.split_at_mut(total_len);
+            let total = &mut total[..self.sums_len];
+            total.fill(T::zero());
+            pass(x, dy, dx, total, scratch);
+            return memory;
+        }
         let at_once = batch.div_ceil(self.chunk).min(threads());
         let each = (self.sums_len + self.scratch_len).next_multiple_of(LINE);
-        let memory = workspace.slice(self.sums_len.next_multiple_of(LINE) + at_once * each);
-        let (total, own) = memory.split_at_mut(self.sums_len.next_multiple_of(LINE));
+        let memory = workspace.slice(total_len + at_once * each);
+        let (total, own) = memory.split_at_mut(total_len);
         let total = &mut total[..self.sums_len];
         total.fill(T::zero());
 

@@ -1,3 +1,6 @@
 //! Inverses applied to vectors.
+//!
+//! Toeplitz-like, Hankel-like and Cauchy-like systems are solved in [`algebra`](crate::algebra), from generators.
 
+pub mod conjugate_gradients;
 pub mod vandermonde;

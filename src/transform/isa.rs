@@ -3,6 +3,7 @@
 //! A kernel is a [`Kernel`]: generic code over an [`Isa`], compiled for every instruction set and chosen at run time by
 //! [`Kernels::run`]. `pulp` supplies the proof that the processor has the instructions, so that no `unsafe` is needed.
 
+use super::few::Few;
 use super::pointwise::{Correlate, Multiply};
 use super::ring::Passes;
 use super::rows::{Load, Store};
@@ -60,11 +61,16 @@ pub trait Kernels: Copy + bytemuck::Pod {
     fn correlate(kernel: Correlate<'_, Self>);
     fn load(kernel: Load<'_, Self>);
     fn store(kernel: Store<'_, Self>);
+    fn few(kernel: Few<'_, Self>);
 }
 
-/// Arrays of numbers that the compiler turns into whatever vectors the target has.
+/// Arrays of numbers that the compiler turns into whatever vectors the target has: NEON on 64-bit ARM, where it is always
+/// there.
 #[derive(Clone, Copy)]
 pub struct Portable;
+
+/// Whether the target multiplies and adds in one instruction; elsewhere that would be a call of a function.
+const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 macro_rules! portable {
     ($t:ty, $lanes:literal) => {
@@ -101,15 +107,15 @@ macro_rules! portable {
             }
             #[inline(always)]
             fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-                std::array::from_fn(|l| a[l] * b[l] + c[l])
+                std::array::from_fn(|l| if FUSED { a[l].mul_add(b[l], c[l]) } else { a[l] * b[l] + c[l] })
             }
             #[inline(always)]
             fn mul_sub(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-                std::array::from_fn(|l| a[l] * b[l] - c[l])
+                std::array::from_fn(|l| if FUSED { a[l].mul_add(b[l], -c[l]) } else { a[l] * b[l] - c[l] })
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-                std::array::from_fn(|l| c[l] - a[l] * b[l])
+                std::array::from_fn(|l| if FUSED { (-a[l]).mul_add(b[l], c[l]) } else { c[l] - a[l] * b[l] })
             }
             #[inline(always)]
             fn transpose(self, tile: &mut [Self::V; $lanes]) {
@@ -331,6 +337,9 @@ macro_rules! kernels {
                 Self::run(kernel);
             }
             fn store(kernel: Store<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn few(kernel: Few<'_, Self>) {
                 Self::run(kernel);
             }
         }

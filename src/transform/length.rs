@@ -13,49 +13,45 @@ pub(crate) fn is_fast_length(mut n: usize) -> bool {
 /// The largest length that is looked for; no matrix has a side of a quarter of it.
 const MAX_LENGTH: usize = 1 << 44;
 
-/// The length that is used where any length of at least `min` is exact: an even one whose odd part is at most 9 if there
-/// is one that is at most a sixteenth longer than the shortest even length with lane kernels; else that one.
+/// Multiples of this have kernels for single signals, for f32 as for f64.
+const SINGLE: usize = 128;
+
+/// The length that is used where any length of at least `min` is exact: the smallest even one that is 1, 3 or 9 times a
+/// power of two, or the smallest of these with kernels for single signals if that is at most a quarter longer.
 ///
-/// The candidates are listed, not searched for: a few thousand at the most, however large `min` is.
-pub(crate) fn fast_length(min: usize) -> usize {
+/// Passes of radix 5 and 7 cost so much more than those of radix 4 and 3 that going up to the next of these lengths is
+/// seldom slower, even for a batch (784 takes longer than 1024); and one signal alone would fill one lane only.
+pub fn fast_length(min: usize) -> usize {
     let min = min.clamp(2, MAX_LENGTH);
-    let shortest = |largest_odd: usize| odd_parts(largest_odd).map(|odd| doubled(odd, min)).min().unwrap_or(min);
-    let first = shortest(min);
-    let plain = shortest(9);
-    if plain <= first + first / 16 { plain } else { first }
+    let shortest = shortest(min, 2);
+    let with_single = self::shortest(min, SINGLE);
+    if with_single <= shortest + shortest / 4 { with_single } else { shortest }
 }
 
-/// The products of threes, fives and sevens up to `max`, and 1.
-fn odd_parts(max: usize) -> impl Iterator<Item = usize> {
-    let powers = move |start: usize, p: usize| {
-        std::iter::successors(Some(start), move |x| x.checked_mul(p)).take_while(move |&x| x <= max.max(1))
-    };
-    powers(1, 3).flat_map(move |x| powers(x, 5)).flat_map(move |x| powers(x, 7))
-}
-
-/// The smallest even number of at least `min` that is `odd` times a power of two.
-fn doubled(odd: usize, min: usize) -> usize {
-    odd * min.div_ceil(odd).next_power_of_two().max(2)
+/// The smallest number of at least `min` that is 1, 3 or 9 times a power of two and a multiple of `unit`.
+fn shortest(min: usize, unit: usize) -> usize {
+    [1, 3, 9].map(|odd| odd * min.div_ceil(odd).next_power_of_two().max(unit)).into_iter().min().unwrap_or(min)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The definition, by search.
-    fn searched(min: usize) -> usize {
-        let min = min.max(2);
-        let candidates = || (min..).filter(|&n| n % 2 == 0 && is_fast_length(n));
-        let first = candidates().next().unwrap_or(min);
-        let odd = |n: usize| n >> n.trailing_zeros();
-        candidates().take_while(|&n| n <= first + first / 16).min_by_key(|&n| (odd(n) > 9, n)).unwrap_or(first)
+    #[test]
+    fn fast_lengths_are_long_enough_and_not_much_longer() {
+        for min in 1..5000 {
+            let n = fast_length(min);
+            assert!(n >= min && n % 2 == 0 && is_fast_length(n), "{min}: {n}");
+            assert!(3 * n <= 5 * min.max(2) + 2, "{min}: {n}");
+        }
     }
 
     #[test]
-    fn listed_lengths_are_those_that_a_search_finds() {
-        for min in (0..3000).chain([4095, 4097, 14_336, 65_537, 100_003]) {
-            assert_eq!(fast_length(min), searched(min), "{min}");
+    fn lengths_that_are_fast_already_stay() {
+        for n in [2, 6, 16, 18, 36, 64, 128, 256, 384, 512, 768, 1024, 1152, 1536, 2048, 65_536] {
+            assert_eq!(fast_length(n), n);
         }
+        assert_eq!([784, 1000, 14_336].map(fast_length), [1024, 1024, 16_384]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 pub(crate) mod butterfly;
 pub(crate) mod cauchy;
+pub(crate) mod few;
 mod form;
 pub mod isa;
 pub(crate) mod laplace;
@@ -21,8 +22,9 @@ pub(crate) mod rows;
 mod single;
 mod split;
 
-pub(crate) use form::{Form, Forms};
-pub(crate) use length::{fast_length, is_fast_length};
+pub(crate) use form::{Form, Forms, arrangement};
+pub use length::fast_length;
+pub(crate) use length::is_fast_length;
 pub(crate) use pointwise::{Into, Side};
 pub(crate) use real::{RealTransform, Wrap};
 pub(crate) use rows::Order;

@@ -100,12 +100,16 @@ impl<T: Scalar> RealTransform<T> {
             let whole = odd || (wrap == Wrap::Cyclic && i == 0);
             ComplexRing::new(s.len, if whole { Turn::ZERO } else { Turn::QUARTER })
         };
-        let rings: Vec<_> = segments.iter().enumerate().map(ring).collect();
-        let conjugates = match wrap {
-            Wrap::Cyclic if !odd => conjugates(&rings[0].order(segments[0].len)),
-            _ => Vec::new(),
-        };
-        Self { n, wrap, segments, rings, conjugates, single: SingleTransform::new(n, wrap) }
+        let single = SingleTransform::new(n, wrap);
+        let mut transform = Self { n, wrap, segments, rings: Vec::new(), conjugates: Vec::new(), single };
+        if !transform.forms().has(Form::Lanes) {
+            return transform;
+        }
+        transform.rings = transform.segments.iter().enumerate().map(ring).collect();
+        if wrap == Wrap::Cyclic && !odd {
+            transform.conjugates = conjugates(&transform.rings[0].order(transform.segments[0].len));
+        }
+        transform
     }
 
     /// Numbers that a signal and its spectrum take: `n`, or `2n` when n is odd.

@@ -18,7 +18,13 @@ use super::ring::{Ring, Turn};
 use crate::Scalar;
 
 /// The largest odd factor q of the cyclic signal that is multiplied by a matrix.
-const MAX_TAIL: usize = 7;
+const MAX_TAIL: usize = 9;
+
+/// Whether there are transforms of single signals of length n.
+pub(super) fn exists<T: Kernels>(n: usize) -> bool {
+    let unit = 2 * T::LANES * T::LANES;
+    n > 0 && n.is_multiple_of(unit) && n >> n.trailing_zeros() <= MAX_TAIL && super::is_fast_length(n)
+}
 
 /// A real transform of single signals.
 #[derive(Debug)]
@@ -44,15 +50,12 @@ struct Tail<T> {
 impl<T: Scalar> SingleTransform<T> {
     /// Plans the transform; `None` unless n is a multiple of 2 W² and has no large prime factor.
     pub fn new(n: usize, wrap: Wrap) -> Option<Self> {
-        let w = T::LANES;
-        if n == 0 || !n.is_multiple_of(2 * w * w) {
+        if !exists::<T>(n) {
             return None;
         }
+        let w = T::LANES;
         let blocks = n / (2 * w);
         let tail = blocks >> blocks.trailing_zeros();
-        if tail > MAX_TAIL {
-            return None;
-        }
         let mut starts = vec![(0, blocks)];
         if wrap == Wrap::Cyclic {
             starts = (0..).map(|i| tail << i).take_while(|&start| start < blocks).map(|start| (start, start)).collect();

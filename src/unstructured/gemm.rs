@@ -4,12 +4,13 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::Scalar;
+use crate::transform::few::{self, Few, Way};
 
 /// `C = A Bᵀ` for A p×q, B s×q, with `shape = [p, q, s]`.
 pub(crate) fn gemm_nt<T: Scalar>(a: &[T], b: &[T], c: &mut [T], shape: [usize; 3]) {
     let [p, q, s] = shape;
-    if p == 1 {
-        return b.chunks_exact(q.max(1)).zip(c).for_each(|(row, c)| *c = dot(row, a));
+    if p <= few::most::<T>() && q > 0 {
+        return T::few(Few { way: Way::Rows, matrix: b, cols: q, x: a, y: c });
     }
     product(view(a, p, q), view(b, s, q).map(|b| b.reversed_axes()), c, p, s, T::zero());
 }
@@ -17,9 +18,8 @@ pub(crate) fn gemm_nt<T: Scalar>(a: &[T], b: &[T], c: &mut [T], shape: [usize; 3
 /// `C = A B` for A p×q, B q×s, with `shape = [p, q, s]`.
 pub(crate) fn gemm_nn<T: Scalar>(a: &[T], b: &[T], c: &mut [T], shape: [usize; 3]) {
     let [p, q, s] = shape;
-    if p == 1 {
-        c.fill(T::zero());
-        return b.chunks_exact(s.max(1)).zip(a).for_each(|(row, &a)| add_scaled(c, a, row));
+    if p <= few::most::<T>() && q > 0 && s > 0 {
+        return T::few(Few { way: Way::Columns, matrix: b, cols: s, x: a, y: c });
     }
     product(view(a, p, q), view(b, q, s), c, p, s, T::zero());
 }

@@ -1,0 +1,124 @@
+//! How well the estimate of costs chooses between a family's fast product and the dense one.
+//!
+//! `cargo bench --bench crossover` times both paths, alternately, over a grid of sizes, ranks and batches, and prints for each
+//! case how much longer the chosen path takes than the better one. With `--json` one JSON object a line, to fit the constants
+//! of `src/matrix/path.rs` to; with `--quick` a small grid.
+
+use std::time::Instant;
+
+use displace::{Builder, Family, Matrix, Path, PathChoice, Scalar, Workspace};
+
+/// Calls that are timed together last at least this long, in seconds.
+const BURST: f64 = 1e-3;
+/// Bursts of each path; the shortest one counts, since other work on the machine can only lengthen them.
+const BURSTS: usize = 7;
+
+#[derive(Clone, Copy, Default)]
+struct Options {
+    json: bool,
+    quick: bool,
+}
+
+/// How often the choice was right, and how wrong it was at the worst.
+#[derive(Default)]
+struct Summary {
+    cases: usize,
+    within: usize,
+    worst: f64,
+}
+
+fn main() {
+    let has = |name: &str| std::env::args().any(|argument| argument == name);
+    let options = Options { json: has("--json"), quick: has("--quick") };
+    let mut summary = Summary::default();
+    if !options.json {
+        println!(
+            "{:<16} {:>5} {:>3} {:>5} {:>4} {:>10} {:>10} {:>6} {:>7}",
+            "family", "n", "r", "batch", "type", "fast ns", "dense ns", "path", "÷ best"
+        );
+    }
+    let sizes: &[usize] =
+        if options.quick { &[64, 256] } else { &[16, 32, 64, 128, 200, 256, 512, 784, 1024, 2048, 4096] };
+    let batches: &[usize] = if options.quick { &[1, 32] } else { &[1, 4, 16, 32, 64, 256] };
+    for &n in sizes {
+        for &batch in batches {
+            size::<f32>(options, n, batch, &mut summary);
+            size::<f64>(options, n, batch, &mut summary);
+        }
+    }
+    if !options.json {
+        println!(
+            "{} of {} cases within 10% of the better path; at worst {:.2} times as long",
+            summary.within, summary.cases, summary.worst
+        );
+    }
+}
+
+fn size<T: Scalar>(options: Options, n: usize, batch: usize, summary: &mut Summary) {
+    for family in Family::ALL {
+        if matches!(family, Family::Dense) {
+            continue;
+        }
+        let ranks: &[usize] = match (family.has_rank(), options.quick) {
+            (false, _) => &[0],
+            (true, true) => &[1, 8],
+            (true, false) => &[1, 2, 4, 8, 16, 32],
+        };
+        for &rank in ranks.iter().filter(|&&rank| rank <= n) {
+            let builder = Builder::new(family, n, n);
+            let builder = if family.has_rank() { builder.rank(rank) } else { builder };
+            let Ok(matrix) = builder.build::<T>() else { continue };
+            case(options, &matrix, rank, batch, summary);
+        }
+    }
+}
+
+fn case<T: Scalar>(options: Options, matrix: &Matrix<T>, rank: usize, batch: usize, summary: &mut Summary) {
+    let n = matrix.cols();
+    let x: Vec<T> = (0..batch * n).map(|i| T::of(((i * 37) % 101) as f64 / 50.0 - 1.0)).collect();
+    let mut y = vec![T::zero(); batch * n];
+    let mut paths = [PathChoice::Fast, PathChoice::Dense].map(|path| {
+        let mut matrix = matrix.clone();
+        matrix.set_path(path);
+        (matrix, Workspace::new(), f64::INFINITY)
+    });
+    for _ in 0..BURSTS {
+        for (matrix, workspace, best) in &mut paths {
+            *best = best.min(burst(|| matrix.apply_into(&x, &mut y, workspace).unwrap_or_default()));
+        }
+    }
+    let [fast, dense] = paths.map(|(_, _, best)| best / batch as f64);
+    let chosen = match matrix.path(batch) {
+        Path::Fast => fast,
+        Path::Dense => dense,
+    };
+    let ratio = chosen / fast.min(dense);
+    summary.cases += 1;
+    summary.within += usize::from(ratio <= 1.1);
+    summary.worst = summary.worst.max(ratio);
+    let family = matrix.structure().family();
+    if options.json {
+        println!(
+            r#"{{"family":"{family}","n":{n},"r":{rank},"batch":{batch},"dtype":"{}","fast_ns":{fast:.1},"dense_ns":{dense:.1},"path":"{:?}"}}"#,
+            T::NAME,
+            matrix.path(batch)
+        );
+        return;
+    }
+    println!(
+        "{:<16} {n:>5} {rank:>3} {batch:>5} {:>4} {fast:>10.0} {dense:>10.0} {:>6} {ratio:>7.2}",
+        family.name(),
+        T::NAME,
+        format!("{:?}", matrix.path(batch)),
+    );
+}
+
+/// Nanoseconds of one call, in a burst of them.
+fn burst(mut call: impl FnMut()) -> f64 {
+    let (start, mut calls) = (Instant::now(), 0);
+    while calls == 0 || start.elapsed().as_secs_f64() < BURST {
+        call();
+        calls += 1;
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
+}

@@ -62,7 +62,7 @@ fn operator(kind: Kind, n: usize, tridiagonal: bool, seed: u64) -> Vec<f64> {
     };
     let mut noise = || spread * (2.0 * rng.f64() - 1.0);
     let mut lower: Vec<f64> = (0..n).map(|_| 1.0 + noise()).collect();
-    lower[0] = if seed % 2 == 0 { 0.9 } else { -1.1 };
+    lower[0] = if seed.is_multiple_of(2) { 0.9 } else { -1.1 };
     let diagonal: Vec<f64> = (0..n).map(|_| noise()).collect();
     let mut upper: Vec<f64> = (0..n).map(|_| 0.5 * noise()).collect();
     match kind {
@@ -315,7 +315,7 @@ fn bad_parameters_are_refused() {
         let count = operators.layout().len();
         assert!(matches!(operators.is_fast(&vec![0.0; count - 1]), Err(Error::Length { .. })));
         assert!(matches!(operators.displacement(&vec![f64::NAN; count]), Err(Error::NotFinite { .. })));
-        let good = vec![1.0; 6];
+        let good = [1.0; 6];
         let (entries, few) = (&good[..(count - 4) / 2], &good[..1]);
         let build =
             |a: &[f64], b: &[f64], g: &[f64]| structure::<f64>(family, 2, 2, 1).with_operators(g, &[1.0, 1.0], a, b);

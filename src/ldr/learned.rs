@@ -16,16 +16,29 @@
 //! matrix has the displacement `½ (G Hᵀ − A^N G (B^N H)ᵀ)`: of rank r for LDR-SD, where A^N and B^N are multiples of the identity, and of
 //! rank 2r at most for LDR-TD. Thomas, Gu, Dao, Rudra and Ré, "Learning compressed transforms with low displacement rank" (2018).
 //!
-//! *Parameters:* r(m + n) + 2N or 6N. *Cost:* O(r N log² N) for a product. The operator is cut into a binary tree of blocks,
-//! each known by the power series of what passes through it and what it reflects; the transforms are real ones in double
-//! precision for both number types. *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm: all coefficients are entries of powers of
-//! blocks of A, so that none grows that is not in M already.
+//! *Parameters:* r(m + n) + 2N or 6N. *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm. There are three ways to multiply, chosen
+//! when the parameters change:
 //!
-//! *Limits:* the near-linear way is taken where every block of L places has forgotten its input after 2L steps, to 10⁻¹³, and no
-//! coefficient exceeds 10⁶. A subdiagonal operator always forgets. A tridiagonal one does while `|d| + 2√|lu| ≲ ½` for entries l below, d
-//! on and u above the diagonal. Otherwise products go by the recurrence, O(r N²) for one vector and two GEMMs of a dense product for a batch;
-//! [`LearnedOperators::is_fast`] tells. *Choose it* where data have a structure that shifts only nearly describe and
-//! parameters count: on small training sets it was the best of its class; it costs several Toeplitz-like products.
+//! * *A scaled shift*, for subdiagonal operators. `A = S Z_f S⁻¹` for a diagonal S, so that M is a sum of products of f-circulants
+//!   between diagonals: 2r + 2 real transforms of length 2N, and 4r + 5 for all gradients. Rounding errors grow with the
+//!   range of S, largest over smallest, of both operators together; it is measured, and up to 10⁴ (f64) or 64 (f32) is let through.
+//!   Entries of 1 ± 5% stay below that up to N of some thousands.
+//! * *A tree of blocks*, for all other operators whose reflections die away, in O(r N log² N). Each block is known by the power
+//!   series, in the number of steps, of what passes through it and what it reflects; these are combined at junctions, as
+//!   scattering matrices are, and all their coefficients are entries of powers of blocks of A: none grows that is not in M
+//!   already. The alternative, transfer matrices and the characteristic polynomial, grows like `(1 + |d|)^N` even where A does not. A block of L
+//!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10⁶. A subdiagonal operator
+//!   always forgets, with zero or tiny entries as well as any. A tridiagonal one does while `|d| + 2√|lu|` is
+//!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not.
+//! * *The recurrence*, for the rest: O((3 + r) N²) for one vector, two GEMMs of the cost of a dense product for a batch.
+//!
+//! [`LearnedOperators::is_fast`] tells the first two from the last. Trees and recurrences compute in double precision for both number types.
+//!
+//! *Cost,* one vector, N = 1024, r = 1, microseconds: 10 for a scaled shift, 65 and 210 for trees of LDR-SD and LDR-TD, 1000 for the
+//! recurrence. The gradients of a scaled shift cost twice the product. Those of a tree cost four products an example,
+//! and another ten for each call (each 64 examples), to take the sums down the tree. The spectra of a tree leave the caches from
+//! N = 4096 on, where memory begins to limit it. *Choose it* where data have a structure that shifts only nearly describe
+//! and parameters count: on small training sets it was the best of its class; LDR-SD is much the cheaper one.
 
 use std::sync::Arc;
 
@@ -34,7 +47,7 @@ use super::scaled_shift::ScaledShifts;
 use super::torus::Torus;
 use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
 use crate::error::has_length;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
@@ -234,12 +247,15 @@ impl<T: Scalar> LearnedOperators<T> {
             let (wide_x, wide_y) = (&mut wide_x[..examples * n], &mut wide_y[..examples * n]);
             let t = &mut t[..examples * self.rank * n];
             widen_rows(x, x_row, wide_x, n);
-            self.plan.transposed(from, wide_x, t, states, scratch);
-            self.plan.forward(to, t, Some(wide_y), states, scratch);
+            self.plan.transposed(from, wide_x, t, false, states, scratch);
+            self.plan.forward(to, t, Some(wide_y), false, states, scratch);
             narrow_rows(wide_y, n, y, y_row);
         }
     }
 }
+
+/// Orders above this are not materialised unless it is asked for: that takes O(N³) each time the parameters change.
+const MAX_MATERIALISED: usize = 2048;
 
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;
@@ -373,11 +389,11 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
             let [t, dt] = [&mut *t, &mut *dt].map(|t| &mut t[..examples * self.rank * order]);
             widen_rows(x, n, wide_x, order);
             widen_rows(dy, m, wide_dy, order);
-            plan.transposed(b, wide_x, t, b_states.up, scratch);
-            plan.transposed(a, wide_dy, dt, a_states.up, scratch);
-            plan.forward(a, t, None, a_states.down, scratch);
+            plan.transposed(b, wide_x, t, true, b_states.up, scratch);
+            plan.transposed(a, wide_dy, dt, true, a_states.up, scratch);
+            plan.forward(a, t, None, true, a_states.down, scratch);
             let dx = dx.as_mut().and_then(Iterator::next);
-            plan.forward(b, dt, dx.is_some().then_some(&mut *wide_dx), b_states.down, scratch);
+            plan.forward(b, dt, dx.is_some().then_some(&mut *wide_dx), true, b_states.down, scratch);
             if let Some(dx) = dx {
                 narrow_rows(wide_dx, order, dx, n);
             }
@@ -472,8 +488,20 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         }
     }
 
-    fn cost(&self, _: usize) -> f64 {
-        0.0
+    /// That of operators near the shift.
+    fn cost(&self, batch: usize) -> f64 {
+        match &self.scaled {
+            Some(scaled) => transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
+            None => 2.0 * self.plan.cost(None),
+        }
+    }
+
+    fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
+        let Some(Sides { a, b }) = sides(bound.prepared) else { return self.cost(batch) };
+        match self.order() > MAX_MATERIALISED {
+            true => 0.0,
+            false => self.plan.cost(Some(a)) + self.plan.cost(Some(b)),
+        }
     }
 }
 

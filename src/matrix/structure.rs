@@ -115,6 +115,12 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// Estimated nanoseconds for the product with one example of a batch, on the fast path.
     fn cost(&self, batch: usize) -> f64;
 
+    /// The same for these parameters, where they decide how the product is computed; by default [`Structure::cost`].
+    fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
+        let _ = bound;
+        self.cost(batch)
+    }
+
     /// Whether the family's own product is already the dense one, so that materialising it gains nothing.
     fn is_dense(&self) -> bool {
         false

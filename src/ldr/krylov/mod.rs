@@ -19,6 +19,13 @@ use tree::Tree;
 
 use crate::transform::isa::Kernels;
 
+/// Nanoseconds for each place, step and diagonal or generator of a recurrence.
+const STEP: f64 = 0.13;
+/// Nanoseconds for each N log2(N), way in and way out, and source of a tree.
+const TRANSFORMS: f64 = 1.2;
+/// Nanoseconds for a number of a spectrum that comes from memory.
+const STREAMED: f64 = 0.8;
+
 /// The largest group of examples that one call takes.
 pub(super) const GROUP: usize = 8;
 
@@ -100,6 +107,20 @@ impl KrylovPlan {
         Sweep { entries, transposed, generators, places: self.order(), cyclic: true, ways: 0 }
     }
 
+    /// Estimated nanoseconds for the product with one example, of one side.
+    pub fn cost(&self, krylov: Option<&Krylov>) -> f64 {
+        let Tree { order, rank, ways, .. } = self.tree;
+        let (n, r) = (order as f64, rank as f64);
+        match krylov.map(|krylov| &krylov.engine) {
+            Some(Engine::Direct(_)) => n * n * (3.0 + r) * STEP,
+            _ => {
+                let (w, levels) = (ways as f64, self.tree.height() as f64);
+                let spectra = 2.0 * w * w * (w + r) * n * levels;
+                n * n.max(2.0).log2() * w * w * (1.0 + r) * TRANSFORMS + spectra * STREAMED
+            }
+        }
+    }
+
     /// Numbers of scratch that any method needs.
     pub fn scratch_len(&self) -> usize {
         let direct = Direct::scratch_len(self.order(), GROUP).max(Sweep::scratch_len(self.width()));
@@ -119,11 +140,20 @@ impl KrylovPlan {
         Scatter::sums_len(&self.tree).max((self.tree.rank + 3) * self.order())
     }
 
-    /// `y = Σ_jk t_jk A^k g_j` for each example of a group; without y, only what the gradient needs.
-    pub fn forward(&self, krylov: &Krylov, t: &[f64], y: Option<&mut [f64]>, down: &mut [f64], scratch: &mut [f64]) {
+    /// `y = Σ_jk t_jk A^k g_j` for each example of a group; without y, only what the gradient needs. States are kept for it if
+    /// asked.
+    pub fn forward(
+        &self,
+        krylov: &Krylov,
+        t: &[f64],
+        y: Option<&mut [f64]>,
+        keep: bool,
+        down: &mut [f64],
+        scratch: &mut [f64],
+    ) {
         let (n, rank) = (self.order(), self.tree.rank);
         match (&krylov.engine, y) {
-            (Engine::Scatter(scatter), y) => scatter.forward(&self.tree, t, y, down, scratch),
+            (Engine::Scatter(scatter), y) => scatter.forward(&self.tree, t, y, keep, down, scratch),
             (Engine::Direct(_), None) => {}
             (Engine::Direct(_), Some(y)) if y.len() > SWEPT * n => self.direct(krylov).forward(t, y, scratch),
             (Engine::Direct(padded), Some(y)) => {
@@ -137,10 +167,18 @@ impl KrylovPlan {
     }
 
     /// `t_jk = ⟨A^k g_j, y⟩` for each example of a group.
-    pub fn transposed(&self, krylov: &Krylov, y: &[f64], t: &mut [f64], up: &mut [f64], scratch: &mut [f64]) {
+    pub fn transposed(
+        &self,
+        krylov: &Krylov,
+        y: &[f64],
+        t: &mut [f64],
+        keep: bool,
+        up: &mut [f64],
+        scratch: &mut [f64],
+    ) {
         let (n, rank) = (self.order(), self.tree.rank);
         match &krylov.engine {
-            Engine::Scatter(scatter) => scatter.transposed(&self.tree, y, t, up, scratch),
+            Engine::Scatter(scatter) => scatter.transposed(&self.tree, y, t, keep, up, scratch),
             Engine::Direct(_) if y.len() > SWEPT * n => self.direct(krylov).transposed(y, t, scratch),
             Engine::Direct(padded) => {
                 for (example, y) in y.chunks_exact(n).enumerate() {

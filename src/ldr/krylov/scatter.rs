@@ -267,13 +267,14 @@ impl Scatter {
         product.max(finish) + tree.transform_scratch().max(leaf) + tree.width
     }
 
-    /// `y = Σ_jk t_jk A^k g_j`, for t of r×N numbers; y may be left out.
+    /// `y = Σ_jk t_jk A^k g_j`, for t of r×N numbers. Without y, only the states are wanted; with it they are kept if asked.
     pub fn forward(
         &self,
         tree: &Tree,
         t: &[f64],
         y: Option<&mut [f64]>,
-        mut states: &mut [f64],
+        keep: bool,
+        states: &mut [f64],
         mut scratch: &mut [f64],
     ) {
         let (ways, sources, rank, top) = (tree.ways, tree.sources(), tree.rank, tree.height());
@@ -282,7 +283,9 @@ impl Scatter {
         let largest = tree.size(top).max(tree.size(0));
         let sum = take(&mut scratch, largest.max(if top > 0 { tree.size(top - 1) } else { 0 }));
 
-        let signals = take(&mut states, rank * tree.size(top));
+        // Where the states of a height begin; what is not kept is written over.
+        let mut cursor = 0;
+        let signals = &mut states[..rank * tree.size(top)];
         self.signals(tree, top, t, signals, scratch);
         above.fill(0.0);
         for end in 0..ways {
@@ -296,14 +299,18 @@ impl Scatter {
             let functional = &mut above[way(end, ways) * tree.series(top)..][..tree.order];
             functional.copy_from_slice(&sum[..tree.order]);
         }
+        if keep {
+            cursor += signals.len();
+        }
         for h in (0..top).rev() {
             let (n, len) = (tree.size(h), tree.series(h));
             let sum = &mut sum[..n];
-            let signals = take(&mut states, rank * n);
-            self.signals(tree, h, t, signals, scratch);
+            self.signals(tree, h, t, &mut states[cursor..cursor + rank * n], scratch);
+            let first = cursor + rank * n;
             for pair in 0..tree.blocks(h + 1) {
                 let parent = &above[pair * ways * n..][..ways * n];
-                let spectra = take(&mut states, ways * n);
+                let (before, spectra) = states.split_at_mut(first + if keep { pair * ways * n } else { 0 });
+                let (signals, spectra) = (&before[cursor..first], &mut spectra[..ways * n]);
                 for (functional, spectrum) in parent.chunks_exact(n).zip(spectra.chunks_exact_mut(n)) {
                     tree.spectrum(h, functional, tree.gain(h).recip(), spectrum, scratch);
                 }
@@ -326,12 +333,16 @@ impl Scatter {
                 }
             }
             std::mem::swap(&mut above, &mut below);
+            if keep {
+                cursor = first + tree.blocks(h + 1) * ways * n;
+            }
         }
-        let leaf_functionals = take(&mut states, all);
-        leaf_functionals.copy_from_slice(above);
+        if keep {
+            states[cursor..cursor + all].copy_from_slice(above);
+        }
         let Some(y) = y else { return };
         for leaf in 0..tree.leaves() {
-            let t = leaf_coefficients(tree, leaf_functionals, t, leaf);
+            let t = leaf_coefficients(tree, above, t, leaf);
             self.leaf(tree, leaf).combine(t, &mut y[tree.starts[leaf]..], scratch);
         }
     }
@@ -345,7 +356,16 @@ impl Scatter {
     }
 
     /// `t_jk = ⟨A^k g_j, y⟩`, the transpose of [`Scatter::forward`].
-    pub fn transposed(&self, tree: &Tree, y: &[f64], t: &mut [f64], mut states: &mut [f64], mut scratch: &mut [f64]) {
+    pub fn transposed(
+        &self,
+        tree: &Tree,
+        y: &[f64],
+        t: &mut [f64],
+        keep: bool,
+        states: &mut [f64],
+        mut scratch: &mut [f64],
+    ) {
+        let mut cursor = 0;
         let (ways, sources, rank, top) = (tree.ways, tree.sources(), tree.rank, tree.height());
         let all = ways * tree.blocks(0) * tree.series(0);
         let [mut below, mut above] = [(); 2].map(|()| take(&mut scratch, all));
@@ -370,7 +390,10 @@ impl Scatter {
             sums.fill(0.0);
             for pair in 0..tree.blocks(h + 1) {
                 let children = &below[2 * pair * ways * len..][..2 * ways * len];
-                let spectra = take(&mut states, ways * n);
+                let spectra = &mut states[cursor..][..ways * n];
+                if keep {
+                    cursor += spectra.len();
+                }
                 for (end, spectrum) in spectra.chunks_exact_mut(n).enumerate() {
                     let child = if end + 1 == ways { ways } else { 0 };
                     let functional = &children[(child + way(end, ways)) * len..][..len];
@@ -403,7 +426,7 @@ impl Scatter {
             std::mem::swap(&mut above, &mut below);
         }
         let n = tree.size(top);
-        let spectra = take(&mut states, ways * n);
+        let spectra = &mut states[cursor..][..ways * n];
         for (end, spectrum) in spectra.chunks_exact_mut(n).enumerate() {
             let functional = &below[way(end, ways) * tree.series(top)..][..tree.order];
             tree.spectrum(top, functional, 1.0, spectrum, scratch);

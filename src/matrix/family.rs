@@ -61,8 +61,9 @@ pub enum Family {
 }
 
 impl Family {
-    /// The families of this crate that a builder can build, in the order of the README's table.
-    pub const ALL: [Family; 9] = [
+    /// The families of this crate that a builder can build, in the order of the README's table; but for the two that take a
+    /// choice of their own, [`Family::FCirculant`] and [`Family::ShiftLike`].
+    pub const ALL: [Family; 19] = [
         Family::Circulant,
         Family::SkewCirculant,
         Family::Toeplitz,
@@ -70,6 +71,16 @@ impl Family {
         Family::ToeplitzPlusHankel,
         Family::ToeplitzLike,
         Family::HankelLike,
+        Family::Vandermonde,
+        Family::TransposedVandermonde,
+        Family::VandermondeLike,
+        Family::CircleVandermonde,
+        Family::TransposedCircleVandermonde,
+        Family::CircleVandermondeLike,
+        Family::Cauchy,
+        Family::CauchyLike,
+        Family::LearnedSubdiagonal,
+        Family::LearnedTridiagonal,
         Family::LowRank,
         Family::Dense,
     ];

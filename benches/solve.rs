@@ -1,7 +1,6 @@
 //! Toeplitz systems: GKO, from making it to a solution; a further solution; the inverse; and conjugate gradients.
 //!
-//! `cargo bench --bench solve`. The comparison with dense LU is a package of its own, `benches/peers`, for the sake of what
-//! it depends on.
+//! `cargo bench --bench solve`. The comparison with dense LU is among those with peers, `benches/peers`.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -8,7 +8,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{distance, norm, random};
-use displace::algebra::{Ldr, ShiftPair};
+use displace::algebra::{Ldr, UnitPair};
 use displace::displacement::{DisplacementOperator, Generators, Truncation};
 use displace::ldr::{HankelLike, ToeplitzLike};
 use displace::structured::{Hankel, Toeplitz};
@@ -37,7 +37,7 @@ fn transposed(a: &[f64], n: usize) -> Vec<f64> {
 }
 
 /// A random matrix of a rank, or of full rank.
-fn sample<T: Scalar>(pair: ShiftPair, n: usize, rank: usize, seed: u64) -> Ldr<T> {
+fn sample<T: Scalar>(pair: UnitPair, n: usize, rank: usize, seed: u64) -> Ldr<T> {
     let rank = rank.min(n);
     let (g, h) = (random(rank * n, seed), random(rank * n, seed + 1));
     Ldr::new(pair, Generators::new(n, n, rank, g, h).unwrap()).unwrap()
@@ -62,7 +62,7 @@ fn check<T: Scalar>(got: &Ldr<T>, expected: &[f64], scale: f64, bound: usize) {
 }
 
 fn definition<T: Scalar>() {
-    for pair in ShiftPair::ALL {
+    for pair in UnitPair::ALL {
         for n in ORDERS {
             for rank in [0, 1, 3] {
                 let m = sample::<T>(pair, n, rank, 1);
@@ -91,7 +91,7 @@ fn entries_and_products_are_those_of_the_displacement_equation() {
 }
 
 fn linear<T: Scalar>() {
-    for pair in ShiftPair::ALL {
+    for pair in UnitPair::ALL {
         for n in ORDERS {
             let m = sample::<T>(pair, n, 2, 11);
             let dense = entries(&m);
@@ -128,8 +128,8 @@ fn transposes_sums_multiples_and_reversals_keep_their_rank() {
 }
 
 fn products<T: Scalar>() {
-    for left in ShiftPair::ALL {
-        for right in ShiftPair::ALL {
+    for left in UnitPair::ALL {
+        for right in UnitPair::ALL {
             for n in ORDERS {
                 let (a, b) = (sample::<T>(left, n, 2, 21), sample::<T>(right, n, 1, 23));
                 let (da, db) = (entries(&a), entries(&b));
@@ -152,7 +152,7 @@ fn a_product_has_the_sum_of_the_ranks_and_one() {
 }
 
 fn inverses<T: Scalar>() {
-    for pair in ShiftPair::ALL {
+    for pair in UnitPair::ALL {
         for n in ORDERS {
             for rank in [1, 2, 4] {
                 let m = sample::<T>(pair, n, rank, 31);
@@ -182,13 +182,13 @@ fn conversions<T: Scalar>() {
         let t = Matrix::new(Arc::new(t), random::<T>(2 * n - 1, 41)).unwrap();
         let from = Ldr::from_toeplitz(&t).unwrap();
         let dense = wide(&t.to_dense());
-        assert_eq!(from.pair(), ShiftPair::Toeplitz);
+        assert_eq!(from.pair(), UnitPair::Toeplitz);
         check(&from, &dense, norm(&dense), 2);
 
         let h = Matrix::new(Arc::new(Hankel::new(n, n).unwrap()), random::<T>(2 * n - 1, 42)).unwrap();
         let from = Ldr::from_hankel(&h).unwrap();
         let dense = wide(&h.to_dense());
-        assert_eq!(from.pair(), ShiftPair::Hankel);
+        assert_eq!(from.pair(), UnitPair::Hankel);
         check(&from, &dense, norm(&dense), 2);
 
         let eye = Ldr::<T>::identity(n).unwrap();
@@ -202,7 +202,7 @@ fn conversions<T: Scalar>() {
             let rounded_up = ToeplitzLike::from_generators(n, n, rank, &g, &h).unwrap();
             let reversed = HankelLike::from_generators(n, n, rank, &g, &h).unwrap();
             for (like, pair) in
-                [(exact, ShiftPair::Toeplitz), (rounded_up, ShiftPair::Toeplitz), (reversed, ShiftPair::Hankel)]
+                [(exact, UnitPair::Toeplitz), (rounded_up, UnitPair::Toeplitz), (reversed, UnitPair::Hankel)]
             {
                 let dense = wide(&like.to_dense());
                 let from = Ldr::from_toeplitz_like(&like).unwrap();
@@ -212,7 +212,7 @@ fn conversions<T: Scalar>() {
                 for from in [from.clone(), from.transpose().unwrap().transpose().unwrap()] {
                     let back = from.to_toeplitz_like().unwrap();
                     assert_eq!(back.rank(), Some(from.rank()));
-                    let hankel = pair == ShiftPair::Hankel;
+                    let hankel = pair == UnitPair::Hankel;
                     let family = if hankel { Family::HankelLike } else { Family::ToeplitzLike };
                     assert_eq!(back.structure().family(), family);
                     common::assert_close(&back.to_dense(), &dense, tolerance::<T>(n), norm(&dense), "back");
@@ -248,7 +248,7 @@ fn a_toeplitz_matrix_in_disguise_has_rank_2_again() {
 #[test]
 fn recompression_finds_the_rank_and_keeps_within_its_bound() {
     let n = 30;
-    for pair in ShiftPair::ALL {
+    for pair in UnitPair::ALL {
         let (m, noise) = (sample::<f64>(pair, n, 3, 51), sample::<f64>(pair, n, 3, 53));
         let sum = m.add(&noise.scale(1e-7).unwrap()).unwrap();
         assert_eq!(sum.rank(), 6);
@@ -265,7 +265,7 @@ fn recompression_finds_the_rank_and_keeps_within_its_bound() {
     // More columns than the order are never kept.
     let many = Generators::new(3, 3, 7, random(21, 1), random(21, 2)).unwrap();
     let d = many.displacement().unwrap();
-    let m = Ldr::new(ShiftPair::Toeplitz, many).unwrap();
+    let m = Ldr::new(UnitPair::Toeplitz, many).unwrap();
     assert!(m.rank() <= 3);
     assert!(distance(&m.generators().displacement().unwrap(), &d) < 1e-14);
 }
@@ -274,24 +274,24 @@ fn recompression_finds_the_rank_and_keeps_within_its_bound() {
 fn a_chain_of_operations_stays_structured() {
     // The Schur complement and the normal equations of Toeplitz blocks.
     let n = 30;
-    let (a, b) = (sample::<f64>(ShiftPair::Toeplitz, n, 2, 61), sample::<f64>(ShiftPair::Toeplitz, n, 2, 63));
+    let (a, b) = (sample::<f64>(UnitPair::Toeplitz, n, 2, 61), sample::<f64>(UnitPair::Toeplitz, n, 2, 63));
     let (da, db) = (entries(&a), entries(&b));
     let normal = b.transpose().unwrap().multiply(&b).unwrap();
     let dense = product(&transposed(&db, n), &db, n);
     check(&normal, &dense, norm(&db).powi(2), 5);
-    let sum = a.add(&normal.under(ShiftPair::Toeplitz).unwrap()).unwrap();
+    let sum = a.add(&normal.under(UnitPair::Toeplitz).unwrap()).unwrap();
     let dense: Vec<f64> = da.iter().zip(&dense).map(|(a, b)| a + b).collect();
     check(&sum, &dense, norm(&da) + norm(&db).powi(2), 9);
 }
 
 #[test]
 fn bad_input_is_refused_with_its_values() {
-    let m = sample::<f64>(ShiftPair::Toeplitz, 4, 2, 71);
-    let other = sample::<f64>(ShiftPair::Hankel, 4, 2, 71);
+    let m = sample::<f64>(UnitPair::Toeplitz, 4, 2, 71);
+    let other = sample::<f64>(UnitPair::Hankel, 4, 2, 71);
     let mismatch = Error::OperatorMismatch { from: "(Z_1, Z_−1ᵀ)", to: "(Z_1, Z_−1)" };
     assert_eq!(m.add(&other).unwrap_err(), mismatch);
-    assert_eq!(other.under(ShiftPair::Toeplitz).unwrap_err(), mismatch);
-    let short = sample::<f64>(ShiftPair::Toeplitz, 3, 2, 71);
+    assert_eq!(other.under(UnitPair::Toeplitz).unwrap_err(), mismatch);
+    let short = sample::<f64>(UnitPair::Toeplitz, 3, 2, 71);
     assert!(matches!(m.add(&short), Err(Error::ShapeMismatch { what: "sum", left_rows: 4, right_rows: 3, .. })));
     assert!(matches!(m.multiply(&short), Err(Error::ShapeMismatch { what: "product", .. })));
     assert!(matches!(m.scale(f64::NAN), Err(Error::NotFinite { what: "factor", .. })));
@@ -300,11 +300,11 @@ fn bad_input_is_refused_with_its_values() {
     assert!(matches!(m.apply(&[0.0; 5]), Err(Error::RaggedBatch { row: 4, actual: 5, .. })));
     assert!(matches!(m.scale(1e308).unwrap().scale(1e308), Err(Error::NotFinite { .. })));
     let wide = Generators::new(2, 3, 1, vec![1.0; 2], vec![1.0; 3]).unwrap();
-    assert_eq!(Ldr::new(ShiftPair::Toeplitz, wide).unwrap_err(), Error::NotSquare { rows: 2, cols: 3 });
+    assert_eq!(Ldr::new(UnitPair::Toeplitz, wide).unwrap_err(), Error::NotSquare { rows: 2, cols: 3 });
     let rectangular = Toeplitz::from_column_and_row(&[1.0, 2.0], &[1.0]).unwrap();
     assert_eq!(Ldr::from_toeplitz(&rectangular).unwrap_err(), Error::NotSquare { rows: 2, cols: 1 });
     assert!(matches!(Ldr::<f64>::identity(0), Err(Error::EmptyShape { .. })));
     let mut bad = m.generators().clone();
     bad.g[1] = f64::INFINITY;
-    assert!(matches!(Ldr::new(ShiftPair::Toeplitz, bad), Err(Error::NotFinite { index: 1, .. })));
+    assert!(matches!(Ldr::new(UnitPair::Toeplitz, bad), Err(Error::NotFinite { index: 1, .. })));
 }

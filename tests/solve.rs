@@ -8,7 +8,7 @@ mod common;
 use std::sync::Arc;
 
 use common::random;
-use displace::algebra::{CauchyGko, Gko, Ldr, ShiftPair};
+use displace::algebra::{CauchyGko, Gko, Ldr, UnitPair};
 use displace::displacement::Generators;
 use displace::ldr::CauchyLike;
 use displace::solve::conjugate_gradients::{self, Preconditioner, Stop};
@@ -103,7 +103,7 @@ fn displace_transpose(a: &[f64], n: usize) -> Vec<f64> {
 }
 
 fn every_pair<T: Scalar>() {
-    for pair in ShiftPair::ALL {
+    for pair in UnitPair::ALL {
         for n in [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33] {
             for rank in [1, 2, 3, 5] {
                 let rank = rank.min(n);
@@ -131,19 +131,15 @@ proptest! {
         let h = Matrix::new(Arc::new(Hankel::new(n, n).unwrap()), diagonals).unwrap();
         let b = random::<f64>(n, 5);
         for m in [Ldr::from_toeplitz(&t).unwrap(), Ldr::from_hankel(&h).unwrap()] {
-            match Gko::new(&m) {
-                Ok(gko) => {
-                    let x = gko.solve(&b).unwrap();
-                    let y = common::product(&m.to_dense().unwrap(), &x, n);
+            match m.solve(&b) {
+                Ok(x) => {
+                    let entries = m.to_dense().unwrap();
+                    let y = common::product(&entries, &x, n);
                     let residual: Vec<f64> = y.iter().zip(&b).map(|(y, b)| y - b).collect();
-                    let norm = m.to_dense().unwrap().iter().fold(0.0, |a: f64, b| a.max(b.abs()));
-                    prop_assert!(size(&residual) <= 64.0 * n as f64 * EPSILON * (norm * n as f64 * size(&x) + size(&b)));
+                    let norm = entries.iter().fold(0.0, |a: f64, b| a.max(b.abs())) * n as f64;
+                    prop_assert!(size(&residual) <= 64.0 * n as f64 * EPSILON * (norm * size(&x) + size(&b)));
                 }
-                // The matrix has integer entries: its determinant is 0, or at least 1.
-                Err(Error::SingularMatrix { condition }) => {
-                    let (_, log, _) = dense(&m.to_dense().unwrap(), &b);
-                    prop_assert!(condition > 1e12 && !(log > 1.0), "{condition:e}, {log}");
-                }
+                Err(Error::SingularMatrix { condition }) => prop_assert!(condition > 1e12, "{condition:e}"),
                 Err(error) => prop_assert!(false, "{error}"),
             }
         }
@@ -229,7 +225,7 @@ fn cancelling_generators_do_not_spoil_a_solution() {
     let nearly =
         |a: &[f64], sign: f64, b: &[f64]| a.iter().zip(b).map(|(a, b)| sign * a + 1e-5 * b).collect::<Vec<_>>();
     let (left, right) = ([&g[..], &nearly(&g, 1.0, &p)].concat(), [&h[..], &nearly(&h, -1.0, &q)].concat());
-    let m = Ldr::new(ShiftPair::Toeplitz, Generators::new(n, n, 4, left, right).unwrap()).unwrap();
+    let m = Ldr::new(UnitPair::Toeplitz, Generators::new(n, n, 4, left, right).unwrap()).unwrap();
     let b = random::<f64>(n, 5);
     let gko = Gko::new(&m).unwrap();
     let x = gko.solve(&b).unwrap();
@@ -251,7 +247,7 @@ fn singular<T: Scalar>(m: &Ldr<T>) {
 
 #[test]
 fn singular_and_hopelessly_conditioned_matrices_are_refused_with_the_estimate() {
-    for pair in ShiftPair::ALL {
+    for pair in UnitPair::ALL {
         singular(&Ldr::<f64>::new(pair, Generators::new(4, 4, 0, vec![], vec![]).unwrap()).unwrap());
         singular(&Ldr::<f64>::new(pair, Generators::new(3, 3, 1, vec![0.0; 3], vec![1.0; 3]).unwrap()).unwrap());
     }

@@ -14,11 +14,11 @@ use crate::{Error, Result, Scalar};
 ///
 /// As [`Gko`](super::Gko), only that the matrix is Cauchy-like to begin with and all is real: elimination with partial
 /// pivoting down to the generators of the inverse, which is Cauchy-like with the nodes exchanged,
-/// `D(t) M⁻¹ − M⁻¹ D(s) = −(M⁻¹ G)(M⁻ᵀ H)ᵀ`. O(r n²) time and O(rn) memory; a solution takes fast products with the inverse, and
-/// residuals in O(r n²). Always in double precision.
+/// `D(t) M⁻¹ − M⁻¹ D(s) = −(M⁻¹ G)(M⁻ᵀ H)ᵀ`. O(r n²) time and O(rn) memory; a solution takes fast products with the
+/// inverse, and residuals in O(r n²). Always in double precision.
 ///
-/// Cauchy matrices are among the worst conditioned there are unless the nodes of s and t interlace; those of a few dozen rows can be
-/// singular to working precision.
+/// Cauchy matrices are among the worst conditioned there are unless the nodes of s and t interlace; those of a few
+/// dozen rows can be singular to working precision.
 ///
 /// ```
 /// use displace::algebra::CauchyGko;

@@ -1,7 +1,7 @@
 //! Transposes, sums, products, and changes of the pair.
 
 use super::ldr::{Ldr, reversed};
-use super::pair::ShiftPair;
+use super::pair::UnitPair;
 use crate::{Error, Result, Scalar};
 
 impl<T: Scalar> Ldr<T> {
@@ -49,10 +49,10 @@ impl<T: Scalar> Ldr<T> {
 
     /// `M N`, of rank r₁ + r₂ + 1 at most: r₁ + r₂ products with M or N in near-linear time, and O(n r²).
     ///
-    /// With M under (A, B) and N under (C, D), `A M N − M N D = G₁ (Nᵀ H₁)ᵀ + M (B − C) N + (M G₂) H₂ᵀ`. Both Z_1 and Z_−1 must
-    /// be in the pair of the product, (A, D') with `D' = ±D` in the corner: either B and C differ by a matrix of rank 1, or D and D' do. The
-    /// product of two matrices under Toeplitz pairs, or under Hankel pairs, is under a Toeplitz pair, that of one of each under a
-    /// Hankel pair; A is that of M.
+    /// With M under (A, B) and N under (C, D), `A M N − M N D = G₁ (Nᵀ H₁)ᵀ + M (B − C) N + (M G₂) H₂ᵀ`. Both Z_1 and
+    /// Z_−1 must be in the pair of the product, (A, D') with `D' = ±D` in the corner: either B and C differ by a matrix
+    /// of rank 1, or D and D' do. The product of two matrices under Toeplitz pairs, or under Hankel pairs, is under a
+    /// Toeplitz pair, that of one of each under a Hankel pair; A is that of M.
     ///
     /// # Errors
     ///
@@ -86,13 +86,13 @@ impl<T: Scalar> Ldr<T> {
         Self::of(pair, n, left, right)?.rounded()
     }
 
-    /// The same matrix under another pair with shifts in the same directions: of rank r + 2 at most, in near-linear time, as
-    /// `Z_1 − Z_−1 = 2 e_0 e_{n−1}ᵀ`.
+    /// The same matrix under another pair with shifts in the same directions: of rank r + 2 at most, in near-linear
+    /// time, as `Z_1 − Z_−1 = 2 e_0 e_{n−1}ᵀ`.
     ///
     /// # Errors
     ///
     /// [`Error::OperatorMismatch`] between Toeplitz and Hankel pairs: nothing bounds the rank there.
-    pub fn under(&self, pair: ShiftPair) -> Result<Self> {
+    pub fn under(&self, pair: UnitPair) -> Result<Self> {
         if pair == self.pair() {
             return Ok(self.clone());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::closure::unit;
 use super::ldr::Ldr;
-use super::pair::{ShiftPair, UnitShift};
+use super::pair::{UnitPair, UnitShift};
 use crate::ldr::ToeplitzLike;
 use crate::matrix::{Family, Matrix, Structure};
 use crate::structured::{Hankel, Toeplitz};
@@ -15,7 +15,7 @@ use crate::{Error, Result, Scalar};
 const NEGATIVE: UnitShift = UnitShift { positive: false, transposed: false };
 
 impl<T: Scalar> Ldr<T> {
-    /// A square Toeplitz matrix, exactly, of rank 2 under [`ShiftPair::Toeplitz`], in O(n).
+    /// A square Toeplitz matrix, exactly, of rank 2 under [`UnitPair::Toeplitz`], in O(n).
     ///
     /// # Errors
     ///
@@ -25,7 +25,7 @@ impl<T: Scalar> Ldr<T> {
         Self::from_diagonals(n, matrix.parameters())
     }
 
-    /// A square Hankel matrix, exactly, of rank 2 under [`ShiftPair::Hankel`], in O(n).
+    /// A square Hankel matrix, exactly, of rank 2 under [`UnitPair::Hankel`], in O(n).
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl<T: Scalar> Ldr<T> {
         Self::from_diagonals(n, matrix.parameters())?.reverse_columns()
     }
 
-    /// The identity, of rank 1 under [`ShiftPair::Toeplitz`].
+    /// The identity, of rank 1 under [`UnitPair::Toeplitz`].
     ///
     /// # Errors
     ///
@@ -45,14 +45,14 @@ impl<T: Scalar> Ldr<T> {
             return Err(Error::EmptyShape { rows: 0, cols: 0 });
         }
         let two = T::one() + T::one();
-        Self::of(ShiftPair::Toeplitz, order, unit(order, 0, two), unit(order, order - 1, T::one()))
+        Self::of(UnitPair::Toeplitz, order, unit(order, 0, two), unit(order, order - 1, T::one()))
     }
 
-    /// A square Toeplitz-like or Hankel-like matrix, under [`ShiftPair::Toeplitz`] or [`ShiftPair::Hankel`].
+    /// A square Toeplitz-like or Hankel-like matrix, under [`UnitPair::Toeplitz`] or [`UnitPair::Hankel`].
     ///
-    /// The generators are taken as they are, of rank r, where the order N of the matrix's transforms is n. Otherwise its
-    /// displacement on the torus of order N differs from that of order n in its first row and column, so that the rank is r + 2 at most;
-    /// four products find them.
+    /// The generators are taken as they are, of rank r, where the order N of the matrix's transforms is n. Otherwise
+    /// its displacement on the torus of order N differs from that of order n in its first row and column, so that the
+    /// rank is r + 2 at most; four products find them.
     ///
     /// # Errors
     ///
@@ -75,8 +75,9 @@ impl<T: Scalar> Ldr<T> {
         if reversed { like.reverse_columns() } else { Ok(like) }
     }
 
-    /// A Toeplitz-like or Hankel-like matrix whose transforms have order n, with the same entries. Of the same rank under the pairs
-    /// of these families, [`ShiftPair::Toeplitz`] and [`ShiftPair::Hankel`], and of rank r + 2 at most otherwise.
+    /// A Toeplitz-like or Hankel-like matrix whose transforms have order n, with the same entries. Of the same rank
+    /// under the pairs of these families, [`UnitPair::Toeplitz`] and [`UnitPair::Hankel`], and of rank r + 2 at most
+    /// otherwise.
     ///
     /// # Errors
     ///
@@ -84,8 +85,8 @@ impl<T: Scalar> Ldr<T> {
     pub fn to_toeplitz_like(&self) -> Result<Matrix<T, ToeplitzLike<T>>> {
         let n = self.order();
         let (pair, order) = match self.pair().is_hankel() {
-            false => (ShiftPair::Toeplitz, Order::Natural),
-            true => (ShiftPair::Hankel, Order::Reversed),
+            false => (UnitPair::Toeplitz, Order::Natural),
+            true => (UnitPair::Hankel, Order::Reversed),
         };
         let matrix = self.under(pair)?;
         let structure = ToeplitzLike::with_columns(n, n, matrix.rank(), n, order)?;
@@ -95,7 +96,7 @@ impl<T: Scalar> Ldr<T> {
     /// From the generators of `M − Z_1 M Z_−1ᵀ = G Hᵀ`, that is `Z_1 M − M Z_−1 = −G (Z_−1ᵀ H)ᵀ`.
     fn of_stein(order: usize, g: Vec<T>, h: Vec<T>) -> Result<Self> {
         let g = g.into_iter().map(|g| -g).collect();
-        Self::of(ShiftPair::Toeplitz, order, g, NEGATIVE.transpose().times(h, order))
+        Self::of(UnitPair::Toeplitz, order, g, NEGATIVE.transpose().times(h, order))
     }
 
     /// From the diagonals `t_{−(n−1)}` to `t_{n−1}`: the displacement is zero but for its first row and column.

@@ -8,20 +8,20 @@ use rustfft::{Fft, FftDirection};
 
 use super::eliminate::{Circle, Eliminated, eliminate};
 use super::ldr::Ldr;
-use super::pair::ShiftPair;
+use super::pair::UnitPair;
 use super::solver::{Operator, Side, Solver};
 use crate::transform::library::Library;
 use crate::{Error, Result, Scalar};
 
 /// A matrix that has been inverted, for any number of right-hand sides.
 ///
-/// Made in O(r n²) time by Gaussian elimination with partial pivoting on the Cauchy-like matrix `F M V*` of complex order n, F and
-/// V being the unitary matrices that diagonalise Z_1 and Z_−1 (Gohberg, Kailath, Olshevsky, 1995). Singular leading minors do
-/// not matter. Always in double precision.
+/// Made in O(r n²) time by Gaussian elimination with partial pivoting on the Cauchy-like matrix `F M V*` of complex
+/// order n, F and V being the unitary matrices that diagonalise Z_1 and Z_−1 (Gohberg, Kailath, Olshevsky, 1995).
+/// Singular leading minors do not matter. Always in double precision.
 ///
-/// *Memory:* O(rn). No triangular factor is stored; the elimination leads to the generators of the inverse. A solution is a product with
-/// that inverse and steps of iterative refinement with products with M, O(rn log n) in all, until the backward error no
-/// longer falls: two steps as a rule.
+/// *Memory:* O(rn). No triangular factor is stored; the elimination leads to the generators of the inverse. A solution
+/// is a product with that inverse and steps of iterative refinement with products with M, O(rn log n) in all, until the
+/// backward error no longer falls: two steps as a rule.
 #[derive(Debug, Clone)]
 pub struct Gko<T: Scalar> {
     solver: Solver<Ldr<f64>>,
@@ -48,8 +48,8 @@ impl<T: Scalar> Gko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::SingularMatrix`] for a pivot of zero, or where a random vector does not come back from its image to within a
-    /// tenth: beyond a condition number of about 1e14. [`Error::TooLarge`] beyond an order of 2³⁰.
+    /// [`Error::SingularMatrix`] for a pivot of zero, or where a random vector does not come back from its image to
+    /// within a tenth: beyond a condition number of about 1e14. [`Error::TooLarge`] beyond an order of 2³⁰.
     pub fn new(matrix: &Ldr<T>) -> Result<Self> {
         Self::of_wide(matrix.wide()?)
     }
@@ -58,7 +58,7 @@ impl<T: Scalar> Gko<T> {
         let matrix = matrix.balanced()?;
         // M or Mᵀ, in either order of its columns, is Toeplitz-like under (Z_1, Z_−1).
         let natural = if matrix.pair().is_hankel() { matrix.reverse_columns()? } else { matrix.clone() };
-        let swapped = natural.pair() == ShiftPair::ToeplitzSwapped;
+        let swapped = natural.pair() == UnitPair::ToeplitzSwapped;
         let Inverted { inverse, log_abs_determinant, determinant_sign } =
             if swapped { invert(&natural.transpose()?)? } else { invert(&natural)? };
         let inverse = if swapped { inverse.transpose()? } else { inverse };
@@ -99,8 +99,9 @@ impl<T: Scalar> Gko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::SingularMatrix`] where its generators cancel so much that, in double precision, they stand for a matrix without two
-    /// correct digits, which can be so even where solutions are found; [`Error::NotFinite`] for numbers too large for `T`.
+    /// [`Error::SingularMatrix`] where its generators cancel so much that, in double precision, they stand for a matrix
+    /// without two correct digits, which can be so even where solutions are found; [`Error::NotFinite`] for numbers too
+    /// large for `T`.
     pub fn inverse(&self) -> Result<Ldr<T>> {
         let inverse = self.solver.inverse()?;
         let narrow = |x: &[f64]| x.iter().map(|&x| T::of(x)).collect();
@@ -112,8 +113,8 @@ impl<T: Scalar> Gko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::RaggedBatch`], [`Error::NotFinite`], and [`Error::SingularMatrix`] where refinement does not reach a backward error
-    /// `‖b − M x‖₁/(‖M‖₁ ‖x‖₁ + ‖b‖₁)` of rounding.
+    /// [`Error::RaggedBatch`], [`Error::NotFinite`], and [`Error::SingularMatrix`] where refinement does not reach a
+    /// backward error `‖b − M x‖₁/(‖M‖₁ ‖x‖₁ + ‖b‖₁)` of rounding.
     pub fn solve(&self, right: &[T]) -> Result<Vec<T>> {
         self.solver.rows(Side::Plain, right)
     }
@@ -183,7 +184,7 @@ fn invert(matrix: &Ldr<f64>) -> Result<Inverted> {
     let turn = Complex64::i().powu(((n - 1) % 4) as u32);
     let (g, h) = (fourier.from_negacyclic(&g, 1.0 / h_scale, r), fourier.from_cyclic(&h, -1.0 / g_scale, r));
     Ok(Inverted {
-        inverse: Ldr::of(ShiftPair::ToeplitzSwapped, n, g, h)?,
+        inverse: Ldr::of(UnitPair::ToeplitzSwapped, n, g, h)?,
         log_abs_determinant: log_abs_determinant + n as f64 * (g_scale.ln() + h_scale.ln()),
         determinant_sign: 1f64.copysign((phase * turn).re),
     })

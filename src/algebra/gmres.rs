@@ -1,15 +1,16 @@
 //! Left-preconditioned GMRES, for the systems that refinement alone does not solve.
 //!
-//! Saad and Schultz, "GMRES: a generalized minimal residual algorithm for solving nonsymmetric linear systems", 1986; as the
-//! solver inside iterative refinement, with an inexact inverse as preconditioner: Carson and Higham, "A new analysis of iterative
-//! refinement and its application to accurate solution of ill-conditioned sparse linear systems", 2017.
+//! Saad and Schultz, "GMRES: a generalized minimal residual algorithm for solving nonsymmetric linear systems", 1986;
+//! as the solver inside iterative refinement, with an inexact inverse as preconditioner: Carson and Higham, "A new
+//! analysis of iterative refinement and its application to accurate solution of ill-conditioned sparse linear systems",
+//! 2017.
 
 use crate::Result;
 use crate::linalg::norm;
 use crate::unstructured::gemm::{add_scaled, dot};
 
-/// The y for which `‖operator(y) − b‖` is least in the Krylov space of at most `steps` dimensions, or in the first one in which it falls below
-/// `tolerance ‖b‖`. O(steps² n) and one product a step.
+/// The y for which `‖operator(y) − b‖` is least in the Krylov space of at most `steps` dimensions, or in the first one
+/// in which it falls below `tolerance ‖b‖`. O(steps² n) and one product a step.
 pub(super) fn gmres(
     operator: impl Fn(&[f64]) -> Result<Vec<f64>>,
     b: &[f64],

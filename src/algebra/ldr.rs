@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::pair::ShiftPair;
+use super::pair::UnitPair;
 use crate::displacement::{DisplacementOperator, Generators, Truncation};
 use crate::ldr::ToeplitzLike;
 use crate::linalg::{Qr, Svd, norm, qr_of_columns, svd};
@@ -11,10 +11,11 @@ use crate::transform::Order;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt};
 use crate::{Error, Result, Scalar};
 
-/// A square matrix M with `A M − M B = G Hᵀ` for a [`ShiftPair`] (A, B): what matrix arithmetic works on.
+/// A square matrix M with `A M − M B = G Hᵀ` for a [`UnitPair`] (A, B): what matrix arithmetic works on.
 ///
-/// Unlike a [`Matrix`], which belongs to a family and is trained, this is a value: operations make new ones, under the pair in which the
-/// rank stays low. Products cost what those of a [`ToeplitzLike`] matrix of the same rank do; the memory is 4rn numbers.
+/// Unlike a [`Matrix`], which belongs to a family and is trained, this is a value: operations make new ones, under the
+/// pair in which the rank stays low. Products cost what those of a [`ToeplitzLike`] matrix of the same rank do; the
+/// memory is 4rn numbers.
 ///
 /// ```
 /// use displace::algebra::Ldr;
@@ -30,7 +31,7 @@ use crate::{Error, Result, Scalar};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Ldr<T: Scalar> {
-    pair: ShiftPair,
+    pair: UnitPair,
     generators: Generators<T>,
     /// M, or Mᵀ under a swapped pair; under a Hankel pair with the columns of M in reversed order.
     core: Matrix<T, ToeplitzLike<T>>,
@@ -42,7 +43,7 @@ impl<T: Scalar> Ldr<T> {
     /// # Errors
     ///
     /// [`Error::NotSquare`], and those of [`Generators::new`]; [`Error::NotFinite`] where the generators overflow.
-    pub fn new(pair: ShiftPair, generators: Generators<T>) -> Result<Self> {
+    pub fn new(pair: UnitPair, generators: Generators<T>) -> Result<Self> {
         let Generators { rows, cols, .. } = generators;
         if rows != cols {
             return Err(Error::NotSquare { rows, cols });
@@ -56,7 +57,7 @@ impl<T: Scalar> Ldr<T> {
         Ok(Self { pair, generators, core })
     }
 
-    pub(super) fn of(pair: ShiftPair, order: usize, g: Vec<T>, h: Vec<T>) -> Result<Self> {
+    pub(super) fn of(pair: UnitPair, order: usize, g: Vec<T>, h: Vec<T>) -> Result<Self> {
         Self::new(pair, Generators { rows: order, cols: order, rank: g.len() / order, g, h })
     }
 
@@ -66,7 +67,7 @@ impl<T: Scalar> Ldr<T> {
     /// # Errors
     ///
     /// Those of [`DisplacementOperator::generators`].
-    pub fn from_dense(pair: ShiftPair, order: usize, entries: &[T], truncation: Truncation<T>) -> Result<Self> {
+    pub fn from_dense(pair: UnitPair, order: usize, entries: &[T], truncation: Truncation<T>) -> Result<Self> {
         Self::new(pair, pair.operator(order)?.generators(entries, truncation)?)
     }
 
@@ -81,7 +82,7 @@ impl<T: Scalar> Ldr<T> {
     }
 
     /// The pair of operators.
-    pub fn pair(&self) -> ShiftPair {
+    pub fn pair(&self) -> UnitPair {
         self.pair
     }
 
@@ -167,8 +168,8 @@ impl<T: Scalar> Ldr<T> {
         self.recompress(T::epsilon() * T::of(16.0))
     }
 
-    /// With columns of G and H of about equal sizes; with others where the columns of G Hᵀ cancel, which would make products
-    /// inaccurate.
+    /// With columns of G and H of about equal sizes; with others where the columns of G Hᵀ cancel, which would make
+    /// products inaccurate.
     pub(super) fn balanced(&self) -> Result<Self> {
         let n = self.order();
         let Generators { mut g, mut h, .. } = self.generators.clone();
@@ -215,12 +216,13 @@ pub(super) fn reversed<T>(mut block: Vec<T>, order: usize) -> Vec<T> {
     block
 }
 
-/// The Toeplitz-like matrix that multiplies for a pair and its generators, in the Stein form under (Z_1, Z_−1ᵀ) and of order n:
+/// The Toeplitz-like matrix that multiplies for a pair and its generators, in the Stein form under (Z_1, Z_−1ᵀ) and of
+/// order n:
 ///
 /// * `Z_1 M − M Z_−1 = G Hᵀ` is `M − Z_1 M Z_−1ᵀ = −G (Z_−1 H)ᵀ`;
 /// * `Z_−1 M − M Z_1 = G Hᵀ` is `Mᵀ − Z_1 Mᵀ Z_−1ᵀ = −(Z_1 H) Gᵀ`;
 /// * with B transposed, the same holds for `M J` and `J H`, as `J Z_f J = Z_fᵀ`.
-fn core<T: Scalar>(pair: ShiftPair, generators: &Generators<T>) -> Result<Matrix<T, ToeplitzLike<T>>> {
+fn core<T: Scalar>(pair: UnitPair, generators: &Generators<T>) -> Result<Matrix<T, ToeplitzLike<T>>> {
     let Generators { rows: n, rank, g, h, .. } = generators;
     let h = if pair.is_hankel() { reversed(h.clone(), *n) } else { h.clone() };
     let mut turned = super::pair::UnitShift { transposed: false, ..pair.right() }.times(h, *n);

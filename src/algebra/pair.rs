@@ -6,9 +6,10 @@ use crate::{Result, Scalar};
 /// A pair of unit shifts (A, B) with disjoint spectra: the equation `A M − M B = G Hᵀ` determines M.
 ///
 /// `Z_1` and `Z_−1` are orthogonal, so that `(Aᵀ, Bᵀ)` is as good as `(A, B)`: the generators only turn,
-/// `Aᵀ M − M Bᵀ = −(Aᵀ G)(B H)ᵀ`. What makes a difference is which shift has which sign, and whether the two shift in the same direction.
+/// `Aᵀ M − M Bᵀ = −(Aᵀ G)(B H)ᵀ`. What makes a difference is which shift has which sign, and whether the two shift in
+/// the same direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ShiftPair {
+pub enum UnitPair {
     /// (Z_1, Z_−1), as for [`ToeplitzLike`](crate::ldr::ToeplitzLike) matrices.
     Toeplitz,
     /// (Z_−1, Z_1): transposes and inverses of the former.
@@ -20,9 +21,9 @@ pub enum ShiftPair {
 }
 
 /// The displacement operator of a pair.
-pub type ShiftOperator<T> = Sylvester<Shift<T>, Box<dyn OperatorMatrix<T>>>;
+pub type PairOperator<T> = Sylvester<Shift<T>, Box<dyn OperatorMatrix<T>>>;
 
-impl ShiftPair {
+impl UnitPair {
     /// All pairs.
     pub const ALL: [Self; 4] = [Self::Toeplitz, Self::ToeplitzSwapped, Self::Hankel, Self::HankelSwapped];
 
@@ -37,7 +38,8 @@ impl ShiftPair {
         }
     }
 
-    /// The pair with the direction of B turned round: that of the matrix with its columns, or its rows, in reversed order.
+    /// The pair with the direction of B turned round: that of the matrix with its columns, or its rows, in reversed
+    /// order.
     #[must_use]
     pub fn reversed(self) -> Self {
         match self {
@@ -73,7 +75,7 @@ impl ShiftPair {
     /// # Errors
     ///
     /// [`Error::EmptyShape`](crate::Error::EmptyShape) for order 0.
-    pub fn operator<T: Scalar>(self, order: usize) -> Result<ShiftOperator<T>> {
+    pub fn operator<T: Scalar>(self, order: usize) -> Result<PairOperator<T>> {
         let (a, b) = (Shift::new(order, self.left().f())?, Shift::new(order, self.right().f())?);
         Ok(Sylvester::new(a, if self.is_hankel() { Box::new(Transposed(b)) } else { Box::new(b) }))
     }
@@ -135,7 +137,7 @@ mod tests {
     fn unit_shifts_are_those_of_the_displacement_operators() {
         for n in [1, 2, 5] {
             let x: Vec<f64> = (1..=n).map(|i| i as f64).collect();
-            for pair in ShiftPair::ALL {
+            for pair in UnitPair::ALL {
                 let operator = pair.operator::<f64>(n).unwrap();
                 let mut y = vec![0.0; n];
                 operator.a().apply(&x, &mut y).unwrap();

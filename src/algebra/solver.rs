@@ -124,8 +124,9 @@ impl<M: Operator> Solver<M> {
         Ok(solutions)
     }
 
-    /// Solves one system: with the inverse, and then by refinement until the backward error no longer falls. Where that is not at the
-    /// level of rounding, as the generators of the inverse cancel, its errors lie in few directions, and GMRES removes them.
+    /// Solves one system: with the inverse, and then by refinement until the backward error no longer falls. Where that
+    /// is not at the level of rounding, as the generators of the inverse cancel, its errors lie in few directions, and
+    /// GMRES removes them.
     fn solve(&self, side: Side, b: &[f64]) -> Result<Vec<f64>> {
         let mut state = Refinement { x: vec![0.0; b.len()], residual: b.to_vec(), error: f64::INFINITY };
         for _ in 0..REFINEMENTS {

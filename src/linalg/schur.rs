@@ -91,8 +91,9 @@ impl Schur {
 
     /// The start of the last unreduced block that ends before `end`; clears the negligible entry in front of it.
     ///
-    /// Negligible is what is so beside its neighbours on the diagonal, for the sake of graded matrices. A block of nothing but
-    /// rounding errors never gets there: if a few steps do not help, what is negligible beside the whole matrix goes.
+    /// Negligible is what is so beside its neighbours on the diagonal, for the sake of graded matrices. A block of
+    /// nothing but rounding errors never gets there: if a few steps do not help, what is negligible beside the whole
+    /// matrix goes.
     fn active(&mut self, end: usize, size: f64, steps: usize) -> usize {
         let n = self.order;
         for i in (1..end).rev() {

@@ -1,10 +1,11 @@
-//! Symmetric positive definite Toeplitz systems by conjugate gradients with a circulant preconditioner, in near-linear time.
+//! Symmetric positive definite Toeplitz systems by conjugate gradients with a circulant preconditioner, in near-linear
+//! time.
 //!
-//! A step takes one product with the Toeplitz matrix and one with the inverse of a circulant matrix near it, O(n log n). Where the symbol of the
-//! matrix is positive and smooth the eigenvalues of the preconditioned matrix cluster at 1, and the number of steps does not
-//! depend on n (Chan and Strang, "Toeplitz equations by conjugate gradients with circulant preconditioner", 1989); where the
-//! symbol has zeros it grows with the condition number. For any other Toeplitz system, or an ill-conditioned one, take
-//! [`Gko`](crate::algebra::Gko), which is direct.
+//! A step takes one product with the Toeplitz matrix and one with the inverse of a circulant matrix near it, O(n log
+//! n). Where the symbol of the matrix is positive and smooth the eigenvalues of the preconditioned matrix cluster at 1,
+//! and the number of steps does not depend on n (Chan and Strang, "Toeplitz equations by conjugate gradients with
+//! circulant preconditioner", 1989); where the symbol has zeros it grows with the condition number. For any other
+//! Toeplitz system, or an ill-conditioned one, take [`Gko`](crate::algebra::Gko), which is direct.
 //!
 //! Computes in double precision whatever the type.
 
@@ -23,11 +24,11 @@ use crate::{Error, Matrix, Result, Scalar, Workspace};
 pub enum Preconditioner {
     /// None: plain conjugate gradients.
     Identity,
-    /// Strang's: the central diagonals of T, wrapped around; `c_k = t_k` for k ≤ n/2. The better one for symbols that are smooth, but it can be
-    /// indefinite where T is not.
+    /// Strang's: the central diagonals of T, wrapped around; `c_k = t_k` for k ≤ n/2. The better one for symbols that
+    /// are smooth, but it can be indefinite where T is not.
     Strang,
-    /// T. Chan's: the circulant nearest to T in the Frobenius norm, `c_k = ((n − k) t_k + k t_{n−k})/n`; positive definite
-    /// whenever T is.
+    /// T. Chan's: the circulant nearest to T in the Frobenius norm, `c_k = ((n − k) t_k + k t_{n−k})/n`; positive
+    /// definite whenever T is.
     #[default]
     Chan,
 }
@@ -63,9 +64,9 @@ pub struct Solution<T> {
 ///
 /// # Errors
 ///
-/// [`Error::EmptyShape`], [`Error::Length`], [`Error::NotFinite`]; [`Error::OutOfRange`] for a tolerance that is not in (0, 1);
-/// [`Error::NotPositiveDefinite`] when an eigenvalue of the preconditioner or the curvature `pᵀ T p` along a direction is not positive;
-/// [`Error::NoConvergence`] when the steps do not suffice.
+/// [`Error::EmptyShape`], [`Error::Length`], [`Error::NotFinite`]; [`Error::OutOfRange`] for a tolerance that is not in
+/// (0, 1); [`Error::NotPositiveDefinite`] when an eigenvalue of the preconditioner or the curvature `pᵀ T p` along a
+/// direction is not positive; [`Error::NoConvergence`] when the steps do not suffice.
 ///
 /// ```
 /// use displace::solve::conjugate_gradients::{Preconditioner, Stop, solve};

@@ -1,8 +1,8 @@
 //! Nodes on the unit circle: the Cauchy-like matrices into which Fourier transforms turn Toeplitz-like ones.
 //!
-//! The nodes are 2n-th roots of unity, `e^{iπa/n}`, the even ones those of Z_1 and the odd ones those of Z_−1. With δ = π(a − b)/n,
-//! `1/(e^{iπa/n} − e^{iπb/n}) = e^{−iπb/n} · (−½ − ½i cot(δ/2))`, so that a table of cotangents divides, without
-//! cancellation.
+//! The nodes are 2n-th roots of unity, `e^{iπa/n}`, the even ones those of Z_1 and the odd ones those of Z_−1. With δ =
+//! π(a − b)/n, `1/(e^{iπa/n} − e^{iπb/n}) = e^{−iπb/n} · (−½ − ½i cot(δ/2))`, so that a table of cotangents divides,
+//! without cancellation.
 
 use num_complex::Complex64;
 

@@ -1,19 +1,19 @@
 //! Gaussian elimination on the generators of a Cauchy-like matrix, down to those of its inverse.
 //!
-//! For `C_ij = (g_i · h_j)/(x_i − y_j)`, that is `D(x) C − C D(y) = G Hᵀ`, the Schur complement of a pivot is Cauchy-like
-//! with the same nodes, and its generators follow from the pivot's column l, row u and value p in O(rn):
-//! `g_i ← g_i − g_pivot l_i/p`, `h_j ← h_j − h_pivot u_j/p` (Gohberg, Kailath, Olshevsky, "Fast Gaussian elimination with
-//! partial pivoting for matrices with displacement structure", 1995).
+//! For `C_ij = (g_i · h_j)/(x_i − y_j)`, that is `D(x) C − C D(y) = G Hᵀ`, the Schur complement of a pivot is
+//! Cauchy-like with the same nodes, and its generators follow from the pivot's column l, row u and value p in O(rn):
+//! `g_i ← g_i − g_pivot l_i/p`, `h_j ← h_j − h_pivot u_j/p` (Gohberg, Kailath, Olshevsky, "Fast Gaussian elimination
+//! with partial pivoting for matrices with displacement structure", 1995).
 //!
-//! What is eliminated here is the first half of `[C I; I 0]`, whose displacement under the nodes (x, y) and (y, x) is still
-//! `[G; 0] [H; 0]ᵀ`, of rank r. Its Schur complement is −C⁻¹, so that what the generators end as are those of −C⁻¹: neither
-//! triangular factor is ever stored, and whoever has the inverse multiplies with it in near-linear time. (Aricò and
-//! Rodriguez, "A fast solver for linear systems with displacement structure", 2010, extend C by an identity in the same way
-//! to carry right-hand sides through.) Only the entries of the two identities cannot be had from generators, as their nodes
-//! coincide, and they are known: each is 1 until its row or column takes part.
+//! What is eliminated here is the first half of `[C I; I 0]`, whose displacement under the nodes (x, y) and (y, x) is
+//! still `[G; 0] [H; 0]ᵀ`, of rank r. Its Schur complement is −C⁻¹, so that what the generators end as are those of
+//! −C⁻¹: neither triangular factor is ever stored, and whoever has the inverse multiplies with it in near-linear time.
+//! (Aricò and Rodriguez, "A fast solver for linear systems with displacement structure", 2010, extend C by an identity
+//! in the same way to carry right-hand sides through.) Only the entries of the two identities cannot be had from
+//! generators, as their nodes coincide, and they are known: each is 1 until its row or column takes part.
 //!
-//! A row that has been a pivot makes room for one of the lower identity and a column for one of the right identity, so both sides
-//! always hold n generators: 2n steps of O(rn), O(rn) memory.
+//! A row that has been a pivot makes room for one of the lower identity and a column for one of the right identity, so
+//! both sides always hold n generators: 2n steps of O(rn), O(rn) memory.
 
 mod circle;
 mod line;
@@ -105,7 +105,8 @@ const SMALLEST: f64 = f64::EPSILON * f64::EPSILON;
 
 /// Eliminates. `g` and `h` hold one generator a row, n×r with r > 0.
 ///
-/// The pivot of each column is its largest entry. Fails with the ratio of the largest pivot so far to the one that vanished.
+/// The pivot of each column is its largest entry. Fails with the ratio of the largest pivot so far to the one that
+/// vanished.
 pub(super) fn eliminate<S: Nodes>(
     nodes: &S,
     x: &[S::Node],

@@ -180,6 +180,35 @@ pub enum Error {
         name: &'static str,
     },
 
+    /// A description lacks a constant, or has one that the family does not have, or not in this form.
+    #[error("a {family} matrix cannot have a constant {name:?} of {len} numbers")]
+    Constant {
+        /// The family's name.
+        family: &'static str,
+        /// The constant's name.
+        name: String,
+        /// Numbers given; none where it is missing.
+        len: usize,
+    },
+
+    /// No matrix of the family is zero.
+    #[error("no {family} matrix is zero")]
+    NeverZero {
+        /// The family's name.
+        family: &'static str,
+    },
+
+    /// A tensor of a framework is of a kind that a layer does not serve.
+    #[error("{what} is {given}, not {expected}")]
+    Unsupported {
+        /// What is of another kind.
+        what: &'static str,
+        /// The kind that was given.
+        given: String,
+        /// What is served.
+        expected: &'static str,
+    },
+
     /// The displacement operator is singular: it maps some nonzero matrix to zero, so that a displacement does not
     /// determine its matrix.
     #[error("the displacement operator is singular to working precision: |{quantity}| is {value:.3e}")]

@@ -166,6 +166,10 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         Some(Arc::new(ByDifferences { s: wide(s), t: wide(t) }))
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        self.nodes.constants()
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

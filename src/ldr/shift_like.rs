@@ -240,6 +240,10 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         Some(Arc::new(OnTorus(self.displacement)))
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("order", vec![self.displacement.torus.order as f64])]
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

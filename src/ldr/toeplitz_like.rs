@@ -321,6 +321,10 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         Some(Arc::new(ByDiagonals { torus: self.torus, columns: self.columns }))
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("order", vec![self.torus.order as f64])]
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -244,6 +244,12 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         Some(Arc::new(ByFilters { filter: self.filter, nodes }))
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let order = ("order", vec![self.filter.order as f64]);
+        let nodes = self.fixed.as_ref().map(|nodes| ("v", nodes.iter().map(|v| v.wide()).collect()));
+        std::iter::once(order).chain(nodes).collect()
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -1,6 +1,7 @@
 //! A matrix: a structure, its parameters, and what was prepared from them.
 
 mod bound;
+mod description;
 mod family;
 mod init;
 mod layout;
@@ -12,6 +13,7 @@ mod threads;
 mod workspace;
 
 pub use bound::Matrix;
+pub use description::Description;
 pub use family::Family;
 pub use init::Init;
 pub(crate) use init::normal;

@@ -63,6 +63,12 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
         None
     }
 
+    /// What products depend on besides the family, the shape, the rank and the parameters: the order N of transforms, or
+    /// nodes that are not trained. A checkpoint keeps these numbers, by name.
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        Vec::new()
+    }
+
     /// The names, shapes and places of the parameters in the flat slice.
     fn layout(&self) -> &Layout;
 

@@ -36,9 +36,11 @@
 //!
 //! *Cost,* one vector, N = 1024, r = 1, microseconds: 10 for a scaled shift, 65 and 210 for trees of LDR-SD and LDR-TD, 1000 for the
 //! recurrence. The gradients of a scaled shift cost twice the product. Those of a tree cost four products an example,
-//! and another ten for each call (each 64 examples), to take the sums down the tree. The spectra of a tree leave the caches from
+//! and another ten for each 64 examples, to take the sums down the tree. The spectra of a tree leave the caches from
 //! N = 4096 on, where memory begins to limit it. *Choose it* where data have a structure that shifts only nearly describe
-//! and parameters count: on small training sets it was the best of its class; LDR-SD is much the cheaper one.
+//! and parameters count: on small training sets it was the best of its class; LDR-SD is much the cheaper one. Below
+//! the crossover, up to N = 2048, the dense path is taken by itself; above, materialising M at O(N³) has to be asked for, and
+//! pays for large batches of LDR-TD.
 
 use std::sync::Arc;
 
@@ -141,7 +143,8 @@ impl<T: Scalar> LearnedOperators<T> {
         self.shape.order()
     }
 
-    /// Whether a matrix with these parameters multiplies in near-linear time, see the [module page](self).
+    /// Whether a matrix with these parameters multiplies in near-linear time: as scaled shifts, or
+    /// by trees of blocks whose reflections die away.
     ///
     /// # Errors
     ///

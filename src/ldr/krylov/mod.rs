@@ -22,9 +22,9 @@ use crate::transform::isa::Kernels;
 /// Nanoseconds for each place, step and diagonal or generator of a recurrence.
 const STEP: f64 = 0.13;
 /// Nanoseconds for each N log2(N), way in and way out, and source of a tree.
-const TRANSFORMS: f64 = 1.2;
+const TRANSFORMS: f64 = 0.8;
 /// Nanoseconds for a number of a spectrum that comes from memory.
-const STREAMED: f64 = 0.8;
+const STREAMED: f64 = 0.3;
 
 /// The largest group of examples that one call takes.
 pub(super) const GROUP: usize = 8;

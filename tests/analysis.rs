@@ -49,9 +49,9 @@ fn rotate(block: &mut [f64], len: usize, a: usize, b: usize, angle: f64) {
 fn planted_update<T: Scalar>(len: usize) -> (Vec<T>, Vec<T>) {
     let base: Vec<T> = random::<T>(len, 1).into_iter().map(|x| T::of(1.5) + x * T::of(0.25)).collect();
     let step = |k: usize| {
-        if k % 7 == 0 {
+        if k.is_multiple_of(7) {
             0.25
-        } else if k % 11 == 0 {
+        } else if k.is_multiple_of(11) {
             2e-6
         } else {
             0.0
@@ -398,7 +398,7 @@ proptest! {
         let angles = principal_angles(&p, &q, dim).unwrap();
         let tolerance = 100.0 * EPSILON * dim as f64;
         let same = |other: Vec<f64>| angles.iter().zip(&other).all(|(a, b)| (a - b).abs() < tolerance);
-        prop_assert!(angles.windows(2).all(|w| w[0] <= w[1]) && angles.iter().all(|a| (0.0..=1.5708).contains(a)));
+        prop_assert!(angles.windows(2).all(|w| w[0] <= w[1]) && angles.iter().all(|a| (0.0..=std::f64::consts::FRAC_PI_2).contains(a)));
         prop_assert!(same(principal_angles(&q, &p, dim).unwrap()), "symmetric");
         // The mixtures are well conditioned: 3 on the diagonal, at most 1 beside it, k ≤ 3; or scaled freely.
         if k <= 3 {

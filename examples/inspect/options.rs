@@ -21,7 +21,7 @@ Usage: inspect [BASE [TUNED]] [options]
   --json          print JSON instead of tables
   --out PREFIX    where the plot goes, PREFIX.svg and PREFIX.png (default: inspect)
   --data DIR      images for the network, in IDX format (default: the subset of Fashion-MNIST in examples/data)
-  --rate R        learning rate of the network's fine-tuning (default 0.005)
+  --rate R        learning rate of the network's fine-tuning (default 0.001)
   --quick         fewer images and epochs for the network: under a minute
   --seed N        seed of all random numbers (default 1)
   --help          this text
@@ -58,7 +58,7 @@ impl Options {
             json: false,
             out: PathBuf::from("inspect"),
             data: here.join("examples/data"),
-            rate: 0.005,
+            rate: 0.001,
             quick: false,
             seed: 1,
             help: false,

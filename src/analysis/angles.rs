@@ -30,7 +30,7 @@ pub fn principal_angles<T: Scalar>(first: &[T], second: &[T], dim: usize) -> Res
     if dim == 0 || first.is_empty() {
         return Err(Error::EmptyShape { rows: first.len().checked_div(dim).unwrap_or(0), cols: dim });
     }
-    if first.len() % dim != 0 {
+    if !first.len().is_multiple_of(dim) {
         return Err(Error::RaggedBatch { what: "the first basis", row: dim, actual: first.len() });
     }
     has_length("the second basis", second, first.len())?;

@@ -112,7 +112,7 @@ impl Mask {
 
     #[inline]
     fn push(&mut self, chosen: bool) {
-        if self.len % 64 == 0 {
+        if self.len.is_multiple_of(64) {
             self.words.push(0);
         }
         if let Some(word) = self.words.last_mut() {

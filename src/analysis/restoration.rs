@@ -19,8 +19,9 @@ pub enum Values {
 /// Replaces the leading and the trailing singular directions of one matrix by those of another.
 ///
 /// From the matrix `Σ_i σ_i u_i v_iᵀ` and a source `Σ_i σ'_i u'_i v'_iᵀ` it makes the matrix in which `u_i v_iᵀ` has become
-/// `u'_i v'_iᵀ` for the first `leading` and the last `trailing` of the min(m, n) directions: the experiment of arXiv
-/// 2509.12235, where turning back the vectors of a fine-tuned model restores what it had forgotten.
+/// `u'_i v'_iᵀ` for the first `leading` and the last `trailing` of the min(m, n) directions. That is the experiment of
+/// arXiv 2509.12235: is it the drift of these directions that a fine-tuned model has to thank for what it learnt, and to blame
+/// for what it forgot?
 ///
 /// The directions of two matrices together are not orthonormal. They are used as they are, unless
 /// [`Restoration::orthogonal`] is asked for.

@@ -68,7 +68,7 @@ fn parameters_that_are_not_finite_are_refused_and_change_nothing() {
         bad[1] = f64::NAN;
         assert!(matches!(matrix.set_parameters(&bad), Err(Error::NotFinite { index: 1, .. })), "{builder:?}");
         let refused = matrix.update(|p| p[0] = f64::INFINITY);
-        assert_eq!(refused, Err(Error::NotFinite { what: "parameters", index: 0, value: f64::INFINITY }));
+        assert!(matches!(refused, Err(Error::NotFinite { index: 0, value: f64::INFINITY, .. })), "{builder:?}");
         assert_eq!((matrix.parameters(), matrix.to_dense()), (&before[..], dense));
     }
 }

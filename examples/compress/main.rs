@@ -173,7 +173,10 @@ fn compress(tensors: &[&Tensor], options: &Options) -> Fallible<Vec<Share<f32>>>
 
 /// Writes the result and draws the curves of the largest tensor.
 fn finish(shares: &[Share<f32>], options: &Options) -> Fallible<()> {
-    if let Some(directory) = &options.out {
+    if let Some(path) = options.out.as_ref().filter(|path| path.extension().is_some_and(|e| e == "safetensors")) {
+        save(shares, path)?;
+        println!("result: {}", path.display());
+    } else if let Some(directory) = &options.out {
         std::fs::create_dir_all(directory)?;
         for share in shares {
             let matrix = &share.compressed.matrix;
@@ -199,4 +202,18 @@ fn finish(shares: &[Share<f32>], options: &Options) -> Fallible<()> {
     let paths = plot::draw(&title, &lines, &options.plot)?;
     println!("plot: {} and {}", paths[0].display(), paths[1].display());
     Ok(())
+}
+
+/// Writes all matrices to one file, with their descriptions.
+#[cfg(feature = "safetensors")]
+fn save(shares: &[Share<f32>], path: &Path) -> Fallible<()> {
+    let writer = displace::checkpoint::Writer::new();
+    let all = shares.iter().fold(writer, |writer, share| writer.matrix(&share.name, &share.compressed.matrix));
+    Ok(all.save(path)?)
+}
+
+#[cfg(not(feature = "safetensors"))]
+fn save(_: &[Share<f32>], path: &Path) -> Fallible<()> {
+    let reason = "build with --features safetensors to write it".into();
+    Err(input::Problem { path: path.to_path_buf(), reason }.into())
 }

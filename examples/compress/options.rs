@@ -17,7 +17,7 @@ Usage: compress [MODEL] [--budget SHARE] [--only TEXT] [--steps N] [--quick] [--
   --only TEXT     only tensors whose name contains this text
   --steps N       steps of refinement at most (default 100)
   --quick         fewer families and steps: under a minute for the built-in network
-  --out DIR       where the result goes, one .npy file a tensor
+  --out FILE      where the result goes: a .safetensors file (needs --features safetensors), or a directory of .npy files
   --plot PREFIX   where the plot goes, PREFIX.svg and PREFIX.png (default: compress)
   --train DIR     trains the built-in network once more and writes it to a directory
   --help          this text

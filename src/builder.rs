@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{CauchyLike, HankelLike, ShiftLike, ToeplitzLike, VandermondeLike};
+use crate::ldr::{
+    CauchyLike, CircleVandermondeLike, HankelLike, LearnedOperators, ShiftLike, ToeplitzLike, VandermondeLike,
+};
 use crate::matrix::{Description, Family, Init, Matrix, PathChoice, Structure};
 use crate::structured::{
-    Cauchy, CauchyNodes, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde,
+    Cauchy, CauchyNodes, CircleVandermonde, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde,
 };
 use crate::unstructured::{Dense, LowRank};
 use crate::{Error, Result, Scalar};
@@ -207,12 +209,17 @@ fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
         Family::ToeplitzPlusHankel => Arc::new(ToeplitzPlusHankel::new(m, n)?),
         Family::Vandermonde => Arc::new(Vandermonde::new(m, n)?),
         Family::TransposedVandermonde => Arc::new(Vandermonde::transposed(m, n)?),
+        Family::CircleVandermonde => Arc::new(CircleVandermonde::new(m, n)?),
+        Family::TransposedCircleVandermonde => Arc::new(CircleVandermonde::transposed(m, n)?),
         Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
         Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
         Family::ShiftLike(pair) => Arc::new(ShiftLike::new(m, n, r, pair)?),
+        Family::LearnedSubdiagonal => Arc::new(LearnedOperators::subdiagonal(m, n, r)?),
+        Family::LearnedTridiagonal => Arc::new(LearnedOperators::tridiagonal(m, n, r)?),
         Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
         Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
         Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),
+        Family::CircleVandermondeLike => Arc::new(CircleVandermondeLike::new(m, n, r)?),
         Family::LowRank => Arc::new(LowRank::new(m, n, r)?),
         Family::Dense => Arc::new(Dense::new(m, n)?),
         Family::Other(name) => return Err(Error::UnknownFamily { name }),

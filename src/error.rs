@@ -132,6 +132,47 @@ pub enum Error {
         given: bool,
     },
 
+    /// A matrix was to grow to a rank below the one that it has.
+    #[error("cannot grow to rank {rank}: the matrix has rank {present}; shrink it")]
+    RankBelow {
+        /// The rank asked for.
+        rank: usize,
+        /// The rank that there is.
+        present: usize,
+    },
+
+    /// A matrix was to shrink to a rank above the one that it has.
+    #[error("cannot shrink to rank {rank}: the matrix has rank {present}; grow it")]
+    RankAbove {
+        /// The rank asked for.
+        rank: usize,
+        /// The rank that there is.
+        present: usize,
+    },
+
+    /// A budget is below what even the smallest choice takes.
+    #[error("a budget of {budget} parameters is below the least that there is, {least}")]
+    OverBudget {
+        /// The budget.
+        budget: usize,
+        /// What the smallest choice takes.
+        least: usize,
+    },
+
+    /// Two structures cannot be added because a tensor has no second name.
+    #[error("a sum has no name for a second tensor {name}")]
+    UnknownTensor {
+        /// The tensor's name.
+        name: &'static str,
+    },
+
+    /// A family is not one that a dense matrix can be compressed into.
+    #[error("nothing compresses a matrix into the family {family}")]
+    NotCompressible {
+        /// The family's name.
+        family: &'static str,
+    },
+
     /// A builder was asked for a family that is not of this crate.
     #[error("no builder for the family {name}, which is not of this crate")]
     UnknownFamily {
@@ -186,6 +227,31 @@ pub enum Error {
         /// The index in t.
         col: usize,
         /// The value of both.
+        value: f64,
+    },
+
+    /// A matrix is known under one pair of operators and wanted under another for which nothing bounds its rank.
+    #[error("a matrix under {from} has no bounded rank under {to}")]
+    OperatorMismatch {
+        /// The pair that it is known under.
+        from: &'static str,
+        /// The pair that was asked for.
+        to: &'static str,
+    },
+
+    /// A matrix that has to be inverted is singular to working precision.
+    #[error("the matrix is singular to working precision: its condition number is about {condition:.1e}")]
+    SingularMatrix {
+        /// An estimate of the condition number, infinite for a pivot of zero.
+        condition: f64,
+    },
+
+    /// A matrix that must be positive definite is not.
+    #[error("the matrix is not positive definite: {what} is {value:.3e}")]
+    NotPositiveDefinite {
+        /// What showed it.
+        what: &'static str,
+        /// Its value.
         value: f64,
     },
 

@@ -22,6 +22,9 @@
 //! | layer | [`Linear`] is a matrix and a bias, [`Builder`] makes either of any family |
 //! | --- | --- |
 //! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
+//! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
+//! | analysis | [`analysis`]: what training changed in a matrix, and what structure there is in it |
+//! | rank and compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
 //!
@@ -44,6 +47,8 @@
 //! row-major.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod algebra;
+pub mod analysis;
 mod array;
 #[doc(hidden)]
 pub mod bare;
@@ -51,6 +56,7 @@ mod builder;
 #[cfg(feature = "safetensors")]
 #[cfg_attr(docsrs, doc(cfg(feature = "safetensors")))]
 pub mod checkpoint;
+pub mod compress;
 pub mod displacement;
 mod error;
 #[cfg(any(feature = "burn", feature = "candle"))]
@@ -59,6 +65,7 @@ mod layer;
 pub mod ldr;
 mod linalg;
 mod matrix;
+pub mod rank;
 mod scalar;
 mod shape;
 pub mod solve;
@@ -70,7 +77,8 @@ pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
 pub use matrix::{
-    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace,
+    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum,
+    Tensor, Workspace,
 };
 pub use scalar::Scalar;
 

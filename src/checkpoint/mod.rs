@@ -17,7 +17,7 @@
 //!   "version": 1,
 //!   "crate": "0.1.0",
 //!   "layers": {
-//!     "encoder.0": {"family": "toeplitz-like", "rows": 512, "cols": 784, "rank": 4, "constants": {"order": [800.0]}},
+//!     "encoder.0": {"family": "toeplitz-like", "rows": 512, "cols": 784, "rank": 4, "constants": {"order": [1024.0]}},
 //!     "encoder.1": {"family": "dense", "rows": 10, "cols": 512}
 //!   }
 //! }
@@ -26,7 +26,8 @@
 //! * `version` counts changes of this text; a reader refuses a newer one than it knows. `crate` is the version of the crate
 //!   that wrote the file, for information.
 //! * `family` is one of `circulant`, `skew-circulant`, `{"f-circulant": f}`, `toeplitz`, `hankel`, `toeplitz-plus-hankel`,
-//!   `vandermonde`, `transposed-vandermonde`, `cauchy`, `toeplitz-like`, `hankel-like`, `vandermonde-like`, `cauchy-like`,
+//!   `vandermonde`, `transposed-vandermonde`, `circle-vandermonde`, `transposed-circle-vandermonde`, `cauchy`, `toeplitz-like`,
+//!   `hankel-like`, `vandermonde-like`, `circle-vandermonde-like`, `cauchy-like`, `learned-subdiagonal`, `learned-tridiagonal`,
 //!   `{"shift-like": [A, B]}` with operators such as `{"plain": f}` or `{"transposed": f}`, `low-rank` and `dense`; the module of each family has its definition. `rank` is there where a family has one.
 //! * `constants` are numbers that are neither trained nor implied: `order`, the length N of the transforms that generators
 //!   refer to, or nodes that are fixed.

@@ -6,7 +6,7 @@ use num_complex::Complex64;
 
 use super::cycle::Equation;
 use super::operator::OperatorMatrix;
-use crate::linalg::{Schur, multiply};
+use crate::linalg::{Schur, multiply, quotient};
 use crate::{Error, Result, Scalar};
 
 /// Solves a displacement equation for M, in double precision and O(m³ + n³).
@@ -96,7 +96,7 @@ fn triangular(equation: Equation, left: &Schur, right: &Schur, f: &mut [Complex6
         for i in (0..m).rev() {
             let known: Complex64 = (i + 1..m).map(|k| left.t[i * m + k] * f[k * n + j]).sum();
             let pivot = on_identity + on_left * left.t[i * m + i];
-            f[i * n + j] = (f[i * n + j] - on_left * known) / pivot;
+            f[i * n + j] = quotient(f[i * n + j] - on_left * known, pivot);
         }
     }
 }

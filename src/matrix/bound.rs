@@ -17,7 +17,7 @@ const CHUNK: usize = 64;
 const KEPT: usize = 1 << 22;
 
 /// The batches that decide whether a dense copy is worth having: it is if it serves one of them.
-const TYPICAL_BATCHES: [usize; 2] = [1, 64];
+const TYPICAL_BATCHES: [usize; 3] = [1, 4, 64];
 
 /// An m×n matrix of any family: a shared structure and parameters of its own.
 ///
@@ -343,7 +343,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     fn dense_is_cheaper(&self, batch: usize) -> bool {
-        !self.structure.is_dense() && dense_cost::<T>(self.rows(), self.cols(), batch) < self.structure.cost(batch)
+        let dense = dense_cost::<T>(self.rows(), self.cols(), batch);
+        !self.structure.is_dense() && dense < self.structure.cost_with(self.bound(), batch)
     }
 
     fn dense_for(&self, batch: usize) -> Option<&[T]> {

@@ -38,6 +38,8 @@ const FEW: f64 = 0.0285;
 const READ: [f64; 2] = [0.047, 0.17];
 /// Matrices of more bytes than this are read from memory.
 const CACHE: f64 = (8 << 20) as f64;
+/// Nanoseconds of a product with few rows, once a batch.
+const START: f64 = 55.0;
 /// Nanoseconds an output of a product with few rows, and of a blocked one.
 const OUTPUT: [f64; 2] = [0.9, 0.27];
 /// Nanoseconds per n·log2(n) of a real transform, f32, a lane; f64 takes twice as long.
@@ -58,7 +60,7 @@ pub(crate) fn dense_cost<T: Scalar>(rows: usize, cols: usize, batch: usize) -> f
     let share = (batch.max(1) as f64).recip();
     if batch <= few::most::<T>() {
         let read = READ[usize::from(4.0 * size > CACHE)];
-        return size * (FEW + read * share) + outputs * OUTPUT[0] * (1.0 + 2.0 * share);
+        return size * (FEW + read * share) + outputs * OUTPUT[0] * (1.0 + 1.5 * share) + START * share;
     }
     size * (GEMM + PACK / width::<T>() * share) + outputs * OUTPUT[1]
 }

@@ -26,7 +26,7 @@ pub(super) fn rows<T: Scalar>(
         use rayon::prelude::*;
         let batch = x.len() / x_row;
         let mut share = batch.div_ceil(rayon::current_num_threads()).next_multiple_of(GRAIN).max(GRAIN);
-        while (1..=most::<T>()).contains(&(batch % share)) {
+        while batch > share && (1..=most::<T>()).contains(&(batch % share)) {
             // Few rows go by inner products, which round otherwise than a GEMM.
             share += GRAIN;
         }

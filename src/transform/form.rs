@@ -26,11 +26,14 @@ impl Form {
 pub struct Forms {
     lanes: bool,
     single: bool,
+    /// Rows that are transformed one by one where more would fill a block.
+    few: usize,
 }
 
-/// Up to this many rows out of `LANES` are transformed one by one rather than beside empty lanes.
-const fn few(lanes: usize) -> usize {
-    lanes / 2
+/// Up to this many rows out of `LANES` are transformed one by one rather than beside empty lanes: half of them, or a third
+/// where signals are so short that the calls count.
+fn few(lanes: usize, width: usize) -> usize {
+    if width < 512 { lanes.div_ceil(3) } else { lanes / 2 }
 }
 
 /// Blocks of more bytes than this leave the second-level cache, and rows are transformed one by one for that.
@@ -44,13 +47,14 @@ pub(crate) fn arrangement<T: Scalar>(n: usize, batch: usize) -> (usize, usize) {
         return (0, batch);
     }
     let rest = batch % T::LANES;
-    let alone = forms.single && rest <= few(T::LANES);
+    let alone = rest <= forms.few;
     (batch / T::LANES + usize::from(rest > 0 && !alone), if alone { rest } else { 0 })
 }
 
 impl Forms {
     pub(super) fn new<T: Scalar>(width: usize, single: bool) -> Self {
-        Self { lanes: !single || width * T::LANES * size_of::<T>() < BLOCK_BYTES, single }
+        let lanes = !single || width * T::LANES * size_of::<T>() < BLOCK_BYTES;
+        Self { lanes, single, few: if single { few(T::LANES, width) } else { 0 } }
     }
 
     /// Whether an arrangement is used.
@@ -81,7 +85,7 @@ impl Forms {
             if rest == 0 {
                 return None;
             }
-            let alone = !self.lanes || (self.single && rest <= few(T::LANES));
+            let alone = !self.lanes || rest <= self.few;
             let form = if alone { Form::Single } else { Form::Lanes };
             let rows = if alone { 1 } else { rest.min(T::LANES) };
             let block = start..start + rows;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::gemm::{gemm_nn, gemm_nt, gemm_tn, gemm_tn_add};
-use crate::matrix::{Bound, Family, GRAIN, Init, Layout, Matrix, Prepared, Structure, dense_cost, normal, take};
+use crate::matrix::{
+    Bound, Family, GRAIN, Identity, Init, Layout, Matrix, Prepared, Reconstruction, Structure, dense_cost, normal, take,
+};
 use crate::shape::Shape;
 use crate::{Result, Scalar};
 
@@ -68,6 +70,15 @@ impl<T: Scalar> Structure<T> for LowRank {
 
     fn rank(&self) -> Option<usize> {
         Some(self.rank)
+    }
+
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let structure = Self::new(self.shape.rows, self.shape.cols, rank);
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, _: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        Some(Arc::new(Identity))
     }
 
     fn layout(&self) -> &Layout {
@@ -154,7 +165,6 @@ impl<T: Scalar> Structure<T> for LowRank {
 
     fn cost(&self, batch: usize) -> f64 {
         let Shape { rows, cols } = self.shape;
-        let call = 12.0 + 60.0 / batch.max(1) as f64;
-        dense_cost::<T>(self.rank, cols, batch) + dense_cost::<T>(rows, self.rank, batch) + call
+        dense_cost::<T>(self.rank, cols, batch) + dense_cost::<T>(rows, self.rank, batch)
     }
 }

@@ -245,6 +245,13 @@ fn rebuild<T: Scalar>(description: &Description) -> Result<Arc<dyn Structure<T>>
             Arc::new(like.fix_nodes(&description.numbers::<T>("v")?)?)
         }
         Family::VandermondeLike => Arc::new(VandermondeLike::with_order(m, n, r, description.order(&["order"])?)?),
+        Family::CircleVandermondeLike if constants.contains_key("theta") => {
+            let like = CircleVandermondeLike::with_order(m, n, r, description.order(&["order", "theta"])?)?;
+            Arc::new(like.fix_angles(&description.numbers::<T>("theta")?)?)
+        }
+        Family::CircleVandermondeLike => {
+            Arc::new(CircleVandermondeLike::with_order(m, n, r, description.order(&["order"])?)?)
+        }
         Family::Cauchy => Arc::new(Cauchy::with_nodes(CauchyNodes::described(description)?)),
         Family::CauchyLike => Arc::new(CauchyLike::with_nodes(CauchyNodes::described(description)?, r)?),
         _ => {

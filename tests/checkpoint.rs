@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use common::{builders, random};
 use displace::checkpoint::{CheckpointError, Precision, Reader, Writer};
-use displace::ldr::{CauchyLike, HankelLike, ToeplitzLike, VandermondeLike};
+use displace::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
 use displace::structured::{Cauchy, CauchyNodes, Toeplitz};
 use displace::{Builder, Description, Error, Family, Init, Linear, Matrix, PathChoice, Scalar, Structure};
 use largest_allocation::largest_allocation;
@@ -32,6 +32,16 @@ fn scratch(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("displace-{name}-{}", std::process::id()))
 }
 
+/// Every family at a number of ranks, and those whose entries are not linear in each parameter.
+fn every_builder(rows: usize, cols: usize, seed: u64) -> Vec<Builder> {
+    let others = Family::ALL.into_iter().filter(|family| !common::is_multilinear(family));
+    let other = |family: Family| {
+        let builder = Builder::new(family, rows, cols).seed(seed);
+        if family.has_rank() { builder.rank(rows.min(cols).min(2)) } else { builder }
+    };
+    builders(rows, cols, seed).into_iter().chain(others.map(other)).collect()
+}
+
 #[track_caller]
 fn comes_back<T: Scalar>(matrix: &Matrix<T>) {
     let file = bytes(&Writer::new().matrix("a", matrix));
@@ -44,7 +54,7 @@ fn comes_back<T: Scalar>(matrix: &Matrix<T>) {
 #[test]
 fn every_family_comes_back() {
     for (rows, cols) in [(1, 1), (5, 4), (3, 8)] {
-        for builder in builders(rows, cols, 3) {
+        for builder in every_builder(rows, cols, 3) {
             comes_back(&builder.build::<f32>().unwrap());
             comes_back(&builder.build::<f64>().unwrap());
         }
@@ -65,6 +75,9 @@ fn structures_that_no_builder_makes_come_back() {
         comes_back(&random_matrix(VandermondeLike::<T>::with_order(3, 4, 1, 8).unwrap()));
         let nodes = [0.5, -1.0 / 3.0, 1.0].map(T::of);
         comes_back(&random_matrix(VandermondeLike::<T>::new(3, 4, 2).unwrap().fix_nodes(&nodes).unwrap()));
+        let angles = [0.5, -2.0].map(T::of);
+        comes_back(&random_matrix(CircleVandermondeLike::<T>::with_order(4, 4, 1, 8).unwrap()));
+        comes_back(&random_matrix(CircleVandermondeLike::<T>::new(4, 4, 2).unwrap().fix_angles(&angles).unwrap()));
         let kinds = [
             CauchyNodes::free(3, 4).unwrap(),
             CauchyNodes::apart(3, 4).unwrap(),

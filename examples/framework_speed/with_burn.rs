@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use displace::Linear;
 use displace::frameworks::burn::{StructuredLinear, StructuredLinearConfig};
 
-use super::{BATCH, Job, N, Outcome, alone_both, alone_forward, builder, medians, random, report};
+use super::{BATCH, Job, N, Outcome, Timing, alone_both, alone_forward, builder, random, report, times};
 
 /// What both kinds of layers do.
 trait Layer: Module + Clone {
@@ -26,7 +26,7 @@ impl Layer for Dense {
     }
 }
 
-pub fn run(layer: &Linear<f32>, rounds: usize) -> Outcome<()> {
+pub fn run(layer: &Linear<f32>, timing: Timing) -> Outcome<()> {
     let device = Device::flex().autodiff();
     let structured = StructuredLinearConfig::new(builder()).init(&device)?;
     let dense = LinearConfig::new(N, N).init(&device);
@@ -34,17 +34,15 @@ pub fn run(layer: &Linear<f32>, rounds: usize) -> Outcome<()> {
     println!("\n{:34} {:>10} {:>10} {:>10}", "burn", "alone", "inside", "dense");
 
     let plain = x.clone().inner();
-    let times = medians(
-        vec![alone_forward(layer), forward(structured.valid(), &plain), forward(dense.valid(), &plain)],
-        rounds,
-    )?;
-    report("forward", [Some(times[0]), Some(times[1]), Some(times[2])]);
+    let found =
+        times(vec![alone_forward(layer), forward(structured.valid(), &plain), forward(dense.valid(), &plain)], timing)?;
+    report("forward", [Some(found[0]), Some(found[1]), Some(found[2])]);
 
-    let times = medians(vec![alone_both(layer), both(structured.clone(), &x), both(dense.clone(), &x)], rounds)?;
-    report("forward and backward", [Some(times[0]), Some(times[1]), Some(times[2])]);
+    let found = times(vec![alone_both(layer), both(structured.clone(), &x), both(dense.clone(), &x)], timing)?;
+    report("forward and backward", [Some(found[0]), Some(found[1]), Some(found[2])]);
 
-    let times = medians(vec![step(structured, &x), step(dense, &x)], rounds)?;
-    report("training step", [None, Some(times[0]), Some(times[1])]);
+    let found = times(vec![step(structured, &x), step(dense, &x)], timing)?;
+    report("training step", [None, Some(found[0]), Some(found[1])]);
     Ok(())
 }
 

@@ -5,9 +5,9 @@ use candle_nn::{Module, Optimizer, SGD, VarBuilder, VarMap, linear};
 use displace::Linear;
 use displace::frameworks::candle::structured_linear;
 
-use super::{BATCH, Job, N, Outcome, alone_both, alone_forward, builder, medians, random, report};
+use super::{BATCH, Job, N, Outcome, Timing, alone_both, alone_forward, builder, random, report, times};
 
-pub fn run(layer: &Linear<f32>, rounds: usize) -> Outcome<()> {
+pub fn run(layer: &Linear<f32>, timing: Timing) -> Outcome<()> {
     let (structured_map, dense_map) = (VarMap::new(), VarMap::new());
     let vb = |map| VarBuilder::from_varmap(map, DType::F32, &Device::Cpu);
     let structured = structured_linear(&builder(), vb(&structured_map))?;
@@ -19,16 +19,16 @@ pub fn run(layer: &Linear<f32>, rounds: usize) -> Outcome<()> {
     fn forward<'a>(model: &'a dyn Module, x: &'a Tensor) -> Job<'a> {
         Box::new(move || Ok(drop(std::hint::black_box(model.forward(x)?))))
     }
-    let times = medians(vec![alone_forward(layer), forward(&structured, &x), forward(&dense, &x)], rounds)?;
-    report("forward", [Some(times[0]), Some(times[1]), Some(times[2])]);
+    let found = times(vec![alone_forward(layer), forward(&structured, &x), forward(&dense, &x)], timing)?;
+    report("forward", [Some(found[0]), Some(found[1]), Some(found[2])]);
 
     // A variable as input, so that its gradient is computed too.
     let tracked = Var::from_tensor(&x)?;
     fn both<'a>(model: &'a dyn Module, x: &'a Var) -> Job<'a> {
         Box::new(move || Ok(drop(std::hint::black_box(model.forward(x)?.backward()?))))
     }
-    let times = medians(vec![alone_both(layer), both(&structured, &tracked), both(&dense, &tracked)], rounds)?;
-    report("forward and backward", [Some(times[0]), Some(times[1]), Some(times[2])]);
+    let found = times(vec![alone_both(layer), both(&structured, &tracked), both(&dense, &tracked)], timing)?;
+    report("forward and backward", [Some(found[0]), Some(found[1]), Some(found[2])]);
 
     fn step<'a>(model: &'a dyn Module, map: &VarMap, x: &'a Tensor, target: &'a Tensor) -> Outcome<Job<'a>> {
         let mut optimiser = SGD::new(map.all_vars(), 1e-3)?;
@@ -38,7 +38,7 @@ pub fn run(layer: &Linear<f32>, rounds: usize) -> Outcome<()> {
         }))
     }
     let jobs = vec![step(&structured, &structured_map, &x, &target)?, step(&dense, &dense_map, &x, &target)?];
-    let times = medians(jobs, rounds)?;
-    report("training step", [None, Some(times[0]), Some(times[1])]);
+    let found = times(jobs, timing)?;
+    report("training step", [None, Some(found[0]), Some(found[1])]);
     Ok(())
 }

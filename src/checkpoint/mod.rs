@@ -28,7 +28,8 @@
 //! * `family` is one of `circulant`, `skew-circulant`, `{"f-circulant": f}`, `toeplitz`, `hankel`, `toeplitz-plus-hankel`,
 //!   `vandermonde`, `transposed-vandermonde`, `circle-vandermonde`, `transposed-circle-vandermonde`, `cauchy`, `toeplitz-like`,
 //!   `hankel-like`, `vandermonde-like`, `circle-vandermonde-like`, `cauchy-like`, `learned-subdiagonal`, `learned-tridiagonal`,
-//!   `{"shift-like": [A, B]}` with operators such as `{"plain": f}` or `{"transposed": f}`, `low-rank` and `dense`; the module of each family has its definition. `rank` is there where a family has one.
+//!   `{"shift-like": [A, B]}` with operators such as `{"plain": f}` or `{"transposed": f}`, `low-rank` and `dense`; the
+//!   module of each family has its definition. `rank` is there where a family has one.
 //! * `constants` are numbers that are neither trained nor implied: `order`, the length N of the transforms that generators
 //!   refer to, or nodes that are fixed.
 //! * Under the key `displace.check` stands the 64-bit FNV-1a hash of the text, in sixteen hexadecimal digits. It may be left

@@ -273,6 +273,12 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
         Some(Arc::new(self.by_nodes(self.angles(parameters))))
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let order = ("order", vec![self.filter.order as f64]);
+        let angles = self.fixed.as_ref().map(|angles| ("theta", angles.iter().map(|angle| angle.wide()).collect()));
+        std::iter::once(order).chain(angles).collect()
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

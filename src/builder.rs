@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use crate::layer::Linear;
-use crate::ldr::{CauchyLike, HankelLike, ShiftLike, ToeplitzLike, VandermondeLike};
-use crate::matrix::{Family, Init, Matrix, PathChoice, Structure};
-use crate::structured::{Cauchy, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde};
+use crate::ldr::{
+    CauchyLike, CircleVandermondeLike, HankelLike, LearnedOperators, ShiftLike, ToeplitzLike, VandermondeLike,
+};
+use crate::matrix::{Description, Family, Init, Matrix, PathChoice, Structure};
+use crate::structured::{
+    Cauchy, CauchyNodes, CircleVandermonde, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel, Vandermonde,
+};
 use crate::unstructured::{Dense, LowRank};
 use crate::{Error, Result, Scalar};
 
@@ -20,14 +24,22 @@ use crate::{Error, Result, Scalar};
 /// }
 /// # Ok::<(), displace::Error>(())
 /// ```
+///
+/// Feature `serde` reads and writes it as a map; only `family`, `rows` and `cols` have to be there:
+/// `{"family": "toeplitz-like", "rows": 32, "cols": 48, "rank": 4, "init": "he"}`.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Builder {
     family: Family,
     rows: usize,
     cols: usize,
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     rank: Option<usize>,
+    #[cfg_attr(feature = "serde", serde(default))]
     init: Init,
+    #[cfg_attr(feature = "serde", serde(default))]
     seed: u64,
+    #[cfg_attr(feature = "serde", serde(default))]
     path: PathChoice,
 }
 
@@ -65,6 +77,21 @@ impl Builder {
         self
     }
 
+    /// The family.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Rows m.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns n.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// The structure alone, for parameters that somebody else owns.
     ///
     /// # Errors
@@ -95,6 +122,40 @@ impl Builder {
         Ok(matrix)
     }
 
+    /// A matrix that is zero and yet can be trained: an update to add to another matrix, as an adapter does, which at first
+    /// changes nothing.
+    ///
+    /// Generators G are zero and H (and nodes, where there are any) are random as for [`Builder::build`], so that the
+    /// gradient in G is not zero; in families without generators all parameters are zero.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::build`], and [`Error::NeverZero`] for a family that has no zero matrix, such as
+    /// Vandermonde.
+    ///
+    /// ```
+    /// use displace::{Builder, Error, Family};
+    ///
+    /// let update = Builder::new(Family::ToeplitzLike, 3, 4).rank(2).build_update::<f32>()?;
+    /// assert_eq!(update.to_dense(), [0.0; 12]);
+    /// let refused = Builder::new(Family::Vandermonde, 3, 4).build_update::<f32>();
+    /// assert!(matches!(refused, Err(Error::NeverZero { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn build_update<T: Scalar>(&self) -> Result<Matrix<T>> {
+        let mut matrix = self.build::<T>()?;
+        let never = Error::NeverZero { family: self.family.name() };
+        if matches!(self.family, Family::Vandermonde | Family::TransposedVandermonde | Family::Cauchy) {
+            return Err(never);
+        }
+        let zero = matrix.layout().tensor("G").map_or(0..matrix.parameters().len(), |g| g.range.clone());
+        matrix.update(|parameters| parameters[zero].fill(T::zero()))?;
+        // A product with numbers that nothing cancels tells whether a family that is not listed above is zero.
+        let x: Vec<T> = (0..self.cols).map(|j| T::of(1.0 + (j as f64).sin().abs())).collect();
+        let zero = matrix.apply(&x)?.iter().all(|y| y.is_zero());
+        if zero { Ok(matrix) } else { Err(never) }
+    }
+
     /// The layer `Y = X Mᵀ + b` of this matrix and a bias of zero.
     ///
     /// # Errors
@@ -111,6 +172,9 @@ impl Builder {
 pub trait Families: Sized {
     /// The structure that a builder describes.
     fn structure(builder: &Builder) -> Result<Arc<dyn Structure<Self>>>;
+
+    /// The structure that was described.
+    fn rebuild(description: &Description) -> Result<Arc<dyn Structure<Self>>>;
 }
 
 macro_rules! families {
@@ -118,6 +182,10 @@ macro_rules! families {
         impl Families for $t {
             fn structure(builder: &Builder) -> Result<Arc<dyn Structure<$t>>> {
                 structure(builder)
+            }
+
+            fn rebuild(description: &Description) -> Result<Arc<dyn Structure<$t>>> {
+                rebuild(description)
             }
         }
     };
@@ -141,14 +209,54 @@ fn structure<T: Scalar>(builder: &Builder) -> Result<Arc<dyn Structure<T>>> {
         Family::ToeplitzPlusHankel => Arc::new(ToeplitzPlusHankel::new(m, n)?),
         Family::Vandermonde => Arc::new(Vandermonde::new(m, n)?),
         Family::TransposedVandermonde => Arc::new(Vandermonde::transposed(m, n)?),
+        Family::CircleVandermonde => Arc::new(CircleVandermonde::new(m, n)?),
+        Family::TransposedCircleVandermonde => Arc::new(CircleVandermonde::transposed(m, n)?),
         Family::ToeplitzLike => Arc::new(ToeplitzLike::new(m, n, r)?),
         Family::HankelLike => Arc::new(HankelLike::new(m, n, r)?),
         Family::ShiftLike(pair) => Arc::new(ShiftLike::new(m, n, r, pair)?),
+        Family::LearnedSubdiagonal => Arc::new(LearnedOperators::subdiagonal(m, n, r)?),
+        Family::LearnedTridiagonal => Arc::new(LearnedOperators::tridiagonal(m, n, r)?),
         Family::Cauchy => Arc::new(Cauchy::new(m, n)?),
         Family::CauchyLike => Arc::new(CauchyLike::new(m, n, r)?),
         Family::VandermondeLike => Arc::new(VandermondeLike::new(m, n, r)?),
+        Family::CircleVandermondeLike => Arc::new(CircleVandermondeLike::new(m, n, r)?),
         Family::LowRank => Arc::new(LowRank::new(m, n, r)?),
         Family::Dense => Arc::new(Dense::new(m, n)?),
         Family::Other(name) => return Err(Error::UnknownFamily { name }),
+    })
+}
+
+fn rebuild<T: Scalar>(description: &Description) -> Result<Arc<dyn Structure<T>>> {
+    let Description { family, rows: m, cols: n, rank, ref constants } = *description;
+    let builder = Builder { rank, ..Builder::new(family, m, n) };
+    if constants.is_empty() {
+        return structure(&builder);
+    }
+    if family.has_rank() != rank.is_some() {
+        return Err(Error::RankChoice { family: family.name(), given: rank.is_some() });
+    }
+    let r = rank.unwrap_or(0);
+    Ok(match family {
+        Family::ToeplitzLike => Arc::new(ToeplitzLike::with_order(m, n, r, description.order(&["order"])?)?),
+        Family::HankelLike => Arc::new(HankelLike::with_order(m, n, r, description.order(&["order"])?)?),
+        Family::ShiftLike(pair) => Arc::new(ShiftLike::with_order(m, n, r, pair, description.order(&["order"])?)?),
+        Family::VandermondeLike if constants.contains_key("v") => {
+            let like = VandermondeLike::with_order(m, n, r, description.order(&["order", "v"])?)?;
+            Arc::new(like.fix_nodes(&description.numbers::<T>("v")?)?)
+        }
+        Family::VandermondeLike => Arc::new(VandermondeLike::with_order(m, n, r, description.order(&["order"])?)?),
+        Family::CircleVandermondeLike if constants.contains_key("theta") => {
+            let like = CircleVandermondeLike::with_order(m, n, r, description.order(&["order", "theta"])?)?;
+            Arc::new(like.fix_angles(&description.numbers::<T>("theta")?)?)
+        }
+        Family::CircleVandermondeLike => {
+            Arc::new(CircleVandermondeLike::with_order(m, n, r, description.order(&["order"])?)?)
+        }
+        Family::Cauchy => Arc::new(Cauchy::with_nodes(CauchyNodes::described(description)?)),
+        Family::CauchyLike => Arc::new(CauchyLike::with_nodes(CauchyNodes::described(description)?, r)?),
+        _ => {
+            description.has_only(&[])?;
+            structure(&builder)?
+        }
     })
 }

@@ -132,11 +132,81 @@ pub enum Error {
         given: bool,
     },
 
+    /// A matrix was to grow to a rank below the one that it has.
+    #[error("cannot grow to rank {rank}: the matrix has rank {present}; shrink it")]
+    RankBelow {
+        /// The rank asked for.
+        rank: usize,
+        /// The rank that there is.
+        present: usize,
+    },
+
+    /// A matrix was to shrink to a rank above the one that it has.
+    #[error("cannot shrink to rank {rank}: the matrix has rank {present}; grow it")]
+    RankAbove {
+        /// The rank asked for.
+        rank: usize,
+        /// The rank that there is.
+        present: usize,
+    },
+
+    /// A budget is below what even the smallest choice takes.
+    #[error("a budget of {budget} parameters is below the least that there is, {least}")]
+    OverBudget {
+        /// The budget.
+        budget: usize,
+        /// What the smallest choice takes.
+        least: usize,
+    },
+
+    /// Two structures cannot be added because a tensor has no second name.
+    #[error("a sum has no name for a second tensor {name}")]
+    UnknownTensor {
+        /// The tensor's name.
+        name: &'static str,
+    },
+
+    /// A family is not one that a dense matrix can be compressed into.
+    #[error("nothing compresses a matrix into the family {family}")]
+    NotCompressible {
+        /// The family's name.
+        family: &'static str,
+    },
+
     /// A builder was asked for a family that is not of this crate.
     #[error("no builder for the family {name}, which is not of this crate")]
     UnknownFamily {
         /// The family's name.
         name: &'static str,
+    },
+
+    /// A description lacks a constant, or has one that the family does not have, or not in this form.
+    #[error("a {family} matrix cannot have a constant {name:?} of {len} numbers")]
+    Constant {
+        /// The family's name.
+        family: &'static str,
+        /// The constant's name.
+        name: String,
+        /// Numbers given; none where it is missing.
+        len: usize,
+    },
+
+    /// No matrix of the family is zero.
+    #[error("no {family} matrix is zero")]
+    NeverZero {
+        /// The family's name.
+        family: &'static str,
+    },
+
+    /// A tensor of a framework is of a kind that a layer does not serve.
+    #[error("{what} is {given}, not {expected}")]
+    Unsupported {
+        /// What is of another kind.
+        what: &'static str,
+        /// The kind that was given.
+        given: String,
+        /// What is served.
+        expected: &'static str,
     },
 
     /// The displacement operator is singular: it maps some nonzero matrix to zero, so that a displacement does not

@@ -71,6 +71,11 @@ impl<T: Scalar> Linear<T> {
         &self.weight
     }
 
+    /// The matrix and the bias, for somebody who wants to own them.
+    pub fn into_parts(self) -> (Matrix<T>, Option<Vec<T>>) {
+        (self.weight, self.bias)
+    }
+
     /// The matrix, to set its path.
     pub fn weight_mut(&mut self) -> &mut Matrix<T> {
         &mut self.weight

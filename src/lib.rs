@@ -23,8 +23,22 @@
 //! | --- | --- |
 //! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
 //! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
+//! | analysis | [`analysis`]: what training changed in a matrix, and what structure there is in it |
+//! | rank and compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
 //! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
+//!
+//! # Features
+//!
+//! None is on by default. Crates that each adds to the 29 of the default tree, this one included:
+//!
+//! | feature | what | crates |
+//! | --- | --- | --- |
+//! | `parallel` | batches on several threads | 6 |
+//! | `serde` | [`Builder`], [`Family`], [`Init`], [`PathChoice`] and [`Description`] to and from any format | 3 |
+//! | `safetensors` | `checkpoint`: layers to and from files | 22 |
+//! | `candle` | `frameworks::candle`: layers and adapters for candle 0.11 | 111 |
+//! | `burn` | `frameworks::burn`: layers and adapters for burn 0.22, whose minor versions break | 122 |
 //!
 //! # Conventions
 //!
@@ -34,6 +48,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod algebra;
+pub mod analysis;
 mod array;
 #[doc(hidden)]
 pub mod bare;
@@ -41,12 +56,16 @@ mod builder;
 #[cfg(feature = "safetensors")]
 #[cfg_attr(docsrs, doc(cfg(feature = "safetensors")))]
 pub mod checkpoint;
+pub mod compress;
 pub mod displacement;
 mod error;
+#[cfg(any(feature = "burn", feature = "candle"))]
+pub mod frameworks;
 mod layer;
 pub mod ldr;
 mod linalg;
 mod matrix;
+pub mod rank;
 mod scalar;
 mod shape;
 pub mod solve;
@@ -57,7 +76,10 @@ pub mod unstructured;
 pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
-pub use matrix::{Bound, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Structure, Tensor, Workspace};
+pub use matrix::{
+    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum,
+    Tensor, Workspace,
+};
 pub use scalar::Scalar;
 
 /// The code of the README is tested with the documentation.

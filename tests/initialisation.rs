@@ -14,10 +14,23 @@ fn mean_square(builder: &Builder, seeds: u64) -> f64 {
 /// 200 seeds leave a deviation of at most about 8% (rank 1, whose square has heavy tails): five of them.
 const TOLERANCE: f64 = 0.4;
 
+/// Whether the entries follow from nodes alone, so that there is nothing to scale.
+fn is_all_nodes(family: &Family) -> bool {
+    matches!(
+        family,
+        Family::Vandermonde
+            | Family::TransposedVandermonde
+            | Family::CircleVandermonde
+            | Family::TransposedCircleVandermonde
+            | Family::Cauchy
+    )
+}
+
 #[test]
 fn the_variance_of_the_entries_does_not_depend_on_family_shape_or_rank() {
     for (rows, cols) in [(16, 16), (12, 31), (31, 12), (5, 40), (1, 9)] {
-        for family in Family::ALL.into_iter().chain([Family::FCirculant(0.5)]) {
+        let families = Family::ALL.into_iter().filter(|family| !is_all_nodes(family));
+        for family in families.chain([Family::FCirculant(0.5)]) {
             for rank in [1, 2, 4] {
                 if !family.has_rank() && rank > 1 || rank > rows.min(cols) {
                     continue;

@@ -68,7 +68,7 @@ fn parameters_that_are_not_finite_are_refused_and_change_nothing() {
         bad[1] = f64::NAN;
         assert!(matches!(matrix.set_parameters(&bad), Err(Error::NotFinite { index: 1, .. })), "{builder:?}");
         let refused = matrix.update(|p| p[0] = f64::INFINITY);
-        assert_eq!(refused, Err(Error::NotFinite { what: "parameters", index: 0, value: f64::INFINITY }));
+        assert!(matches!(refused, Err(Error::NotFinite { index: 0, value: f64::INFINITY, .. })), "{builder:?}");
         assert_eq!((matrix.parameters(), matrix.to_dense()), (&before[..], dense));
     }
 }
@@ -201,5 +201,7 @@ fn array_views_in_any_layout_give_the_products_of_their_rows() {
     assert!(matches!(wrong, Error::ShapeMismatch { left_cols: 14, .. }));
     let identity = Array2::eye(5);
     let rows = matrix.apply_transposed_array(identity.view()).unwrap();
-    assert!((rows - matrix.to_array().unwrap()).iter().all(|e| e.abs() < 1e-13));
+    // Sums of up to 5 products, through transforms of length 12: 50 ε log2(12) and no more.
+    let tolerance = 50.0 * f64::EPSILON * 12f64.log2();
+    approx::assert_abs_diff_eq!(rows.as_slice().unwrap(), &matrix.to_dense()[..], epsilon = tolerance);
 }

@@ -286,7 +286,7 @@ fn bad_right_hand_sides_are_refused() {
     let gko = Gko::new(&Ldr::<f64>::identity(3).unwrap()).unwrap();
     assert!(matches!(gko.solve(&[1.0; 4]), Err(Error::RaggedBatch { what: "right", row: 3, actual: 4 })));
     assert!(matches!(gko.solve(&[1.0, f64::NAN, 0.0]), Err(Error::NotFinite { what: "right", index: 1, .. })));
-    assert_eq!(gko.solve(&[]).unwrap(), []);
+    assert!(gko.solve(&[]).unwrap().is_empty());
     assert_eq!(gko.solve(&[0.0; 3]).unwrap(), [0.0; 3]);
     let tiny = Gko::new(&Ldr::<f32>::identity(3).unwrap().scale(1e-30).unwrap()).unwrap();
     assert!(matches!(tiny.solve(&[1e30; 3]), Err(Error::NotFinite { what: "the solution", .. })));

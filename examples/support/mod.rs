@@ -3,3 +3,4 @@
 pub mod idx;
 pub mod network;
 pub mod sgd;
+pub mod splits;

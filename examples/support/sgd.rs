@@ -13,8 +13,13 @@ impl Sgd {
         Self { velocity: layer.zero_gradient(), momentum }
     }
 
-    /// `v ← μ v − η g`, `p ← p + v`.
+    /// One step of the layer.
     pub fn step(&mut self, layer: &mut Linear<f32>, gradient: &LinearGradient<f32>, rate: f32) -> Result<()> {
+        layer.update(|weight, bias| self.advance(weight, bias, gradient, rate))
+    }
+
+    /// `v ← μ v − η g`, `p ← p + v`.
+    pub fn advance(&mut self, weight: &mut [f32], bias: &mut [f32], gradient: &LinearGradient<f32>, rate: f32) {
         let (velocity, momentum) = (&mut self.velocity, self.momentum);
         let move_by = |parameters: &mut [f32], velocity: &mut [f32], gradient: &[f32]| {
             for ((p, v), g) in parameters.iter_mut().zip(velocity).zip(gradient) {
@@ -22,9 +27,7 @@ impl Sgd {
                 *p += *v;
             }
         };
-        layer.update(|weight, bias| {
-            move_by(weight, &mut velocity.weight, &gradient.weight);
-            move_by(bias, &mut velocity.bias, &gradient.bias);
-        })
+        move_by(weight, &mut velocity.weight, &gradient.weight);
+        move_by(bias, &mut velocity.bias, &gradient.bias);
     }
 }

@@ -19,7 +19,8 @@ use displace::Family;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use options::{HELP, Options};
-use train::{Method, Outcome, Splits};
+use support::splits::Splits;
+use train::{Method, Outcome};
 
 fn main() -> ExitCode {
     match run() {
@@ -61,17 +62,21 @@ fn methods(quick: bool) -> Vec<Method> {
         ranks.iter().map(|&rank| Method { family, rank: Some(rank) }).collect()
     };
     let plain = |family| vec![Method { family, rank: None }];
-    let (toeplitz, hankel, low): (&[usize], &[usize], &[usize]) = match quick {
-        true => (&[1, 2, 4], &[2], &[1, 4]),
-        false => (&[1, 2, 4, 8, 16], &[1, 4, 16], &[1, 2, 4, 8, 16]),
-    };
+    let low = ranks(Family::LowRank, if quick { &[1, 4] } else { &[1, 2, 4, 8, 16] });
+    let toeplitz = ranks(Family::ToeplitzLike, if quick { &[1, 2, 4] } else { &[1, 2, 4, 8, 16] });
+    let others: &[usize] = if quick { &[1] } else { &[1, 4] };
     [
         plain(Family::Dense),
-        ranks(Family::LowRank, low),
+        low,
         plain(Family::Circulant),
         plain(Family::Toeplitz),
-        ranks(Family::ToeplitzLike, toeplitz),
-        ranks(Family::HankelLike, hankel),
+        toeplitz,
+        ranks(Family::HankelLike, if quick { &[2] } else { &[1, 4, 16] }),
+        ranks(Family::VandermondeLike, others),
+        ranks(Family::CircleVandermondeLike, others),
+        ranks(Family::CauchyLike, others),
+        ranks(Family::LearnedSubdiagonal, others),
+        ranks(Family::LearnedTridiagonal, &others[..1]),
     ]
     .concat()
 }

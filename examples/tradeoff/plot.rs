@@ -31,6 +31,11 @@ fn color(family: Family) -> RGBColor {
         Family::ToeplitzLike => RGBColor(0, 114, 178),
         Family::HankelLike => RGBColor(0, 158, 115),
         Family::Toeplitz => RGBColor(204, 121, 167),
+        Family::VandermondeLike => RGBColor(86, 180, 233),
+        Family::CircleVandermondeLike => RGBColor(110, 70, 190),
+        Family::CauchyLike => RGBColor(230, 159, 0),
+        Family::LearnedSubdiagonal => RGBColor(190, 30, 45),
+        Family::LearnedTridiagonal => RGBColor(120, 190, 60),
         _ => RGBColor(150, 120, 0),
     }
 }

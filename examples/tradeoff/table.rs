@@ -9,14 +9,14 @@ pub fn render(outcomes: &[Outcome], size: usize) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{:<14} {:>4} {:>10} {:>11} {:>10} {:>7} {:>6} {:>8} {:>10}",
+        "{:<23} {:>4} {:>10} {:>11} {:>10} {:>7} {:>6} {:>8} {:>10}",
         "method", "rank", "parameters", "compression", "test error", "rate", "epoch", "s/epoch", "µs/example"
     );
     for outcome in outcomes {
         let rank = outcome.method.rank.map_or("–".into(), |rank| rank.to_string());
         let _ = writeln!(
             text,
-            "{:<14} {:>4} {:>10} {:>10.1}× {:>9.2}% {:>7.4} {:>6} {:>8.2} {:>10.2}",
+            "{:<23} {:>4} {:>10} {:>10.1}× {:>9.2}% {:>7.4} {:>6} {:>8.2} {:>10.2}",
             outcome.method.family.name(),
             rank,
             outcome.parameters,

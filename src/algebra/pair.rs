@@ -147,7 +147,7 @@ mod tests {
                 operator.b().apply_transposed(&x, &mut y).unwrap();
                 assert_eq!(pair.right().transpose().times(x.clone(), n), y);
                 let [i, j] = pair.right().corner(n);
-                assert_eq!(operator.b().to_dense().unwrap()[i * n + j], pair.right().f());
+                assert_eq!(operator.b().to_dense().unwrap()[i * n + j], pair.right().f::<f64>());
             }
         }
     }

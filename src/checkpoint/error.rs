@@ -97,6 +97,42 @@ pub enum CheckpointError {
         dtype: String,
     },
 
+    /// What the file says about the structures of its layers is not what this crate writes, or of a newer version.
+    #[error("bad description of layers: {reason}")]
+    Manifest {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The file does not describe a layer of this name.
+    #[error("there is no description of a layer {name:?}")]
+    MissingLayer {
+        /// The name.
+        name: String,
+    },
+
+    /// A structure, its parameters or a bias were refused.
+    #[error(transparent)]
+    Layer(#[from] crate::Error),
+
+    /// Two tensors that are to be written have the same name, or one has the name that the format reserves.
+    #[error("the name {name:?} is taken")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+
+    /// A tensor that is to be written has more or fewer numbers than its shape says.
+    #[error("{len} numbers for the tensor {name:?} of shape {shape:?}")]
+    WrongLength {
+        /// The tensor's name.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The numbers given.
+        len: usize,
+    },
+
     /// Elements were asked for that a tensor does not have.
     #[error("elements {start} to {end} of the tensor {name:?}, which has {len}")]
     OutOfBounds {

@@ -1,7 +1,7 @@
 //! The number types of stored tensors, and their bytes.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use half::{bf16, f16};
 
@@ -64,6 +64,45 @@ impl Precision {
             self.decode(bytes, piece);
         }
         Ok(())
+    }
+
+    /// Writes numbers, rounded to nearest, in memory that does not depend on how many.
+    pub(super) fn write<T: Scalar>(self, numbers: &[T], sink: &mut impl Write) -> io::Result<()> {
+        if self == Self::of::<T>() && cfg!(target_endian = "little") {
+            return sink.write_all(bytemuck::cast_slice(numbers));
+        }
+        let mut bytes = Vec::with_capacity(numbers.len().min(PIECE) * self.bytes());
+        for piece in numbers.chunks(PIECE) {
+            bytes.clear();
+            self.encode(piece, &mut bytes);
+            sink.write_all(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The first number that is finite but would be rounded to an infinite one.
+    pub(super) fn first_too_large<T: Scalar>(self, numbers: &[T]) -> Option<(usize, f64)> {
+        let rounded = |x: f64| match self {
+            Self::F64 => x,
+            Self::F32 => (x as f32).into(),
+            Self::F16 => f16::from_f64(x).into(),
+            Self::Bf16 => bf16::from_f64(x).into(),
+        };
+        if self.bytes() >= size_of::<T>() {
+            return None;
+        }
+        let index = numbers.iter().position(|x| x.is_finite() && rounded(x.wide()).is_infinite())?;
+        Some((index, numbers[index].wide()))
+    }
+
+    fn encode<T: Scalar>(self, numbers: &[T], bytes: &mut Vec<u8>) {
+        let wide = numbers.iter().map(|x| x.wide());
+        match self {
+            Self::F64 => bytes.extend(wide.flat_map(f64::to_le_bytes)),
+            Self::F32 => bytes.extend(wide.flat_map(|x| (x as f32).to_le_bytes())),
+            Self::F16 => bytes.extend(wide.flat_map(|x| f16::from_f64(x).to_le_bytes())),
+            Self::Bf16 => bytes.extend(wide.flat_map(|x| bf16::from_f64(x).to_le_bytes())),
+        }
     }
 
     fn decode<T: Scalar>(self, bytes: &[u8], out: &mut [T]) {

@@ -10,6 +10,7 @@ use safetensors::tensor::Metadata;
 
 use super::Precision;
 use super::error::{CheckpointError, Result};
+use super::manifest::Manifest;
 use crate::Scalar;
 
 /// An open safetensors file: its header, checked, and access to its tensors.
@@ -44,6 +45,7 @@ pub struct Reader<R = File> {
     tensors: Vec<StoredTensor>,
     index: HashMap<String, usize>,
     metadata: HashMap<String, String>,
+    manifest: Manifest,
 }
 
 /// What the header of a file says about one tensor.
@@ -113,7 +115,7 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     ///
     /// [`CheckpointError::Truncated`], [`CheckpointError::TrailingBytes`], [`CheckpointError::HeaderTooLong`],
-    /// [`CheckpointError::Header`] or [`CheckpointError::Io`]. Memory is allocated only once the file has shown to be
+    /// [`CheckpointError::Header`], [`CheckpointError::Manifest`] or [`CheckpointError::Io`]. Memory is allocated only once the file has shown to be
     /// large enough for its header, which [`MAX_HEADER`] limits, and never for tensors.
     pub fn new(mut source: R) -> Result<Self> {
         let doing = "reading the header";
@@ -147,7 +149,8 @@ impl<R: Read + Seek> Reader<R> {
         let tensors = stored_tensors(&parsed);
         let index = tensors.iter().enumerate().map(|(k, tensor)| (tensor.name.clone(), k)).collect();
         let metadata = parsed.metadata().clone().unwrap_or_default();
-        Ok(Self { source: Mutex::new(source), data_start, tensors, index, metadata })
+        let manifest = Manifest::read(&metadata)?;
+        Ok(Self { source: Mutex::new(source), data_start, tensors, index, metadata, manifest })
     }
 
     /// The tensors, in the order in which the file holds them.
@@ -158,6 +161,10 @@ impl<R: Read + Seek> Reader<R> {
     /// The tensor of a name, if there is one.
     pub fn tensor(&self, name: &str) -> Option<&StoredTensor> {
         self.index.get(name).map(|&k| &self.tensors[k])
+    }
+
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.manifest
     }
 
     /// The free text that the file carries, by key.

@@ -5,7 +5,7 @@ use super::generators::{Generators, Truncation};
 use super::operator::OperatorMatrix;
 use super::schur;
 use crate::error::{all_finite, has_length};
-use crate::linalg::{norm, svd, transpose};
+use crate::linalg::{norm, singular_values, transpose};
 use crate::shape::Shape;
 use crate::{Error, Result, Scalar};
 
@@ -57,7 +57,7 @@ pub trait DisplacementOperator<T: Scalar> {
     /// # Errors
     /// Those of [`displace`](Self::displace).
     fn singular_values(&self, matrix: &[T]) -> Result<Vec<T>> {
-        Ok(svd(&self.displace(matrix)?, self.rows(), self.cols()).s)
+        Ok(singular_values(&self.displace(matrix)?, self.rows(), self.cols()))
     }
 
     /// The displacement rank: how many singular values of the displacement exceed

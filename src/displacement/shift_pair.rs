@@ -6,6 +6,7 @@ use crate::{Error, Result};
 
 /// One operator matrix of a [`ShiftPair`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum ShiftOperator {
     /// The f-unit-circulant shift `Z_f`.
     Plain(f64),
@@ -49,7 +50,14 @@ impl fmt::Display for ShiftOperator {
 /// assert!(ShiftPair::sylvester(Plain(0.5), Plain(0.5)).is_err());
 /// # Ok::<(), displace::Error>(())
 /// ```
+///
+/// Feature `serde` writes it as its two operators, `[{"plain": 1.0}, {"transposed": -1.0}]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "(ShiftOperator, ShiftOperator)", try_from = "(ShiftOperator, ShiftOperator)")
+)]
 pub struct ShiftPair {
     a: ShiftOperator,
     b: ShiftOperator,
@@ -98,6 +106,21 @@ impl ShiftPair {
     /// The operator matrix B of `M − A M B`.
     pub fn b(self) -> ShiftOperator {
         self.b
+    }
+}
+
+impl From<ShiftPair> for (ShiftOperator, ShiftOperator) {
+    fn from(pair: ShiftPair) -> Self {
+        (pair.a, pair.b)
+    }
+}
+
+/// As by [`ShiftPair::stein`].
+impl TryFrom<(ShiftOperator, ShiftOperator)> for ShiftPair {
+    type Error = Error;
+
+    fn try_from((a, b): (ShiftOperator, ShiftOperator)) -> Result<Self> {
+        Self::stein(a, b)
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::toeplitz_like::{full_generators, leading_generators};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal};
 use crate::shape::Shape;
 use crate::structured::CauchyNodes;
 use crate::structured::cauchy::{plan, planned};
@@ -155,6 +155,21 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         Some(self.rank)
     }
 
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let structure = Self::with_nodes(self.nodes.clone(), rank);
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        let (s, t) = self.nodes_of(parameters);
+        let wide = |nodes: Vec<T>| nodes.into_iter().map(T::wide).collect();
+        Some(Arc::new(ByDifferences { s: wide(s), t: wide(t) }))
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        self.nodes.constants()
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -287,5 +302,34 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
 
     fn cost(&self, batch: usize) -> f64 {
         product_cost::<T>(self.rows(), self.cols(), batch * self.rank) / batch.max(1) as f64
+    }
+}
+
+/// How a Cauchy-like matrix follows from its displacement: division by differences of nodes, O(mn).
+#[derive(Debug)]
+struct ByDifferences {
+    s: Vec<f64>,
+    t: Vec<f64>,
+}
+
+impl ByDifferences {
+    fn each(&self, matrix: &mut [f64], change: impl Fn(&mut f64, f64)) {
+        for (row, s) in matrix.chunks_exact_mut(self.t.len()).zip(&self.s) {
+            row.iter_mut().zip(&self.t).for_each(|(entry, t)| change(entry, s - t));
+        }
+    }
+}
+
+impl Reconstruction for ByDifferences {
+    fn reconstruct(&self, displacement: &mut [f64]) {
+        self.each(displacement, |entry, difference| *entry /= difference);
+    }
+
+    fn pull_back(&self, gradient: &mut [f64]) {
+        self.reconstruct(gradient);
+    }
+
+    fn displace(&self, matrix: &mut [f64]) {
+        self.each(matrix, |entry, difference| *entry *= difference);
     }
 }

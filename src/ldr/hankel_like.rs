@@ -23,7 +23,16 @@ impl HankelLike {
     /// As for [`ToeplitzLike::new`].
     #[expect(clippy::new_ret_no_self, reason = "the structure is shared with Toeplitz-like matrices")]
     pub fn new<T: Scalar>(rows: usize, cols: usize, rank: usize) -> Result<ToeplitzLike<T>> {
-        ToeplitzLike::with_columns(rows, cols, rank, fast_length(rows.max(cols)), Order::Reversed)
+        Self::with_order(rows, cols, rank, fast_length(rows.max(cols)))
+    }
+
+    /// The same with an order N of your own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ToeplitzLike::with_order`].
+    pub fn with_order<T: Scalar>(rows: usize, cols: usize, rank: usize, order: usize) -> Result<ToeplitzLike<T>> {
+        ToeplitzLike::with_columns(rows, cols, rank, order, Order::Reversed)
     }
 
     /// The matrix of the generators whose columns are the rows of `g` (r×m) and `h` (r×n).

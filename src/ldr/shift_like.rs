@@ -29,7 +29,7 @@ use super::toeplitz_like::{full_generators, leading_generators};
 use super::torus::Torus;
 use crate::displacement::{DisplacementOperator, Generators, ShiftOperator, ShiftPair};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, transform_cost};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, transform_cost};
 use crate::shape::Shape;
 use crate::transform::{Order, Wrap, fast_length};
 use crate::unstructured::gemm::gemm_tn;
@@ -230,6 +230,20 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         Some(self.rank)
     }
 
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let ShiftDisplacement { torus: Torus { shape: Shape { rows, cols }, order, .. }, pair, .. } = self.displacement;
+        let structure = Self::with_order(rows, cols, rank, pair, order);
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, _: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        Some(Arc::new(OnTorus(self.displacement)))
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("order", vec![self.displacement.torus.order as f64])]
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -411,5 +425,23 @@ impl<T: Scalar> DisplacementOperator<T> for ShiftDisplacement {
         self.on_torus(&mut matrix, |torus, matrix| torus.integrate(matrix));
         all_finite("reconstruction", &matrix)?;
         Ok(matrix)
+    }
+}
+
+/// How a matrix follows from its displacement: sums along diagonals, O(mn).
+#[derive(Debug)]
+struct OnTorus(ShiftDisplacement);
+
+impl Reconstruction for OnTorus {
+    fn reconstruct(&self, displacement: &mut [f64]) {
+        self.0.on_torus(displacement, |torus, dense| torus.integrate(dense));
+    }
+
+    fn pull_back(&self, gradient: &mut [f64]) {
+        self.0.on_torus(gradient, |torus, dense| torus.integrate_adjoint(dense));
+    }
+
+    fn displace(&self, matrix: &mut [f64]) {
+        self.0.on_torus(matrix, |torus, dense| torus.differentiate(dense));
     }
 }

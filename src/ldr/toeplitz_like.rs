@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 use super::torus::Torus;
 use crate::linalg::{Svd, randomized, svd};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, take, transform_cost,
+};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
 use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, fast_length};
@@ -234,8 +236,32 @@ impl<T: Scalar> ToeplitzLike<T> {
     }
 }
 
+/// How a Toeplitz-like or Hankel-like matrix follows from its displacement: sums along diagonals, O(mn).
+#[derive(Debug)]
+struct ByDiagonals {
+    torus: Torus,
+    columns: Order,
+}
+
+impl Reconstruction for ByDiagonals {
+    fn reconstruct(&self, displacement: &mut [f64]) {
+        self.torus.integrate(displacement);
+        self.columns.apply(displacement, self.torus.shape.cols);
+    }
+
+    fn pull_back(&self, gradient: &mut [f64]) {
+        self.columns.apply(gradient, self.torus.shape.cols);
+        self.torus.integrate_adjoint(gradient);
+    }
+
+    fn displace(&self, matrix: &mut [f64]) {
+        self.columns.apply(matrix, self.torus.shape.cols);
+        self.torus.differentiate(matrix);
+    }
+}
+
 /// G and H of full rank with `G Hᵀ` = D: one of them the identity, scaled to the size of the other.
-pub(super) fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize) -> Vec<T> {
+pub(crate) fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize) -> Vec<T> {
     let square: T = displacement.iter().map(|&d| d * d).sum();
     let size = (square / T::of(m.min(n) as f64)).sqrt().sqrt();
     let size = if size.is_normal() { size } else { T::one() };
@@ -249,8 +275,8 @@ pub(super) fn full_generators<T: Scalar>(displacement: &[T], m: usize, n: usize)
 }
 
 /// G and H of the leading singular triplets of D.
-pub(super) fn leading_generators<T: Scalar>(displacement: &[T], m: usize, n: usize, rank: usize) -> Vec<T> {
-    let Svd { u, s, v } = if 4 * (rank + 8) < m.min(n) {
+pub(crate) fn leading_generators<T: Scalar>(displacement: &[T], m: usize, n: usize, rank: usize) -> Vec<T> {
+    let Svd { u, s, v } = if 3 * (rank + 8) < 2 * m.min(n) {
         // Far fewer triplets than there are: a random range finder needs only products with D.
         let product = |x: &[T], y: &mut [T]| gemm_nt(x, displacement, y, [x.len() / n, n, m]);
         let transposed = |y: &[T], x: &mut [T]| gemm_nn(y, displacement, x, [y.len() / m, m, n]);
@@ -283,6 +309,20 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
 
     fn rank(&self) -> Option<usize> {
         Some(self.rank)
+    }
+
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let Torus { shape: Shape { rows, cols }, order, .. } = self.torus;
+        let structure = Self::with_columns(rows, cols, rank, order, self.columns);
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, _: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        Some(Arc::new(ByDiagonals { torus: self.torus, columns: self.columns }))
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("order", vec![self.torus.order as f64])]
     }
 
     fn layout(&self) -> &Layout {

@@ -38,10 +38,6 @@ impl Diagonal {
         let (start, step) = (self.start, self.step);
         (0..self.len).map(move |k| start + k * step)
     }
-
-    fn sum<T: Scalar>(&self, matrix: &[T]) -> T {
-        self.places().map(|at| matrix[at]).sum()
-    }
 }
 
 impl Torus {
@@ -76,28 +72,69 @@ impl Torus {
         })
     }
 
+    /// Row i in its two pieces: its last entries continue diagonals that start in row 0, its first ones diagonals that start
+    /// in column 0. Each piece comes with the place of its first diagonal among the N.
+    fn pieces<T>(self, i: usize, row: &mut [T]) -> [(usize, &mut [T]); 2] {
+        let (below, right) = row.split_at_mut(i.min(self.shape.cols));
+        [(0, right), (self.order - i, below)]
+    }
+
+    /// The values before the first entries of all diagonals, those that start in row 0 first; or at their last entries if
+    /// values grow.
+    fn all_ends<T: Scalar>(self, f: f64, e: f64, matrix: &mut [T]) -> [Vec<T>; 2] {
+        let mut sums = [(); 2].map(|()| vec![T::zero(); self.order]);
+        for (i, row) in matrix.chunks_exact_mut(self.shape.cols).enumerate() {
+            for (sums, (first, piece)) in sums.iter_mut().zip(self.pieces(i, row)) {
+                sums[first..].iter_mut().zip(piece).for_each(|(sum, &mut x)| *sum += x);
+            }
+        }
+        let [right, below] = &mut sums;
+        for (right, below) in right.iter_mut().zip(below) {
+            [*right, *below] = self.ends(f, e, *right, *below);
+        }
+        sums
+    }
+
+    // A diagonal is a step of n + 1 numbers through memory, one cache line an entry: rows are walked instead, and all
+    // diagonals advance side by side.
+
     /// Turns a displacement into its matrix, in place.
     pub fn integrate<T: Scalar>(self, matrix: &mut [T]) {
-        for (right, below) in self.diagonals() {
-            let [a, b] = self.ends(self.f, self.e, right.sum(matrix), below.sum(matrix));
-            for (diagonal, end) in [(right, a), (below, b)] {
-                match self.grows() {
-                    false => add_up(matrix, diagonal.places(), end),
-                    true => take_off(matrix, diagonal.places().rev(), end),
-                }
-            }
+        let mut values = self.all_ends(self.f, self.e, matrix);
+        let rows = matrix.chunks_exact_mut(self.shape.cols).enumerate();
+        match self.grows() {
+            false => rows.for_each(|(i, row)| self.add_up(i, row, &mut values)),
+            true => rows.rev().for_each(|(i, row)| self.take_off(i, row, &mut values)),
         }
     }
 
     /// The adjoint of [`Torus::integrate`], in place: turns the gradient in a matrix into that in its displacement.
     pub fn integrate_adjoint<T: Scalar>(self, gradient: &mut [T]) {
-        for (right, below) in self.diagonals() {
-            let [a, b] = self.ends(self.e, self.f, right.sum(gradient), below.sum(gradient));
-            for (diagonal, end) in [(right, a), (below, b)] {
-                match self.grows() {
-                    false => add_up(gradient, diagonal.places().rev(), end),
-                    true => take_off(gradient, diagonal.places(), end),
-                }
+        let mut values = self.all_ends(self.e, self.f, gradient);
+        let rows = gradient.chunks_exact_mut(self.shape.cols).enumerate();
+        match self.grows() {
+            false => rows.rev().for_each(|(i, row)| self.add_up(i, row, &mut values)),
+            true => rows.for_each(|(i, row)| self.take_off(i, row, &mut values)),
+        }
+    }
+
+    /// Replaces the entries of row i by the sums of the values of their diagonals and all entries up to each.
+    fn add_up<T: Scalar>(self, i: usize, row: &mut [T], values: &mut [Vec<T>; 2]) {
+        for (values, (first, piece)) in values.iter_mut().zip(self.pieces(i, row)) {
+            for (value, x) in values[first..].iter_mut().zip(piece) {
+                *value += *x;
+                *x = *value;
+            }
+        }
+    }
+
+    /// Replaces the entries of row i by the values of their diagonals less all entries before each.
+    fn take_off<T: Scalar>(self, i: usize, row: &mut [T], values: &mut [Vec<T>; 2]) {
+        for (values, (first, piece)) in values.iter_mut().zip(self.pieces(i, row)) {
+            for (value, x) in values[first..].iter_mut().zip(piece) {
+                let entry = *x;
+                *x = *value;
+                *value -= entry;
             }
         }
     }
@@ -132,23 +169,6 @@ impl Torus {
             own + a * b * (f * f + e * e)
         };
         self.diagonals().map(squares).sum::<f64>() / (1.0 - f * e).powi(2)
-    }
-}
-
-/// Replaces the entries at places by the sums of `value` and all entries up to each.
-fn add_up<T: Scalar>(matrix: &mut [T], places: impl Iterator<Item = usize>, mut value: T) {
-    for at in places {
-        value += matrix[at];
-        matrix[at] = value;
-    }
-}
-
-/// Replaces the entries at places by `value` less all entries before each.
-fn take_off<T: Scalar>(matrix: &mut [T], places: impl Iterator<Item = usize>, mut value: T) {
-    for at in places {
-        let entry = matrix[at];
-        matrix[at] = value;
-        value -= entry;
     }
 }
 

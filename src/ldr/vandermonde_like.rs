@@ -29,7 +29,9 @@ use std::sync::Arc;
 use super::filter::Filter;
 use super::half_circulant::HalfCirculants;
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, take, transform_cost,
+};
 use crate::shape::Shape;
 use crate::structured::vandermonde::{check_count, check_nodes, laplace_cost, place, placed, spread};
 use crate::transform::laplace::Laplace;
@@ -226,6 +228,26 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
 
     fn rank(&self) -> Option<usize> {
         Some(self.rank)
+    }
+
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let Shape { rows, cols } = self.shape;
+        let structure = Self::with_order(rows, cols, rank, self.filter.order).and_then(|free| match &self.fixed {
+            Some(nodes) => free.fix_nodes(nodes),
+            None => Ok(free),
+        });
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        let nodes = self.nodes(parameters).iter().map(|v| v.wide()).collect();
+        Some(Arc::new(ByFilters { filter: self.filter, nodes }))
+    }
+
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let order = ("order", vec![self.filter.order as f64]);
+        let nodes = self.fixed.as_ref().map(|nodes| ("v", nodes.iter().map(|v| v.wide()).collect()));
+        std::iter::once(order).chain(nodes).collect()
     }
 
     fn layout(&self) -> &Layout {
@@ -459,5 +481,32 @@ fn add_products<T: Scalar>(sums: &mut [T], a: &[T], b: &[T], factor: impl Fn(usi
         for (i, sum) in sums.iter_mut().enumerate() {
             *sum += factor(i) * a[i] * b[i];
         }
+    }
+}
+
+/// How a Vandermonde-like matrix follows from its displacement: a recursive filter along each row, O(mn).
+#[derive(Debug)]
+struct ByFilters {
+    filter: Filter,
+    nodes: Vec<f64>,
+}
+
+impl ByFilters {
+    fn each(&self, matrix: &mut [f64], change: impl Fn(f64, &mut [f64])) {
+        matrix.chunks_exact_mut(self.filter.cols).zip(&self.nodes).for_each(|(row, &v)| change(v, row));
+    }
+}
+
+impl Reconstruction for ByFilters {
+    fn reconstruct(&self, displacement: &mut [f64]) {
+        self.each(displacement, |v, row| self.filter.integrate(v, row));
+    }
+
+    fn pull_back(&self, gradient: &mut [f64]) {
+        self.each(gradient, |v, row| self.filter.integrate_adjoint(v, row));
+    }
+
+    fn displace(&self, matrix: &mut [f64]) {
+        self.each(matrix, |v, row| self.filter.displace(v, row));
     }
 }

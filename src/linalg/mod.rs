@@ -2,16 +2,20 @@
 //!
 //! Blocks of vectors are stored one vector a row throughout, as the generators are.
 
+mod bidiagonal;
+mod implicit_qr;
 mod qr;
 mod randomized;
+mod reflectors;
 mod schur;
 mod svd;
 
 #[allow(unused_imports, reason = "the factorizations are offered together")]
 pub(crate) use qr::{Qr, qr, qr_of_columns};
 pub(crate) use randomized::randomized;
+pub(crate) use reflectors::{Orthonormal, orthonormal};
 pub(crate) use schur::{Schur, multiply, quotient};
-pub(crate) use svd::{Svd, svd};
+pub(crate) use svd::{Svd, singular_values, svd};
 
 use crate::Scalar;
 

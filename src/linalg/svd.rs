@@ -1,9 +1,15 @@
-//! The thin singular value decomposition, by one-sided Jacobi rotations of a triangular factor.
+//! The thin singular value decomposition, by one-sided Jacobi rotations of a triangular factor where the smaller side is
+//! small, otherwise by bidiagonalization and implicit QR steps in double precision.
 //!
 //! Jacobi rotations find even small singular values to high relative accuracy (Demmel, Veselić, "Jacobi's method is
-//! more accurate than QR", 1992), which a rank decision needs.
+//! more accurate than QR", 1992), but take several sweeps of n³ operations. The other way is about seven times as fast at
+//! n = 512, twenty times for the values alone, and its errors are a few ε of the *largest* singular value, with ε that of
+//! `f64`.
 
+use super::bidiagonal::{Bidiagonal, reduce};
+use super::implicit_qr::{Vectors, diagonalize};
 use super::qr::{Qr, qr_of_columns};
+use super::reflectors::{product, triangularize};
 use super::{largest, norm, transpose};
 use crate::Scalar;
 use crate::unstructured::gemm::{add_scaled, dot, gemm_nn};
@@ -22,8 +28,85 @@ pub(crate) struct Svd<T> {
 /// Sweeps over all pairs of columns; five to ten are usual.
 const SWEEPS: usize = 60;
 
-/// Decomposes a row-major m×n matrix, in O(mn min(m, n)) and a few sweeps of O(min(m, n)³).
+/// The largest smaller side that Jacobi rotations are for.
+const SMALL: usize = 48;
+
+/// Decomposes a row-major m×n matrix, in O(mn min(m, n)).
 pub(crate) fn svd<T: Scalar>(a: &[T], m: usize, n: usize) -> Svd<T> {
+    if m.min(n) > SMALL {
+        let wide: Vec<f64> = a.iter().map(|a| a.wide()).collect();
+        if let Some(Svd { u, s, v }) = large(&wide, m, n, true) {
+            let narrow = |values: Vec<f64>| values.into_iter().map(T::of).collect();
+            return Svd { u: narrow(u), s: narrow(s), v: narrow(v) };
+        }
+    }
+    jacobi(a, m, n)
+}
+
+/// The singular values of a row-major m×n matrix, descending: about a third of the time of [`svd`].
+pub(crate) fn singular_values<T: Scalar>(a: &[T], m: usize, n: usize) -> Vec<T> {
+    if m.min(n) > SMALL {
+        let wide: Vec<f64> = a.iter().map(|a| a.wide()).collect();
+        if let Some(Svd { s, .. }) = large(&wide, m, n, false) {
+            return s.into_iter().map(T::of).collect();
+        }
+    }
+    jacobi(a, m, n).s
+}
+
+/// By way of a bidiagonal matrix; without vectors, u and v are empty. None if the iteration does not converge.
+fn large(a: &[f64], m: usize, n: usize, vectors: bool) -> Option<Svd<f64>> {
+    if m < n {
+        let Svd { u, s, v } = large(&transpose(a, m, n), n, m, vectors)?;
+        return Some(Svd { u: v, s, v: u });
+    }
+    let scale = largest(a);
+    if scale == 0.0 || !scale.is_finite() {
+        return None;
+    }
+    // A tall matrix is first made triangular, which is cheaper than to reduce all of its rows.
+    let tall = 4 * m > 5 * n;
+    let (reflectors, mut square) = match tall {
+        true => {
+            let mut columns = transpose(a, m, n);
+            let reflectors = triangularize(&mut columns, m);
+            let r: Vec<f64> = columns.chunks_exact(m).flat_map(|column| column[..n].iter().copied()).collect();
+            (reflectors, transpose(&r, n, n))
+        }
+        false => (Vec::new(), a.to_vec()),
+    };
+    let rows = square.len() / n;
+    square.iter_mut().for_each(|x| *x /= scale);
+    let Bidiagonal { mut d, mut e, left, right } = reduce(&square, rows, n);
+    if !vectors {
+        diagonalize(&mut d, &mut e, None).then_some(())?;
+        let mut s: Vec<f64> = d.iter().map(|d| d.abs() * scale).collect();
+        s.sort_by(|a, b| b.total_cmp(a));
+        return Some(Svd { u: Vec::new(), s, v: Vec::new() });
+    }
+    let (mut u, mut v) = (product(&left, rows, n, 0), product(&right, n, n, 1));
+    let both = [Vectors::new(&mut u, rows), Vectors::new(&mut v, n)];
+    diagonalize(&mut d, &mut e, Some(both)).then_some(())?;
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&a, &b| d[b].abs().total_cmp(&d[a].abs()));
+    let s = order.iter().map(|&i| d[i].abs() * scale).collect();
+    v.chunks_exact_mut(n).zip(&d).filter(|(_, d)| **d < 0.0).for_each(|(v, _)| v.iter_mut().for_each(|x| *x = -*x));
+    let gather = |block: &[f64], len| order.iter().flat_map(|&i| block[i * len..][..len].to_vec()).collect::<Vec<_>>();
+    let (mut u, v) = (gather(&u, rows), gather(&v, n));
+    if tall {
+        u = lengthen(&u, &reflectors, n, m);
+    }
+    Some(Svd { u, s, v })
+}
+
+/// `Q` times the vectors in the rows of `u` (n×n), for the Q of m×n reflectors: n×m.
+fn lengthen(u: &[f64], reflectors: &[f64], n: usize, m: usize) -> Vec<f64> {
+    let mut long = vec![0.0; n * m];
+    gemm_nn(u, &product(reflectors, m, n, 0), &mut long, [n, n, m]);
+    long
+}
+
+fn jacobi<T: Scalar>(a: &[T], m: usize, n: usize) -> Svd<T> {
     if m < n {
         let Svd { u, s, v } = svd_of_columns(a.to_vec(), n, m);
         return Svd { u: v, s, v: u };
@@ -190,8 +273,54 @@ mod tests {
     }
 
     #[test]
-    fn a_larger_matrix_converges() {
+    fn larger_matrices_decompose() {
         let mut rng = fastrand::Rng::with_seed(3);
-        check(&random(60 * 45, &mut rng), 60, 45);
+        for (m, n) in [(60, 45), (49, 49), (50, 70), (90, 51), (50, 120)] {
+            let a = random(m * n, &mut rng);
+            check(&a, m, n);
+            check(&a.iter().map(|&v| v as f32).collect::<Vec<_>>(), m, n);
+            check(&a.iter().map(|&v| v * 1e-200).collect::<Vec<_>>(), m, n);
+            let (s, tolerance) = (svd(&a, m, n).s, f64::EPSILON * (m + n) as f64);
+            for other in [singular_values(&a, m, n), jacobi(&a, m, n).s] {
+                assert!(s.iter().zip(&other).all(|(a, b)| (a - b).abs() <= tolerance * s[0]), "{m}×{n}");
+            }
+        }
+    }
+
+    /// Matrices on which an iteration may stumble: of low rank, graded either way, with equal singular values, bidiagonal
+    /// with zeros on the diagonal.
+    #[test]
+    fn larger_matrices_of_every_kind_decompose() {
+        let (m, n) = (70, 60);
+        let mut rng = fastrand::Rng::with_seed(4);
+        let dense = random(m * n, &mut rng);
+        for rank in [0, 1, 3, 30] {
+            let (g, h) = (random(m * rank, &mut rng), random(n * rank, &mut rng));
+            let mut a = vec![0.0; m * n];
+            gemm_nn(&g, &h, &mut a, [m, rank, n]);
+            check(&a, m, n);
+            assert_eq!(svd(&a, m, n).s.iter().filter(|&&s| s > 1e-13).count(), rank);
+        }
+        let entry = |f: &dyn Fn(usize, usize) -> f64| (0..m * n).map(|at| f(at / n, at % n)).collect::<Vec<f64>>();
+        let graded = |base: f64| entry(&|i, j| dense[i * n + j] * base.powi(i as i32 + j as i32));
+        let delta = |i: usize, j: usize| if i == j { 1.0 } else { 0.0 };
+        for a in [
+            graded(0.7),
+            graded(1.4),
+            entry(&delta),
+            entry(&|i, j| 3.0 * delta(i, j) + 0.5 * delta(i + 1, j)),
+            entry(&|i, j| if i % 7 == 0 { 0.0 } else { delta(i, j) } + delta(i + 1, j)),
+            entry(&|i, j| delta(i + 1, j)),
+            entry(&|_, _| 1.0),
+            entry(&|i, j| if i == 3 { dense[j] } else { 0.0 }),
+            entry(&|i, j| 1.0 / (i + j + 1) as f64),
+        ] {
+            check(&a, m, n);
+            let (s, jacobi) = (singular_values(&a, m, n), jacobi(&a, m, n).s);
+            assert!(
+                s.iter().zip(&jacobi).all(|(a, b)| (a - b).abs() <= f64::EPSILON * (m + n) as f64 * s[0]),
+                "{s:?}\n{jacobi:?}"
+            );
+        }
     }
 }

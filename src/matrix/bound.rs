@@ -343,7 +343,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     fn dense_is_cheaper(&self, batch: usize) -> bool {
-        !self.structure.is_dense() && dense_cost::<T>(self.rows(), self.cols(), batch) < self.structure.cost(batch)
+        let dense = dense_cost::<T>(self.rows(), self.cols(), batch);
+        !self.structure.is_dense() && dense < self.structure.cost_with(self.bound(), batch)
     }
 
     fn dense_for(&self, batch: usize) -> Option<&[T]> {

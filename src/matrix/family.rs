@@ -5,7 +5,11 @@ use std::fmt;
 use crate::displacement::ShiftPair;
 
 /// A family of matrices that a [`Builder`](crate::Builder) can build.
+///
+/// Feature `serde` writes a family as its name in lower case, with hyphens: `"toeplitz-like"`, `"low-rank"`,
+/// `{"f-circulant": 0.5}`; a family outside this crate is refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Family {
     /// [`Circulant`](crate::structured::Circulant): what wraps around keeps its sign.
@@ -24,29 +28,42 @@ pub enum Family {
     Vandermonde,
     /// [`Vandermonde`](crate::structured::Vandermonde), transposed.
     TransposedVandermonde,
+    /// [`CircleVandermonde`](crate::structured::CircleVandermonde), of nodes on the unit circle.
+    CircleVandermonde,
+    /// [`CircleVandermonde`](crate::structured::CircleVandermonde), transposed.
+    TransposedCircleVandermonde,
     /// [`ToeplitzLike`](crate::ldr::ToeplitzLike), of a displacement rank.
     ToeplitzLike,
     /// [`HankelLike`](crate::ldr::HankelLike), of a displacement rank.
     HankelLike,
     /// [`ShiftLike`](crate::ldr::ShiftLike), of a displacement rank under a pair of shifts.
     ShiftLike(ShiftPair),
+    /// [`LearnedOperators`](crate::ldr::LearnedOperators) on the subdiagonal, LDR-SD, of a displacement rank.
+    LearnedSubdiagonal,
+    /// [`LearnedOperators`](crate::ldr::LearnedOperators) on three diagonals, LDR-TD, of a displacement rank.
+    LearnedTridiagonal,
     /// [`Cauchy`](crate::structured::Cauchy).
     Cauchy,
     /// [`CauchyLike`](crate::ldr::CauchyLike), of a displacement rank.
     CauchyLike,
     /// [`VandermondeLike`](crate::ldr::VandermondeLike), of a displacement rank, its nodes among the parameters.
     VandermondeLike,
+    /// [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike), of a displacement rank, its nodes among the
+    /// parameters.
+    CircleVandermondeLike,
     /// [`LowRank`](crate::unstructured::LowRank), of a rank.
     LowRank,
     /// [`Dense`](crate::unstructured::Dense).
     Dense,
     /// A type outside this crate.
-    Other(&'static str),
+    #[cfg_attr(feature = "serde", serde(skip))]
+    Other(#[cfg_attr(feature = "serde", serde(skip))] &'static str),
 }
 
 impl Family {
-    /// The families of this crate that a builder can build, in the order of the README's table.
-    pub const ALL: [Family; 9] = [
+    /// The families of this crate that a builder can build, in the order of the README's table; but for the two that take a
+    /// choice of their own, [`Family::FCirculant`] and [`Family::ShiftLike`].
+    pub const ALL: [Family; 19] = [
         Family::Circulant,
         Family::SkewCirculant,
         Family::Toeplitz,
@@ -54,6 +71,16 @@ impl Family {
         Family::ToeplitzPlusHankel,
         Family::ToeplitzLike,
         Family::HankelLike,
+        Family::Vandermonde,
+        Family::TransposedVandermonde,
+        Family::VandermondeLike,
+        Family::CircleVandermonde,
+        Family::TransposedCircleVandermonde,
+        Family::CircleVandermondeLike,
+        Family::Cauchy,
+        Family::CauchyLike,
+        Family::LearnedSubdiagonal,
+        Family::LearnedTridiagonal,
         Family::LowRank,
         Family::Dense,
     ];
@@ -69,12 +96,17 @@ impl Family {
             Self::ToeplitzPlusHankel => "Toeplitz+Hankel",
             Self::Vandermonde => "Vandermonde",
             Self::TransposedVandermonde => "transposed Vandermonde",
+            Self::CircleVandermonde => "circle Vandermonde",
+            Self::TransposedCircleVandermonde => "transposed circle Vandermonde",
             Self::ToeplitzLike => "Toeplitz-like",
             Self::HankelLike => "Hankel-like",
             Self::ShiftLike(_) => "shift-like",
+            Self::LearnedSubdiagonal => "LDR-SD",
+            Self::LearnedTridiagonal => "LDR-TD",
             Self::Cauchy => "Cauchy",
             Self::CauchyLike => "Cauchy-like",
             Self::VandermondeLike => "Vandermonde-like",
+            Self::CircleVandermondeLike => "circle Vandermonde-like",
             Self::LowRank => "low rank",
             Self::Dense => "dense",
             Self::Other(name) => name,
@@ -104,7 +136,10 @@ impl Family {
             Self::ToeplitzLike
                 | Self::HankelLike
                 | Self::ShiftLike(_)
+                | Self::LearnedSubdiagonal
+                | Self::LearnedTridiagonal
                 | Self::VandermondeLike
+                | Self::CircleVandermondeLike
                 | Self::CauchyLike
                 | Self::LowRank
         )

@@ -7,10 +7,12 @@ use crate::Scalar;
 /// Whatever the family, the shape and the rank, the parameters are scaled so that the entries have this variance on
 /// average; with independent inputs of unit variance the outputs then have variance n times it. Published LDR layers
 /// are initialised without regard to that, and their outputs shrink or grow with the rank.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Init {
     /// `2/(m + n)` (Glorot and Bengio 2010): keeps the variance forwards and backwards, on average.
+    #[default]
     Glorot,
     /// `2/n` (He et al. 2015): keeps the variance through a ReLU.
     He,

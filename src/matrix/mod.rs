@@ -1,22 +1,29 @@
 //! A matrix: a structure, its parameters, and what was prepared from them.
 
 mod bound;
+mod description;
 mod family;
 mod init;
 mod layout;
 mod path;
+mod reconstruction;
 mod structure;
+mod sum;
 mod threads;
 mod workspace;
 
 pub use bound::Matrix;
+pub use description::Description;
 pub use family::Family;
 pub use init::Init;
 pub(crate) use init::normal;
 pub use layout::{Layout, Tensor};
 pub use path::{Path, PathChoice};
 pub(crate) use path::{dense_cost, transform_cost};
+pub(crate) use reconstruction::Identity;
+pub use reconstruction::Reconstruction;
 pub use structure::{Bound, Prepared, Structure};
+pub use sum::Sum;
 pub(crate) use threads::GRAIN;
 pub use workspace::Workspace;
 pub(crate) use workspace::take;

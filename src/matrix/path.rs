@@ -17,6 +17,7 @@ pub enum Path {
 
 /// Who chooses how products are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum PathChoice {
     /// An estimate of the cost of either, for each batch size.
     #[default]

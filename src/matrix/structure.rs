@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::{Family, Init, Layout};
+use super::{Family, Init, Layout, Reconstruction};
 use crate::error::all_finite;
 use crate::{Result, Scalar};
 
@@ -35,6 +35,38 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// The displacement rank r (or the rank, for low-rank matrices); `None` for a family where it is not a choice.
     fn rank(&self) -> Option<usize> {
         None
+    }
+
+    /// The same family with the same operators at another rank; `None`, the default, where rank is not a choice.
+    ///
+    /// With it a family takes part in [`rank`](crate::rank) and [`compress`](crate::compress): its parameters then begin with
+    /// the tensors `"G"` (r×m) and `"H"` (r×n), on whose product `G Hᵀ` alone M depends, linearly; what follows them does
+    /// not change with the rank.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RankTooLarge`](crate::Error::RankTooLarge) or [`Error::TooLarge`](crate::Error::TooLarge).
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let _ = rank;
+        None
+    }
+
+    /// How M follows from `G Hᵀ` for the operators that `parameters` stand for, which are everything behind G and H; `None`,
+    /// the default, where nothing does.
+    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        let _ = parameters;
+        None
+    }
+
+    /// The two structures that this one is the sum of, if it is a [`Sum`](crate::Sum).
+    fn summands(&self) -> Option<&[Arc<dyn Structure<T>>; 2]> {
+        None
+    }
+
+    /// What products depend on besides the family, the shape, the rank and the parameters: the order N of transforms, or
+    /// nodes that are not trained. A checkpoint keeps these numbers, by name.
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        Vec::new()
     }
 
     /// The names, shapes and places of the parameters in the flat slice.
@@ -82,6 +114,12 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
 
     /// Estimated nanoseconds for the product with one example of a batch, on the fast path.
     fn cost(&self, batch: usize) -> f64;
+
+    /// The same for these parameters, where they decide how the product is computed; by default [`Structure::cost`].
+    fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
+        let _ = bound;
+        self.cost(batch)
+    }
 
     /// Whether the family's own product is already the dense one, so that materialising it gains nothing.
     fn is_dense(&self) -> bool {

@@ -94,7 +94,9 @@ fn ordered<T: Scalar>(nodes: &[T], what: &'static str, right: &[T]) -> Result<(V
     all_finite(what, right)?;
     let wide: Vec<f64> = nodes.iter().map(|v| v.wide()).collect();
     distinct(&wide)?;
-    let order = leja(&wide);
+    let sizes = wide.iter().map(|v| v.abs()).collect();
+    // Halves, so that the distance of two huge nodes stays finite.
+    let order = leja(sizes, |i, j| (0.5 * wide[i] - 0.5 * wide[j]).abs());
     let sorted = order.iter().map(|&i| wide[i]).collect();
     Ok((order, sorted))
 }
@@ -110,11 +112,12 @@ fn distinct(nodes: &[f64]) -> Result<()> {
     }
 }
 
-/// The Leja order, with the products of distances as sums of logarithms, which neither overflow nor vanish.
-fn leja(nodes: &[f64]) -> Vec<usize> {
-    let mut products: Vec<f64> = nodes.iter().map(|v| v.abs()).collect();
-    let mut left: Vec<usize> = (0..nodes.len()).collect();
-    let mut order = Vec::with_capacity(nodes.len());
+/// The Leja order of nodes of these sizes and distances, with the products of distances as sums of logarithms, which neither
+/// overflow nor vanish.
+pub(super) fn leja(sizes: Vec<f64>, distance: impl Fn(usize, usize) -> f64) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..sizes.len()).collect();
+    let mut order = Vec::with_capacity(sizes.len());
+    let mut products = sizes;
     while !left.is_empty() {
         let mut best = 0;
         for at in 1..left.len() {
@@ -128,15 +131,14 @@ fn leja(nodes: &[f64]) -> Vec<usize> {
         }
         order.push(next);
         for &i in &left {
-            // Halves, so that the distance of two huge nodes stays finite.
-            products[i] += (0.5 * nodes[i] - 0.5 * nodes[next]).abs().ln();
+            products[i] += distance(i, next).ln();
         }
     }
     order
 }
 
 /// Rounds a solution that did not overflow.
-fn finished<T: Scalar>(solution: impl Iterator<Item = f64>) -> Result<Vec<T>> {
+pub(super) fn finished<T: Scalar>(solution: impl Iterator<Item = f64>) -> Result<Vec<T>> {
     let rounded: Vec<T> = solution.map(T::of).collect();
     all_finite("the solution", &rounded)?;
     Ok(rounded)

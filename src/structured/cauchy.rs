@@ -87,6 +87,10 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
         self.nodes.shape().cols
     }
 
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        self.nodes.constants()
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -12,7 +12,7 @@
 //! but such a matrix is of low rank to working precision.) The Jacobian is a product of a suffix sum, a mean and
 //! a diagonal: O(m + n).
 
-use crate::matrix::Layout;
+use crate::matrix::{Description, Layout};
 use crate::shape::Shape;
 use crate::transform::cauchy::{CauchyPlan, Want, Way, check_nodes, scratch_len};
 use crate::{Error, Result, Scalar};
@@ -80,12 +80,16 @@ impl<T: Scalar> CauchyNodes<T> {
     pub fn in_order_of(s: &[T], t: &[T], smallest_gap: T) -> Result<Self> {
         let shape = Shape::new(s.len(), t.len())?;
         check_nodes(s, t)?;
+        let mut order: Vec<Node> = (0..s.len()).map(Node::S).chain((0..t.len()).map(Node::T)).collect();
+        order.sort_by(|a, b| a.of(s, t).wide().total_cmp(&b.of(s, t).wide()));
+        Self::in_order(shape, order, smallest_gap)
+    }
+
+    fn in_order(shape: Shape, order: Vec<Node>, smallest_gap: T) -> Result<Self> {
         if !(smallest_gap >= T::zero() && smallest_gap.is_finite()) {
             let range = "the finite numbers that are not negative";
             return Err(Error::OutOfRange { what: "the smallest gap", value: smallest_gap.wide(), range });
         }
-        let mut order: Vec<Node> = (0..s.len()).map(Node::S).chain((0..t.len()).map(Node::T)).collect();
-        order.sort_by(|a, b| a.of(s, t).wide().total_cmp(&b.of(s, t).wide()));
         Ok(Self { shape, kind: Kind::Apart { order, smallest_gap } })
     }
 
@@ -98,6 +102,68 @@ impl<T: Scalar> CauchyNodes<T> {
         let shape = Shape::new(s.len(), t.len())?;
         check_nodes(s, t)?;
         Ok(Self { shape, kind: Kind::Fixed { s: s.to_vec(), t: t.to_vec() } })
+    }
+
+    /// What a description of a matrix says of its nodes: nothing for [`CauchyNodes::apart`], `"free"`, `"s"` and `"t"` where
+    /// they are fixed; otherwise `"order"`, the nodes in the order that they keep, s_i as i and t_j as m + j, and `"gap"`.
+    pub(crate) fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let Shape { rows, cols } = self.shape;
+        let wide = |nodes: &[T]| nodes.iter().map(|z| z.wide()).collect();
+        match &self.kind {
+            Kind::Free => vec![("free", Vec::new())],
+            Kind::Fixed { s, t } => vec![("s", wide(s)), ("t", wide(t))],
+            Kind::Apart { order, smallest_gap } => {
+                let usual = Self::apart(rows, cols).is_ok_and(|usual| usual.keeps(order, *smallest_gap));
+                if usual {
+                    return Vec::new();
+                }
+                let place = |node: &Node| node.index(rows) as f64;
+                vec![("order", order.iter().map(place).collect()), ("gap", vec![smallest_gap.wide()])]
+            }
+        }
+    }
+
+    fn keeps(&self, other: &[Node], gap: T) -> bool {
+        matches!(&self.kind, Kind::Apart { order, smallest_gap } if order == other && *smallest_gap == gap)
+    }
+
+    /// The nodes that [`CauchyNodes::constants`] described.
+    pub(crate) fn described(description: &Description) -> Result<Self> {
+        let (rows, cols) = (description.rows, description.cols);
+        let given = |name| description.constants.contains_key(name);
+        if description.constants.is_empty() {
+            return Self::apart(rows, cols);
+        }
+        if given("free") {
+            description.has_only(&["free"])?;
+            return Self::free(rows, cols);
+        }
+        if given("s") {
+            description.has_only(&["s", "t"])?;
+            let (s, t) = (description.numbers("s")?, description.numbers("t")?);
+            crate::error::has_length("s", &s, rows)?;
+            crate::error::has_length("t", &t, cols)?;
+            return Self::fixed(&s, &t);
+        }
+        description.has_only(&["order", "gap"])?;
+        let [smallest_gap] = description.numbers::<T>("gap")?[..] else { return Err(description.bad_constant("gap")) };
+        let shape = Shape::new(rows, cols)?;
+        let indices = description.numbers::<f64>("order")?;
+        if indices.len() != rows + cols {
+            return Err(description.bad_constant("order"));
+        }
+        let mut absent = vec![true; indices.len()];
+        let mut order = Vec::with_capacity(indices.len());
+        for index in indices {
+            let whole = index >= 0.0 && index.fract() == 0.0;
+            let first = whole && absent.get_mut(index as usize).is_some_and(std::mem::take);
+            if !first {
+                return Err(description.bad_constant("order"));
+            }
+            let index = index as usize;
+            order.push(if index < rows { Node::S(index) } else { Node::T(index - rows) });
+        }
+        Self::in_order(shape, order, smallest_gap)
     }
 
     /// Whether the nodes follow from parameters.
@@ -259,6 +325,14 @@ pub(crate) fn entries_mean_square<T: Scalar>(s: &[T], t: &[T]) -> f64 {
 }
 
 impl Node {
+    /// The index among all nodes, those of s first.
+    fn index(self, rows: usize) -> usize {
+        match self {
+            Self::S(i) => i,
+            Self::T(j) => rows + j,
+        }
+    }
+
     fn of<T: Scalar>(self, s: &[T], t: &[T]) -> T {
         match self {
             Self::S(i) => s[i],

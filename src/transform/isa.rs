@@ -4,6 +4,7 @@
 //! [`Kernels::run`]. `pulp` supplies the proof that the processor has the instructions, so that no `unsafe` is needed.
 
 use super::few::Few;
+use super::nonuniform::Step;
 use super::pointwise::{Correlate, Multiply};
 use super::ring::Passes;
 use super::rows::{Load, Store};
@@ -62,6 +63,7 @@ pub trait Kernels: Copy + bytemuck::Pod {
     fn load(kernel: Load<'_, Self>);
     fn store(kernel: Store<'_, Self>);
     fn few(kernel: Few<'_, Self>);
+    fn nonuniform(kernel: Step<'_, Self>);
 }
 
 /// Arrays of numbers that the compiler turns into whatever vectors the target has: NEON on 64-bit ARM, where it is always
@@ -340,6 +342,9 @@ macro_rules! kernels {
                 Self::run(kernel);
             }
             fn few(kernel: Few<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn nonuniform(kernel: Step<'_, Self>) {
                 Self::run(kernel);
             }
         }

@@ -15,6 +15,7 @@ pub mod isa;
 pub(crate) mod laplace;
 mod length;
 pub mod library;
+pub(crate) mod nonuniform;
 pub(crate) mod pointwise;
 pub(crate) mod real;
 mod ring;

@@ -147,6 +147,16 @@ impl<T: Scalar> RealTransform<T> {
         self.n.is_multiple_of(2) && self.wrap == Wrap::Cyclic
     }
 
+    /// For a negacyclic transform of even length n: position p of the spectrum holds the value at `e^{2πi(j + ¼)/(n/2)}` for
+    /// the j returned at p.
+    pub fn order(&self, form: Form) -> Vec<usize> {
+        debug_assert!(self.wrap == Wrap::Negacyclic && self.n.is_multiple_of(2));
+        match (form, &self.single) {
+            (Form::Single, Some(single)) => single.order(),
+            _ => self.rings[0].order(self.n / 2),
+        }
+    }
+
     /// What an inverse after a forward transform multiplies a signal by.
     pub fn gain(&self) -> T {
         T::of(if self.n.is_multiple_of(2) { self.n / 2 } else { self.n } as f64)

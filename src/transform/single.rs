@@ -80,6 +80,23 @@ impl<T: Scalar> SingleTransform<T> {
         self.n + self.tail.as_ref().map_or(0, |tail| tail.len)
     }
 
+    /// For a negacyclic transform: position p of the spectrum holds the value at `e^{2πi(j + ¼)/(n/2)}` for the j returned
+    /// at p.
+    pub fn order(&self) -> Vec<usize> {
+        let (mut within, mut count) = (vec![0], 1);
+        for &radix in final_radices::<T>() {
+            within = within.iter().flat_map(|&j| (0..radix).map(move |i| j + i * count)).collect();
+            count *= radix;
+        }
+        let blocks = self.rings[0].1.order();
+        let stride = blocks.len();
+        let tile = |tile: &[usize]| {
+            let register = |&k: &usize| tile.iter().map(move |j| j + k * stride).collect::<Vec<_>>();
+            within.iter().flat_map(register).collect::<Vec<_>>()
+        };
+        blocks.chunks_exact(T::LANES).flat_map(tile).collect()
+    }
+
     /// The spectrum of a signal, in place.
     pub fn forward(&self, signal: &mut [T], scratch: &mut [T]) {
         let (work, rest) = scratch.split_at_mut(self.n);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::gemm::{gemm_nn, gemm_nt, gemm_tn, gemm_tn_add};
-use crate::matrix::{Bound, Family, GRAIN, Init, Layout, Matrix, Prepared, Structure, dense_cost, normal, take};
+use crate::matrix::{
+    Bound, Family, GRAIN, Identity, Init, Layout, Matrix, Prepared, Reconstruction, Structure, dense_cost, normal, take,
+};
 use crate::shape::Shape;
 use crate::{Result, Scalar};
 
@@ -68,6 +70,15 @@ impl<T: Scalar> Structure<T> for LowRank {
 
     fn rank(&self) -> Option<usize> {
         Some(self.rank)
+    }
+
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let structure = Self::new(self.shape.rows, self.shape.cols, rank);
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    fn reconstruction(&self, _: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        Some(Arc::new(Identity))
     }
 
     fn layout(&self) -> &Layout {

@@ -1,0 +1,217 @@
+//! The descent: L-BFGS on all generators at once, with an exact search along each direction.
+//!
+//! Along a line `p + a d` the matrix is a polynomial of degree 2 in a, so `½‖W − M‖²` is one of degree 4 whose five
+//! coefficients are inner products of three residuals. Its minimum is found without evaluating anything again, every step
+//! goes down, and the curvature condition of BFGS holds by itself, because the slope at the minimum is zero.
+//!
+//! Nocedal, "Updating quasi-Newton matrices with limited storage", 1980.
+
+use std::collections::VecDeque;
+
+use super::problem::{Sum, Target, dot};
+
+/// Pairs of steps and changes of the gradient that are remembered.
+const MEMORY: usize = 12;
+
+/// Steps between two looks at whether it is still worth going on; and after which the residual is computed afresh.
+const WINDOW: usize = 10;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Limits {
+    pub steps: usize,
+    /// Stop when ten steps together lower the error by less than this fraction.
+    pub tolerance: f64,
+}
+
+/// Where a descent ended.
+#[derive(Debug, Clone)]
+pub(super) struct Refined {
+    pub point: Vec<f64>,
+    pub steps: usize,
+    /// `‖W − M‖²` in the target's norm, computed afresh.
+    pub square: f64,
+    /// Whether the callback asked for the end.
+    pub stopped: bool,
+}
+
+/// A step and the change of the gradient over it.
+struct Pair {
+    step: Vec<f64>,
+    change: Vec<f64>,
+    /// The inner product of the two.
+    curvature: f64,
+}
+
+/// Descends from `point`; `progress` hears the number of steps and `‖W − M‖²` after each, and returns whether to go on.
+pub(super) fn refine(
+    target: &Target,
+    sum: &Sum<'_>,
+    mut point: Vec<f64>,
+    limits: Limits,
+    progress: &mut dyn FnMut(usize, f64) -> bool,
+) -> Refined {
+    let size = target.entries.len();
+    let mut matrices = [(); 4].map(|()| vec![0.0; size]);
+    let [first, second, entries, scratch] = &mut matrices;
+    let mut observed = [(); 3].map(|()| vec![0.0; target.observed_len()]);
+    let [residual, observed_first, observed_second] = &mut observed;
+    let start = point.clone();
+    let afresh = |point: &[f64], residual: &mut [f64], entries: &mut [f64], scratch: &mut [f64]| {
+        sum.matrix(point, entries, scratch);
+        target.residual(entries, residual);
+        dot(residual, residual)
+    };
+    let at_start = afresh(&point, residual, entries, scratch);
+    let negligible = f64::EPSILON.powi(2) * target.square(&target.entries);
+    let mut memory: VecDeque<Pair> = VecDeque::with_capacity(MEMORY);
+    let mut gradient = vec![0.0; point.len()];
+    let mut before: Option<(Vec<f64>, Vec<f64>)> = None;
+    let (mut square, mut window) = (at_start, at_start);
+    let (mut steps, mut stopped) = (0, false);
+    while steps < limits.steps && square > negligible && !point.is_empty() {
+        target.gradient(residual, entries);
+        sum.pull_back(&point, entries, &mut gradient, scratch);
+        if let Some((step, old)) = before.take() {
+            let change: Vec<f64> = gradient.iter().zip(&old).map(|(new, old)| new - old).collect();
+            remember(&mut memory, step, change);
+        }
+        let mut direction = descent(&memory, &gradient);
+        let mut slope = dot(&direction, &gradient);
+        if slope >= 0.0 || !slope.is_finite() {
+            memory.clear();
+            direction = gradient.iter().map(|g| -g).collect();
+            slope = -dot(&gradient, &gradient);
+        }
+        sum.derivatives(&point, &direction, first, second, scratch);
+        target.observe(first, observed_first);
+        target.observe(second, observed_second);
+        let quartic = [
+            slope,
+            0.5 * dot(observed_first, observed_first) + dot(residual, observed_second),
+            dot(observed_first, observed_second),
+            0.5 * dot(observed_second, observed_second),
+        ];
+        let Some(a) = minimum(quartic) else {
+            if memory.is_empty() {
+                break;
+            }
+            memory.clear();
+            continue;
+        };
+        direction.iter_mut().for_each(|d| *d *= a);
+        point.iter_mut().zip(&direction).for_each(|(p, d)| *p += d);
+        steps += 1;
+        let lower = if steps % WINDOW == 0 {
+            afresh(&point, residual, entries, scratch)
+        } else {
+            let terms = observed_first.iter().zip(&*observed_second);
+            residual.iter_mut().zip(terms).for_each(|(r, (x, y))| *r += a * (x + a * y));
+            dot(residual, residual)
+        };
+        if !lower.is_finite() || lower > square {
+            // Rounding has the last word.
+            point.iter_mut().zip(&direction).for_each(|(p, d)| *p -= d);
+            break;
+        }
+        square = lower;
+        before = Some((direction, gradient.clone()));
+        if !progress(steps, square) {
+            stopped = true;
+            break;
+        }
+        if steps % WINDOW == 0 {
+            // Squares fall twice as fast as errors.
+            if window - square < 2.0 * limits.tolerance * window {
+                break;
+            }
+            window = square;
+        }
+    }
+    let square = afresh(&point, residual, entries, scratch);
+    if square <= at_start {
+        return Refined { point, steps, square, stopped };
+    }
+    Refined { point: start, steps: 0, square: at_start, stopped }
+}
+
+fn remember(memory: &mut VecDeque<Pair>, step: Vec<f64>, change: Vec<f64>) {
+    let curvature = dot(&step, &change);
+    if curvature > f64::EPSILON * dot(&change, &change).sqrt() * dot(&step, &step).sqrt() {
+        if memory.len() == MEMORY {
+            memory.pop_front();
+        }
+        memory.push_back(Pair { step, change, curvature });
+    }
+}
+
+/// Minus the inverse Hessian, as far as the memory knows it, times the gradient.
+fn descent(memory: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
+    let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
+    let mut along = Vec::with_capacity(memory.len());
+    for pair in memory.iter().rev() {
+        let a = dot(&pair.step, &q) / pair.curvature;
+        q.iter_mut().zip(&pair.change).for_each(|(q, y)| *q -= a * y);
+        along.push(a);
+    }
+    if let Some(last) = memory.back() {
+        let scale = last.curvature / dot(&last.change, &last.change);
+        q.iter_mut().for_each(|q| *q *= scale);
+    }
+    for (pair, a) in memory.iter().zip(along.into_iter().rev()) {
+        let b = dot(&pair.change, &q) / pair.curvature;
+        q.iter_mut().zip(&pair.step).for_each(|(q, s)| *q += (a - b) * s);
+    }
+    q
+}
+
+/// A local minimum a > 0 of `c₁a + c₂a² + c₃a³ + c₄a⁴` with c₁ < 0 and a value below zero; `None` where there is none to
+/// working precision.
+fn minimum([c1, c2, c3, c4]: [f64; 4]) -> Option<f64> {
+    let value = |a: f64| (((c4 * a + c3) * a + c2) * a + c1) * a;
+    let slope = |a: f64| ((4.0 * c4 * a + 3.0 * c3) * a + 2.0 * c2) * a + c1;
+    if !(c1 < 0.0 && [c2, c3, c4].iter().all(|c| c.is_finite())) {
+        return None;
+    }
+    let mut high = if c2 > 0.0 { -c1 / c2 } else { 1.0 };
+    let mut doublings = 0;
+    while slope(high) < 0.0 && value(high) < 0.0 {
+        high *= 2.0;
+        doublings += 1;
+        if doublings > 200 {
+            return None;
+        }
+    }
+    // Between low, where it falls below zero, and high, where it rises or lies above.
+    let mut low = 0.0;
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if slope(middle) < 0.0 && value(middle) < 0.0 {
+            low = middle
+        } else {
+            high = middle
+        }
+        if high - low <= 4.0 * f64::EPSILON * high {
+            break;
+        }
+    }
+    (low > 0.0 && value(low) < 0.0).then_some(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minima_of_quartics() {
+        // ½(a − 2)² and (a² − 1)² − 1 shifted to fall at 0.
+        assert!((minimum([-2.0, 0.5, 0.0, 0.0]).unwrap() - 2.0).abs() < 1e-12);
+        let at = |s: f64| [4.0 * s * (s * s - 1.0), 6.0 * s * s - 2.0, 4.0 * s, 1.0];
+        let a = minimum(at(0.5)).unwrap();
+        assert!((a - 0.5).abs() < 1e-7, "{a}");
+        let a = minimum(at(-3.0)).unwrap();
+        assert!(((a - 3.0).abs() - 1.0).abs() < 1e-7, "{a}");
+        assert_eq!(minimum([0.0, 1.0, 0.0, 0.0]), None);
+        assert_eq!(minimum([-1.0, f64::NAN, 0.0, 0.0]), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! The layer.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::backend::{Dispatch, DispatchDevice};
+use burn::module::{Module, Param};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use super::super::binding::Binding;
+use super::op::{Bound, Job, Number, StructuredOps, must};
+use crate::{Description, Error, Layout, Linear, Matrix, Result, Scalar};
+
+/// The layer `Y = X Mᵀ + b` of a structured m×n matrix, for tensors of any leading dimensions on the flex back end, with
+/// gradients on its `autodiff` device.
+///
+/// The parameters are the tensors of the matrix's [`Layout`](crate::Layout), in its order among those of as many dimensions.
+/// Their spectra are computed when they have changed since the last call, as after a step of an optimiser.
+#[derive(Module, Debug)]
+pub struct StructuredLinear {
+    /// The parameters that are matrices, such as the generators `G` and `H`.
+    pub matrices: Vec<Param<Tensor<2>>>,
+    /// The parameters that are vectors, such as nodes or diagonals.
+    pub vectors: Vec<Param<Tensor<1>>>,
+    /// The bias, if there is one.
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    engine: Arc<dyn Engine>,
+}
+
+impl StructuredLinear {
+    /// The layer of a [`Linear`], of its type of numbers, on a device.
+    ///
+    /// This is the way for structures that a [`Builder`](crate::Builder) does not make, such as those with fixed nodes, and for layers that
+    /// were compressed or read from a [checkpoint](crate::checkpoint).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] for a device other than flex.
+    pub fn from_linear<T: Scalar + burn::tensor::Element>(layer: Linear<T>, device: &Device) -> Result<Self> {
+        check_device(device)?;
+        let (matrix, bias) = layer.into_parts();
+        let options = || (device, T::dtype());
+        let (mut matrices, mut vectors) = (Vec::new(), Vec::new());
+        for tensor in matrix.layout().tensors().iter().filter(|tensor| !tensor.range.is_empty()) {
+            let data = TensorData::new(matrix.parameters()[tensor.range.clone()].to_vec(), &tensor.shape[..]);
+            match tensor.shape.len() {
+                1 => vectors.push(Param::from_tensor(Tensor::from_data(data, options()))),
+                2 => matrices.push(Param::from_tensor(Tensor::from_data(data, options()))),
+                _ => {
+                    let given = format!("{:?} for {}", tensor.shape, tensor.name);
+                    return Err(unsupported("the shape of a parameter", given, "one of one or two dimensions"));
+                }
+            }
+        }
+        let bias = bias.map(|bias| {
+            let shape = [bias.len()];
+            Param::from_tensor(Tensor::from_data(TensorData::new(bias, shape), options()))
+        });
+        Ok(Self { matrices, vectors, bias, engine: Arc::new(Handle(Arc::new(Binding::new(matrix)))) })
+    }
+
+    /// What the matrix is: family, shape, rank.
+    pub fn description(&self) -> Description {
+        self.engine.description()
+    }
+
+    /// `Y = X Mᵀ + b`.
+    ///
+    /// # Panics
+    ///
+    /// Where [`StructuredLinear::try_forward`] returns an error, as burn's own layers do.
+    #[track_caller]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        must(self.try_forward(x))
+    }
+
+    /// `Y = X Mᵀ + b`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] for an x of another type of numbers, of another last dimension than n, or on a device other than
+    /// flex; and what the family refuses of the parameters, such as numbers that are not finite.
+    pub fn try_forward<const D: usize>(&self, x: Tensor<D>) -> Result<Tensor<D>> {
+        check_device(&x.device())?;
+        let flat = self.flat(&x.device());
+        let job = self.engine.bind(&flat)?;
+        if x.dtype() != self.engine.dtype() {
+            let (given, expected) = (format!("{:?}", x.dtype()), self.engine.dtype_name());
+            return Err(unsupported("the type of the input", given, expected));
+        }
+        let cols = self.engine.cols();
+        if x.dims().last() != Some(&cols) {
+            let given = format!("{:?} for a layer of {cols} inputs", x.dims());
+            return Err(unsupported("the shape of the input", given, "one that ends in the number of inputs"));
+        }
+        let bias = match &self.bias {
+            Some(bias) => bias.val(),
+            None => Tensor::zeros([0], (&x.device(), self.engine.dtype())),
+        };
+        let y = Dispatch::structured_product(x.into_dispatch(), flat.into_dispatch(), bias.into_dispatch(), job);
+        Ok(Tensor::from_dispatch(y))
+    }
+
+    /// The entries of the matrix as an m×n tensor, through which gradients reach the parameters.
+    ///
+    /// # Errors
+    ///
+    /// What the family refuses of the parameters, such as numbers that are not finite.
+    pub fn dense(&self) -> Result<Tensor<2>> {
+        let flat = self.flat(&Device::flex());
+        let job = self.engine.bind(&flat)?;
+        Ok(Tensor::from_dispatch(Dispatch::structured_entries(flat.into_dispatch(), job)))
+    }
+
+    /// The layer as it is now, without burn.
+    ///
+    /// # Errors
+    ///
+    /// As for [`StructuredLinear::dense`].
+    pub fn to_linear<T: Scalar>(&self) -> Result<Linear<T>> {
+        let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f64>().map(T::of).collect::<Vec<T>>();
+        let structure = self.description().structure::<T>()?;
+        let matrix = Matrix::new(structure, numbers(self.flat(&Device::flex())))?;
+        Linear::new(matrix, self.bias.as_ref().map(|bias| numbers(bias.val())))
+    }
+
+    /// All parameters of the matrix in one tensor.
+    fn flat(&self, device: &Device) -> Tensor<1> {
+        let (mut matrices, mut vectors) = (self.matrices.iter(), self.vectors.iter());
+        let mut next = |dimensions: usize| match dimensions {
+            1 => vectors.next().map(Param::val),
+            _ => matrices.next().map(|matrix| matrix.val().flatten(0, 1)),
+        };
+        let layout = self.engine.layout();
+        let tensors = layout.tensors().iter().filter(|tensor| !tensor.range.is_empty());
+        let mut flat: Vec<_> = tensors.filter_map(|tensor| next(tensor.shape.len())).collect();
+        match flat.len() {
+            0 => Tensor::zeros([0], (device, self.engine.dtype())),
+            1 => flat.remove(0),
+            _ => Tensor::cat(flat, 0),
+        }
+    }
+}
+
+fn check_device(device: &Device) -> Result<()> {
+    match device.clone().inner().as_dispatch() {
+        DispatchDevice::Flex(_) => Ok(()),
+        other => Err(unsupported("the device", format!("{other:?}"), "flex")),
+    }
+}
+
+pub(super) fn unsupported(what: &'static str, given: String, expected: &'static str) -> Error {
+    Error::Unsupported { what, given, expected }
+}
+
+/// A [`Binding`] whose number type is forgotten.
+trait Engine: Debug + Send + Sync {
+    fn dtype(&self) -> DType;
+    fn dtype_name(&self) -> &'static str;
+    fn cols(&self) -> usize;
+    fn layout(&self) -> Layout;
+    fn description(&self) -> Description;
+    fn bind(&self, parameters: &Tensor<1>) -> Result<Arc<dyn Job>>;
+}
+
+#[derive(Debug)]
+struct Handle<T: Number>(Arc<Binding<T>>);
+
+impl<T: Number> Engine for Handle<T> {
+    fn dtype(&self) -> DType {
+        T::dtype()
+    }
+
+    fn dtype_name(&self) -> &'static str {
+        if size_of::<T>() == 8 { "F64" } else { "F32" }
+    }
+
+    fn cols(&self) -> usize {
+        self.0.last().cols()
+    }
+
+    fn layout(&self) -> Layout {
+        self.0.last().layout().clone()
+    }
+
+    fn description(&self) -> Description {
+        Description::of(&**self.0.last().structure())
+    }
+
+    fn bind(&self, parameters: &Tensor<1>) -> Result<Arc<dyn Job>> {
+        let data = parameters.to_data();
+        let given = || format!("{:?}", parameters.dtype());
+        let numbers =
+            data.as_slice::<T>().map_err(|_| unsupported("the type of the parameters", given(), self.dtype_name()))?;
+        let matrix = self.0.bind(numbers)?;
+        Ok(Arc::new(Bound { binding: Arc::clone(&self.0), matrix }))
+    }
+}

@@ -1,0 +1,116 @@
+//! The plan of a tree of blocks: where they begin, how long their series are, and the transforms.
+
+use crate::transform::{Form, Into, RealTransform, Side, Wrap};
+
+/// Places in a leaf at most.
+const LEAF: usize = 64;
+
+/// A binary tree over N places, with 2^p leaves of nearly equal size. Height 0 is that of the leaves, p that of the whole.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub order: usize,
+    pub rank: usize,
+    /// Ways through a block: 1 for an operator below the diagonal, 2 for a tridiagonal one.
+    pub ways: usize,
+    /// What a leaf's places are rounded up to.
+    pub width: usize,
+    /// Where the leaves begin, and N.
+    pub starts: Vec<usize>,
+    /// The transform of the junctions of the blocks of each height, and that of the ends of the whole.
+    transforms: Vec<RealTransform<f64>>,
+    /// The spectra of z.
+    zs: Vec<Vec<f64>>,
+}
+
+impl Tree {
+    pub fn new(order: usize, rank: usize, ways: usize) -> Self {
+        let leaves = order.div_ceil(LEAF).next_power_of_two();
+        let width = order.div_ceil(leaves).next_multiple_of(16);
+        let starts = (0..=leaves).map(|leaf| leaf * order / leaves).collect();
+        let height = leaves.trailing_zeros() as usize;
+        let size = |h: usize| if h < height { (2 * ways * width) << h } else { (2 * width) << h };
+        let transforms: Vec<_> = (0..=height).map(|h| RealTransform::new(size(h), Wrap::Negacyclic)).collect();
+        let mut tree = Self { order, rank, ways, width, starts, transforms, zs: Vec::new() };
+        tree.zs = (0..=height)
+            .map(|h| {
+                let (mut z, mut scratch) = (vec![0.0; tree.size(h)], vec![0.0; tree.transform_scratch()]);
+                tree.spectrum(h, &[0.0, 1.0], 1.0, &mut z, &mut scratch);
+                z
+            })
+            .collect();
+        tree
+    }
+
+    /// The height p of the whole.
+    pub fn height(&self) -> usize {
+        self.transforms.len() - 1
+    }
+
+    pub fn leaves(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Blocks of a height.
+    pub fn blocks(&self, h: usize) -> usize {
+        self.leaves() >> h
+    }
+
+    /// Sources: the ways in, and the generators.
+    pub fn sources(&self) -> usize {
+        self.ways + self.rank
+    }
+
+    /// Coefficients that the series of a block of a height have: below the diagonal a block of L places is nilpotent, and no series is
+    /// longer; a tridiagonal one is given twice as many, which is checked to be enough.
+    pub fn series(&self, h: usize) -> usize {
+        (self.ways * self.width) << h
+    }
+
+    /// The length of the transform at a height; twice the length of the series that meet, or 2N or more at the top.
+    pub fn size(&self, h: usize) -> usize {
+        self.transforms[h].len()
+    }
+
+    /// The spectrum of z at a height.
+    pub fn z(&self, h: usize) -> &[f64] {
+        &self.zs[h]
+    }
+
+    /// The first place of the right one of a pair of blocks of height h.
+    pub fn middle(&self, h: usize, pair: usize) -> usize {
+        self.starts[(2 * pair + 1) << h]
+    }
+
+    pub fn gain(&self, h: usize) -> f64 {
+        self.transforms[h].gain()
+    }
+
+    pub fn transform_scratch(&self) -> usize {
+        self.transforms.iter().map(RealTransform::scratch_len).max().unwrap_or(0)
+    }
+
+    /// The spectrum of a signal times `scale`, continued by zeros.
+    pub fn spectrum(&self, h: usize, signal: &[f64], scale: f64, spectrum: &mut [f64], scratch: &mut [f64]) {
+        let signal = &signal[..signal.len().min(spectrum.len())];
+        let (head, tail) = spectrum.split_at_mut(signal.len());
+        head.iter_mut().zip(signal).for_each(|(s, x)| *s = scale * x);
+        tail.fill(0.0);
+        self.transforms[h].forward(Form::Single, spectrum, scratch);
+    }
+
+    /// The gain times the signal of a spectrum, in place.
+    pub fn signal(&self, h: usize, spectrum: &mut [f64], scratch: &mut [f64]) {
+        self.transforms[h].inverse(Form::Single, spectrum, scratch);
+    }
+
+    /// Adds `a s`, or `a conj(s)`, to a spectrum.
+    pub fn add_product(&self, h: usize, side: Side, sum: &mut [f64], a: &[f64], s: &[f64]) {
+        self.transforms[h].multiply(Form::Single, Into::Add, side, sum, a, s);
+    }
+
+    /// Numbers in the spectra of every height, for so many of them in a block, the top counting as one block.
+    pub fn spectra(&self, in_pair: usize, on_top: usize) -> usize {
+        let pairs: usize = (0..self.height()).map(|h| self.blocks(h + 1) * in_pair * self.size(h)).sum();
+        pairs + on_top * self.size(self.height())
+    }
+}

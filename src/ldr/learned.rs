@@ -1,0 +1,524 @@
+//! Matrices of low displacement rank under operators that are learned: LDR-SD and LDR-TD.
+//!
+//! With generators G (m×r) and H (n×r) and two operator matrices A and B of order N = max(m, n),
+//!
+//! `M = ½ Σ_j K(A, g_j) K(B, h_j)ᵀ`, cut to its first m rows and n columns,
+//!
+//! where `K(A, g) = [g, A g, …, A^{N−1} g]` is a Krylov matrix and the columns of G and H are continued by zeros to length N. A
+//! and B are trained along with the generators. They are
+//!
+//! * *LDR-SD*: a subdiagonal and a corner in the top right, N numbers each, tensors `"A"` and `"B"` with the corner first; or
+//! * *LDR-TD*: three diagonals and two corners, 3N numbers each, 3×N tensors with the rows: below the diagonal, the corner in the
+//!   top right first; the diagonal; above the diagonal, the corner in the bottom left last.
+//!
+//! They start as the shifts Z_1 and Z_−1, and are then equal to [`ToeplitzLike`](super::ToeplitzLike) matrices of order N: learned
+//! operators start from a structure that works and move away from it. Under the Stein operator `M − A M Bᵀ` the square
+//! matrix has the displacement `½ (G Hᵀ − A^N G (B^N H)ᵀ)`: of rank r for LDR-SD, where A^N and B^N are multiples of the identity, and of
+//! rank 2r at most for LDR-TD. Thomas, Gu, Dao, Rudra and Ré, "Learning compressed transforms with low displacement rank" (2018).
+//!
+//! *Parameters:* r(m + n) + 2N or 6N. *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm. There are three ways to multiply, chosen
+//! when the parameters change:
+//!
+//! * *A scaled shift*, for subdiagonal operators. `A = S Z_f S⁻¹` for a diagonal S, so that M is a sum of products of f-circulants
+//!   between diagonals: 2r + 2 real transforms of length 2N, and 4r + 5 for all gradients. Rounding errors grow with the
+//!   range of S, largest over smallest, of both operators together; it is measured, and up to 10⁴ (f64) or 64 (f32) is let through.
+//!   Entries of 1 ± 5% stay below that up to N of some thousands.
+//! * *A tree of blocks*, for all other operators whose reflections die away, in O(r N log² N). Each block is known by the power
+//!   series, in the number of steps, of what passes through it and what it reflects; these are combined at junctions, as
+//!   scattering matrices are, and all their coefficients are entries of powers of blocks of A: none grows that is not in M
+//!   already. The alternative, transfer matrices and the characteristic polynomial, grows like `(1 + |d|)^N` even where A does not. A block of L
+//!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10⁶. A subdiagonal operator
+//!   always forgets, with zero or tiny entries as well as any. A tridiagonal one does while `|d| + 2√|lu|` is
+//!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not.
+//! * *The recurrence*, for the rest: O((3 + r) N²) for one vector, two GEMMs of the cost of a dense product for a batch.
+//!
+//! [`LearnedOperators::is_fast`] tells the first two from the last. Trees and recurrences compute in double precision for both number types.
+//!
+//! *Cost,* one vector, N = 1024, r = 1, microseconds: 10 for a scaled shift, 65 and 210 for trees of LDR-SD and LDR-TD, 1000 for the
+//! recurrence. The gradients of a scaled shift cost twice the product. Those of a tree cost four products an example,
+//! and another ten for each 64 examples, to take the sums down the tree. The spectra of a tree leave the caches from
+//! N = 4096 on, where memory begins to limit it. *Choose it* where data have a structure that shifts only nearly describe
+//! and parameters count: on small training sets it was the best of its class; LDR-SD is much the cheaper one. Below
+//! the crossover, up to N = 2048, the dense path is taken by itself; above, materialising M at O(N³) has to be asked for, and
+//! pays for large batches of LDR-TD.
+
+use std::sync::Arc;
+
+use super::krylov::{GROUP, Krylov, KrylovPlan, States, krylov_rows, krylov_rows_backward};
+use super::scaled_shift::ScaledShifts;
+use super::torus::Torus;
+use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
+use crate::error::has_length;
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
+use crate::shape::Shape;
+use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
+use crate::{Error, Result, Scalar};
+
+/// The structure of an m×n matrix of displacement rank r under learned operators.
+///
+/// Tensors `"G"` and `"H"`, stored transposed as r×m and r×n, one column of G or H a row; then the operators `"A"` and `"B"`.
+#[derive(Debug)]
+pub struct LearnedOperators<T: Scalar> {
+    shape: Shape,
+    rank: usize,
+    tridiagonal: bool,
+    layout: Layout,
+    plan: KrylovPlan,
+    /// For subdiagonal operators that are shifts, safely scaled.
+    scaled: Option<ScaledShifts<T>>,
+}
+
+/// The two sides of a matrix, ready for products; there are none where the operators are scaled shifts.
+struct Sides {
+    a: Krylov,
+    b: Krylov,
+}
+
+/// The factor ½.
+const HALF: f64 = 0.5;
+
+impl<T: Scalar> LearnedOperators<T> {
+    /// An LDR-SD m×n matrix without parameters: subdiagonal operators with a corner, and displacement rank `rank` from 0
+    /// to min(m, n).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`].
+    pub fn subdiagonal(rows: usize, cols: usize, rank: usize) -> Result<Self> {
+        Self::of_kind(rows, cols, rank, false)
+    }
+
+    /// An LDR-TD m×n matrix without parameters: tridiagonal operators with two corners.
+    ///
+    /// # Errors
+    ///
+    /// As for [`LearnedOperators::subdiagonal`].
+    pub fn tridiagonal(rows: usize, cols: usize, rank: usize) -> Result<Self> {
+        Self::of_kind(rows, cols, rank, true)
+    }
+
+    fn of_kind(rows: usize, cols: usize, rank: usize, tridiagonal: bool) -> Result<Self> {
+        let shape = Shape::new(rows, cols)?;
+        shape.check_rank(rank)?;
+        let order = shape.order();
+        // Trees and their sums hold a few thousand numbers for each place and generator.
+        let bytes = order.checked_mul(rank + 2).and_then(|size| size.checked_mul(1 << 16));
+        if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) || order > MAX_ORDER {
+            return Err(Error::TooLarge { rows, cols, rank });
+        }
+        let layout = shape.generator_layout(rank);
+        let layout = match tridiagonal {
+            false => layout.with("A", &[order]).with("B", &[order]),
+            true => layout.with("A", &[3, order]).with("B", &[3, order]),
+        };
+        let plan = KrylovPlan::new(order, rank, tridiagonal);
+        let scaled = (!tridiagonal).then(|| ScaledShifts::new(shape, rank));
+        Ok(Self { shape, rank, tridiagonal, layout, plan, scaled })
+    }
+
+    /// The matrix of the generators whose columns are the rows of `g` (r×m) and `h` (r×n), and of the operators `a` and `b`: N
+    /// numbers each for this LDR-SD structure, 3N for an LDR-TD one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] or [`Error::NotFinite`] for bad parameters.
+    ///
+    /// ```
+    /// use displace::ldr::LearnedOperators;
+    ///
+    /// // K(A, g) = [[1, 0], [2, 3]] and K(B, h) = [[1, 0], [0, 1]].
+    /// let m = LearnedOperators::subdiagonal(2, 2, 1)?.with_operators(&[1.0, 2.0], &[1.0, 0.0], &[0.0, 3.0], &[0.0, 1.0])?;
+    /// assert_eq!(m.to_dense(), [0.5, 0.0, 1.0, 1.5]);
+    /// # Ok::<(), displace::Error>(())
+    /// ```
+    pub fn with_operators(self, g: &[T], h: &[T], a: &[T], b: &[T]) -> Result<Matrix<T, Self>> {
+        let generators = self.shape.join_generators(self.rank, g, h)?;
+        has_length("A", a, self.operator_len())?;
+        has_length("B", b, self.operator_len())?;
+        Matrix::new(Arc::new(self), [&generators, a, b].concat())
+    }
+
+    /// The order N of the operators.
+    pub fn order(&self) -> usize {
+        self.shape.order()
+    }
+
+    /// Whether a matrix with these parameters multiplies in near-linear time: as scaled shifts, or
+    /// by trees of blocks whose reflections die away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] or [`Error::NotFinite`] for bad parameters.
+    pub fn is_fast(&self, parameters: &[T]) -> Result<bool> {
+        has_length("parameters", parameters, self.layout.len())?;
+        self.check(parameters)?;
+        let (a, b) = self.operators(parameters);
+        if self.scaled.is_some() && ScaledShifts::is_safe([a, b]) {
+            return Ok(true);
+        }
+        let Sides { a, b } = self.sides(parameters);
+        Ok(a.is_fast() && b.is_fast())
+    }
+
+    /// The displacement operator `M − A M Bᵀ` of a square LDR-SD matrix, of rank r; for a rectangular one it is that of the N×N
+    /// matrix that M is a corner of.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] or [`Error::NotFinite`] for bad parameters, or for those of an LDR-TD matrix.
+    pub fn subdiagonal_displacement(
+        &self,
+        parameters: &[T],
+    ) -> Result<Stein<Subdiagonal<T>, Transposed<Subdiagonal<T>>>> {
+        has_length("parameters", parameters, self.generators_len() + 2 * self.order())?;
+        let side = |entries: &[T]| Subdiagonal::new(&entries[1..], entries[0]);
+        let (a, b) = self.operators(parameters);
+        Ok(Stein::new(side(a)?, Transposed(side(b)?)))
+    }
+
+    /// The displacement operator `M − A M Bᵀ` of a square matrix of either kind, of rank 2r at most; for a rectangular one it is that
+    /// of the N×N matrix that M is a corner of.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] or [`Error::NotFinite`] for bad parameters.
+    pub fn displacement(&self, parameters: &[T]) -> Result<Stein<Tridiagonal<T>, Transposed<Tridiagonal<T>>>> {
+        has_length("parameters", parameters, self.layout.len())?;
+        let n = self.order();
+        let side = |entries: &[T]| {
+            let zeros = vec![T::zero(); n];
+            let (lower, rest) = entries.split_at(n);
+            let (diagonal, upper) = if self.tridiagonal { rest.split_at(n) } else { (&zeros[..], &zeros[..]) };
+            let corners = [lower[0], upper[n - 1]];
+            Tridiagonal::new(lower[1..].to_vec(), diagonal.to_vec(), upper[..n - 1].to_vec(), corners)
+        };
+        let (a, b) = self.operators(parameters);
+        Ok(Stein::new(side(a)?, Transposed(side(b)?)))
+    }
+
+    fn operator_len(&self) -> usize {
+        if self.tridiagonal { 3 * self.order() } else { self.order() }
+    }
+
+    fn generators_len(&self) -> usize {
+        self.rank * (self.shape.rows + self.shape.cols)
+    }
+
+    fn operators<'a>(&self, parameters: &'a [T]) -> (&'a [T], &'a [T]) {
+        let operators = &parameters[self.generators_len()..];
+        operators.split_at(operators.len() / 2)
+    }
+
+    /// The three diagonals of an operator.
+    fn entries(&self, operator: &[T]) -> Vec<f64> {
+        let mut entries: Vec<f64> = operator.iter().map(|e| e.wide()).collect();
+        entries.resize(3 * self.order(), 0.0);
+        entries
+    }
+
+    /// Generators continued to N numbers each.
+    fn continued(&self, generators: &[T], row: usize) -> Vec<f64> {
+        let n = self.order();
+        let mut continued = vec![0.0; self.rank * n];
+        for (wide, row) in continued.chunks_exact_mut(n).zip(generators.chunks_exact(row)) {
+            widen(row, wide);
+        }
+        continued
+    }
+
+    fn sides(&self, parameters: &[T]) -> Sides {
+        let (g, h) = self.shape.generators(self.rank, parameters);
+        let (a, b) = self.operators(parameters);
+        let mut halved = self.continued(g, self.shape.rows);
+        halved.iter_mut().for_each(|g| *g *= HALF);
+        Sides {
+            a: self.plan.prepare(self.entries(a), halved),
+            b: self.plan.prepare(self.entries(b), self.continued(h, self.shape.cols)),
+        }
+    }
+
+    /// `Y = X Mᵀ` or `X = Y M`: through the transposed Krylov matrix of one side, and out through the other.
+    fn product(&self, [from, to]: [&Krylov; 2], [x_row, y_row]: [usize; 2], x: &[T], y: &mut [T], scratch: &mut [T]) {
+        let n = self.order();
+        let mut scratch = doubles(scratch);
+        let group = if from.is_fast() || to.is_fast() { 1 } else { GROUP };
+        let [wide_x, wide_y] = [(); 2].map(|()| take(&mut scratch, group * n));
+        let t = take(&mut scratch, group * self.rank * n);
+        let states = take(&mut scratch, self.plan.down_len().max(self.plan.up_len()));
+        for (x, y) in x.chunks(group * x_row).zip(y.chunks_mut(group * y_row)) {
+            let examples = x.len() / x_row;
+            let (wide_x, wide_y) = (&mut wide_x[..examples * n], &mut wide_y[..examples * n]);
+            let t = &mut t[..examples * self.rank * n];
+            widen_rows(x, x_row, wide_x, n);
+            self.plan.transposed(from, wide_x, t, false, states, scratch);
+            self.plan.forward(to, t, Some(wide_y), false, states, scratch);
+            narrow_rows(wide_y, n, y, y_row);
+        }
+    }
+}
+
+/// Orders above this are not materialised unless it is asked for: that takes O(N³) each time the parameters change.
+const MAX_MATERIALISED: usize = 2048;
+
+/// Orders that a plan is made for at most.
+const MAX_ORDER: usize = 1 << 26;
+
+fn sides<T>(prepared: &Prepared<T>) -> Option<&Sides> {
+    prepared.object.as_ref()?.downcast_ref()
+}
+
+/// Scratch as doubles.
+fn doubles<T: Scalar>(scratch: &mut [T]) -> &mut [f64] {
+    bytemuck::pod_align_to_mut(scratch).1
+}
+
+/// Numbers of T that hold so many doubles, wherever they begin.
+fn numbers<T>(doubles: usize) -> usize {
+    (doubles + 1) * (size_of::<f64>() / size_of::<T>())
+}
+
+fn widen<T: Scalar>(row: &[T], wide: &mut [f64]) {
+    let (head, tail) = wide.split_at_mut(row.len());
+    head.iter_mut().zip(row).for_each(|(w, x)| *w = x.wide());
+    tail.fill(0.0);
+}
+
+fn widen_rows<T: Scalar>(rows: &[T], row: usize, wide: &mut [f64], n: usize) {
+    for (row, wide) in rows.chunks_exact(row).zip(wide.chunks_exact_mut(n)) {
+        widen(row, wide);
+    }
+}
+
+fn narrow_rows<T: Scalar>(wide: &[f64], n: usize, rows: &mut [T], row: usize) {
+    for (wide, row) in wide.chunks_exact(n).zip(rows.chunks_exact_mut(row)) {
+        row.iter_mut().zip(wide).for_each(|(x, &w)| *x = T::of(w));
+    }
+}
+
+fn add_narrow<T: Scalar>(sums: &mut [T], wide: &[f64], factor: f64) {
+    sums.iter_mut().zip(wide).for_each(|(s, w)| *s += T::of(factor * w));
+}
+
+impl<T: Scalar> Structure<T> for LearnedOperators<T> {
+    fn family(&self) -> Family {
+        if self.tridiagonal { Family::LearnedTridiagonal } else { Family::LearnedSubdiagonal }
+    }
+
+    fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.shape.cols
+    }
+
+    fn rank(&self) -> Option<usize> {
+        Some(self.rank)
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+        let (g, h) = self.shape.generators(self.rank, parameters);
+        let (a, b) = self.operators(parameters);
+        prepared.object = None;
+        let scaled = self.scaled.as_ref();
+        if !scaled.is_some_and(|scaled| scaled.prepare([g, h], [a, b], &mut prepared.numbers, scratch)) {
+            prepared.object = Some(Arc::new(self.sides(parameters)));
+        }
+    }
+
+    fn scratch_len(&self) -> usize {
+        let plan = &self.plan;
+        let rows = GROUP * (3 + 2 * self.rank) * self.order();
+        let states = 2 * (plan.down_len() + plan.up_len());
+        let sums = 2 * plan.sums_len() + (self.rank + 3) * self.order();
+        let scaled = self.scaled.as_ref().map_or(0, ScaledShifts::scratch_len);
+        numbers::<T>(rows + states + sums + plan.scratch_len()).max(scaled)
+    }
+
+    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
+        match (sides(bound.prepared), &self.scaled) {
+            (Some(Sides { a, b }), _) => self.product([b, a], [self.shape.cols, self.shape.rows], x, y, scratch),
+            (None, Some(scaled)) => scaled.apply(bound, x, y, scratch),
+            (None, None) => {}
+        }
+    }
+
+    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
+        match (sides(bound.prepared), &self.scaled) {
+            (Some(Sides { a, b }), _) => self.product([a, b], [self.shape.rows, self.shape.cols], y, x, scratch),
+            (None, Some(scaled)) => scaled.apply_transposed(bound, y, x, scratch),
+            (None, None) => {}
+        }
+    }
+
+    fn gradient_len(&self) -> usize {
+        self.layout.len().max(self.scaled.as_ref().map_or(0, ScaledShifts::sums_len))
+    }
+
+    fn backward(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        sums: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let (a, b) = match (sides(bound.prepared), &self.scaled) {
+            (Some(Sides { a, b }), _) => (a, b),
+            (None, Some(scaled)) => return scaled.backward(bound, x, dy, dx, sums, scratch),
+            (None, None) => return,
+        };
+        let (Shape { rows: m, cols: n }, order, plan) = (self.shape, self.order(), &self.plan);
+        let mut scratch = doubles(scratch);
+        let group = if a.is_fast() || b.is_fast() { 1 } else { GROUP };
+        let [wide_x, wide_dy, wide_dx] = [(); 3].map(|()| take(&mut scratch, group * order));
+        let [t, dt] = [(); 2].map(|()| take(&mut scratch, group * self.rank * order));
+        let mut states = || States { down: take(&mut scratch, plan.down_len()), up: take(&mut scratch, plan.up_len()) };
+        let (a_states, b_states) = (states(), states());
+        let [a_sums, b_sums] = [(); 2].map(|()| take(&mut scratch, plan.sums_len()));
+        let [generators, entries] = [self.rank, 3].map(|rows| take(&mut scratch, rows * order));
+        a_sums.fill(0.0);
+        b_sums.fill(0.0);
+        let mut dx = dx.map(|dx| dx.chunks_mut(group * n));
+        for (x, dy) in x.chunks(group * n).zip(dy.chunks(group * m)) {
+            let examples = x.len() / n;
+            let [wide_x, wide_dy, wide_dx] =
+                [&mut *wide_x, &mut *wide_dy, &mut *wide_dx].map(|wide| &mut wide[..examples * order]);
+            let [t, dt] = [&mut *t, &mut *dt].map(|t| &mut t[..examples * self.rank * order]);
+            widen_rows(x, n, wide_x, order);
+            widen_rows(dy, m, wide_dy, order);
+            plan.transposed(b, wide_x, t, true, b_states.up, scratch);
+            plan.transposed(a, wide_dy, dt, true, a_states.up, scratch);
+            plan.forward(a, t, None, true, a_states.down, scratch);
+            let dx = dx.as_mut().and_then(Iterator::next);
+            plan.forward(b, dt, dx.is_some().then_some(&mut *wide_dx), true, b_states.down, scratch);
+            if let Some(dx) = dx {
+                narrow_rows(wide_dx, order, dx, n);
+            }
+            plan.gather(a, t, wide_dy, &a_states, a_sums, scratch);
+            plan.gather(b, dt, wide_x, &b_states, b_sums, scratch);
+        }
+        let (generator_sums, operator_sums) = sums[..self.layout.len()].split_at_mut(self.generators_len());
+        let (dg, dh) = self.shape.generators_mut(self.rank, generator_sums);
+        let (da, db) = operator_sums.split_at_mut(self.operator_len());
+        // The generators of the left side were halved.
+        for (side, side_sums, d_generators, row, d_operator, factor) in
+            [(a, a_sums, dg, m, da, HALF), (b, b_sums, dh, n, db, 1.0)]
+        {
+            generators.fill(0.0);
+            entries.fill(0.0);
+            plan.finish(side, side_sums, generators, entries, scratch);
+            for (d, wide) in d_generators.chunks_exact_mut(row).zip(generators.chunks_exact(order)) {
+                add_narrow(d, wide, factor);
+            }
+            add_narrow(d_operator, entries, 1.0);
+        }
+    }
+
+    fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
+        let (None, Some(scaled)) = (sides(bound.prepared), &self.scaled) else {
+            return gradient.iter_mut().zip(sums).for_each(|(g, s)| *g += *s);
+        };
+        let (g, h) = self.shape.generators(self.rank, bound.parameters);
+        let (a, b) = self.operators(bound.parameters);
+        let (generators, operators) = gradient.split_at_mut(self.generators_len());
+        let (dg, dh) = self.shape.generators_mut(self.rank, generators);
+        let (da, db) = operators.split_at_mut(self.operator_len());
+        scaled.finish([g, h], [a, b], sums, [[dg, dh], [da, db]], scratch);
+    }
+
+    /// O(N³) for each generator, by a GEMM of the two Krylov matrices.
+    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+        let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
+        let (g, h) = self.shape.generators(self.rank, parameters);
+        let (a, b) = self.operators(parameters);
+        let (a, b) = (self.entries(a), self.entries(b));
+        let (g, h) = (self.continued(g, m), self.continued(h, n));
+        let mut sum = vec![0.0; m * n];
+        let mut term = vec![0.0; m * n];
+        for (g, h) in g.chunks_exact(order).zip(h.chunks_exact(order)) {
+            let (left, right) = (columns(&krylov_rows(&a, g), m), columns(&krylov_rows(&b, h), n));
+            gemm_tn(&left, &right, &mut term, [m, order, n]);
+            sum.iter_mut().zip(&term).for_each(|(s, t)| *s += HALF * t);
+        }
+        dense.iter_mut().zip(sum).for_each(|(d, s)| *d = T::of(s));
+    }
+
+    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+        let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
+        let (g, h) = self.shape.generators(self.rank, parameters);
+        let (a, b) = self.operators(parameters);
+        let (a, b) = (self.entries(a), self.entries(b));
+        let (g, h) = (self.continued(g, m), self.continued(h, n));
+        let dense: Vec<f64> = dense.iter().map(|d| HALF * d.wide()).collect();
+        let (generators, operators) = gradient.split_at_mut(self.generators_len());
+        let (dg, dh) = self.shape.generators_mut(self.rank, generators);
+        let (to_a, to_b) = operators.split_at_mut(self.operator_len());
+        let (mut da, mut db) = (vec![0.0; 3 * order], vec![0.0; 3 * order]);
+        for (j, (g, h)) in g.chunks_exact(order).zip(h.chunks_exact(order)).enumerate() {
+            let (left, right) = (krylov_rows(&a, g), krylov_rows(&b, h));
+            let (mut d_left, mut d_right) = (vec![0.0; order * m], vec![0.0; order * n]);
+            gemm_nt(&columns(&right, n), &dense, &mut d_left, [order, n, m]);
+            gemm_nn(&columns(&left, m), &dense, &mut d_right, [order, m, n]);
+            let mut generator = vec![0.0; order];
+            krylov_rows_backward(&a, &left, &mut continued_columns(&d_left, m, order), &mut generator, &mut da);
+            add_narrow(&mut dg[j * m..][..m], &generator, 1.0);
+            generator.fill(0.0);
+            krylov_rows_backward(&b, &right, &mut continued_columns(&d_right, n, order), &mut generator, &mut db);
+            add_narrow(&mut dh[j * n..][..n], &generator, 1.0);
+        }
+        add_narrow(to_a, &da, 1.0);
+        add_narrow(to_b, &db, 1.0);
+    }
+
+    /// The operators are the shifts Z_1 and Z_−1, the generators as for Toeplitz-like matrices.
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+        let Shape { rows: m, cols: n } = self.shape;
+        let (generators, operators) = parameters.split_at_mut(self.generators_len());
+        let squares = Torus::toeplitz(self.shape, self.order()).dependencies() / (m as f64 * n as f64);
+        let product = init.variance(m, n) / (self.rank.max(1) as f64 * squares);
+        normal(rng, product.sqrt(), generators);
+        operators.fill(T::zero());
+        let (a, b) = operators.split_at_mut(self.operator_len());
+        for (operator, corner) in [(a, T::one()), (b, -T::one())] {
+            operator[..self.shape.order()].fill(T::one());
+            operator[0] = corner;
+        }
+    }
+
+    /// That of operators near the shift.
+    fn cost(&self, batch: usize) -> f64 {
+        match &self.scaled {
+            Some(scaled) => transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
+            None => 2.0 * self.plan.cost(None),
+        }
+    }
+
+    fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
+        let Some(Sides { a, b }) = sides(bound.prepared) else { return self.cost(batch) };
+        match self.order() > MAX_MATERIALISED {
+            true => 0.0,
+            false => self.plan.cost(Some(a)) + self.plan.cost(Some(b)),
+        }
+    }
+}
+
+/// The first columns of rows of N numbers.
+fn columns(rows: &[f64], count: usize) -> Vec<f64> {
+    let n = rows.len().isqrt();
+    rows.chunks_exact(n).flat_map(|row| &row[..count]).copied().collect()
+}
+
+/// Rows continued by zeros to N numbers.
+fn continued_columns(rows: &[f64], row: usize, n: usize) -> Vec<f64> {
+    let mut continued = vec![0.0; n * n];
+    for (row, continued) in rows.chunks_exact(row).zip(continued.chunks_exact_mut(n)) {
+        continued[..row.len()].copy_from_slice(row);
+    }
+    continued
+}

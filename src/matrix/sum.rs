@@ -1,0 +1,234 @@
+//! The sum of two structures, such as low rank + Toeplitz-like.
+
+use std::sync::Arc;
+
+use super::{Bound, Family, GRAIN, Init, Layout, Prepared, Structure, take};
+use crate::{Error, Result, Scalar};
+
+/// The structure of a sum `M = A + B` of two m×n matrices of any families.
+///
+/// The parameters are those of A and then those of B; tensors of B whose names A has already get a 2 behind them. Products
+/// and gradients cost what the two cost, and one pass over the result.
+///
+/// ```
+/// use displace::{Builder, Family, Matrix, Sum};
+///
+/// let low = Builder::new(Family::LowRank, 8, 6).rank(1).structure::<f32>()?;
+/// let toeplitz = Builder::new(Family::ToeplitzLike, 8, 6).rank(2).structure::<f32>()?;
+/// let sum = std::sync::Arc::new(Sum::new(low, toeplitz)?);
+/// let matrix = Matrix::new(sum, vec![0.1; 3 * (8 + 6)])?;
+/// assert_eq!(matrix.layout().tensor("G2").unwrap().shape, [2, 8]);
+/// # Ok::<(), displace::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sum<T: Scalar> {
+    terms: [Arc<dyn Structure<T>>; 2],
+    layout: Layout,
+}
+
+/// What each term prepares.
+type Both<T> = [Prepared<T>; 2];
+
+impl<T: Scalar> Sum<T> {
+    /// The sum of two structures of the same shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShapeMismatch`], or [`Error::UnknownTensor`] for a tensor of a foreign structure that both have.
+    pub fn new(first: Arc<dyn Structure<T>>, second: Arc<dyn Structure<T>>) -> Result<Self> {
+        if (first.rows(), first.cols()) != (second.rows(), second.cols()) {
+            return Err(Error::ShapeMismatch {
+                what: "a sum",
+                left_rows: first.rows(),
+                left_cols: first.cols(),
+                right_rows: second.rows(),
+                right_cols: second.cols(),
+            });
+        }
+        let mut layout = first.layout().clone();
+        for tensor in second.layout().tensors() {
+            let taken = first.layout().tensor(tensor.name).is_some();
+            layout = layout.with(if taken { second_name(tensor.name)? } else { tensor.name }, &tensor.shape);
+        }
+        Ok(Self { terms: [first, second], layout })
+    }
+
+    /// The two terms.
+    pub fn terms(&self) -> &[Arc<dyn Structure<T>>; 2] {
+        &self.terms
+    }
+
+    fn split<'a>(&self, parameters: &'a [T]) -> [&'a [T]; 2] {
+        parameters.split_at(self.terms[0].layout().len()).into()
+    }
+
+    fn bound<'a>(&self, bound: Bound<'a, T>) -> [Option<Bound<'a, T>>; 2] {
+        let prepared = bound.prepared.object.as_ref().and_then(|object| object.downcast_ref::<Both<T>>());
+        let parameters = self.split(bound.parameters);
+        [0, 1].map(|k| prepared.map(|both| Bound { parameters: parameters[k], prepared: &both[k] }))
+    }
+
+    /// Adds up what both terms write into rows of `out_row` numbers, some rows at a time.
+    fn add(
+        &self,
+        bound: Bound<'_, T>,
+        input: (&[T], usize),
+        output: (&mut [T], usize),
+        mut scratch: &mut [T],
+        product: impl Fn(&dyn Structure<T>, Bound<'_, T>, &[T], &mut [T], &mut [T]),
+    ) {
+        let [Some(first), Some(second)] = self.bound(bound) else { return };
+        let other = take(&mut scratch, GRAIN * output.1);
+        for (input, output) in input.0.chunks(GRAIN * input.1).zip(output.0.chunks_mut(GRAIN * output.1)) {
+            let other = &mut other[..output.len()];
+            product(&*self.terms[0], first, input, output, scratch);
+            product(&*self.terms[1], second, input, other, scratch);
+            output.iter_mut().zip(other).for_each(|(out, &mut x)| *out += x);
+        }
+    }
+}
+
+/// What a tensor is called if its name is taken.
+fn second_name(name: &'static str) -> Result<&'static str> {
+    const NAMES: [(&str, &str); 10] = [
+        ("G", "G2"),
+        ("H", "H2"),
+        ("M", "M2"),
+        ("c", "c2"),
+        ("t", "t2"),
+        ("h", "h2"),
+        ("s", "s2"),
+        ("v", "v2"),
+        ("centre", "centre2"),
+        ("gaps", "gaps2"),
+    ];
+    let found = NAMES.iter().find(|(first, _)| *first == name);
+    found.map(|&(_, second)| second).ok_or(Error::UnknownTensor { name })
+}
+
+impl<T: Scalar> Structure<T> for Sum<T> {
+    fn family(&self) -> Family {
+        Family::Other(match (self.terms[0].family(), self.terms[1].family()) {
+            (Family::LowRank, Family::Circulant) => "low rank + circulant",
+            (Family::LowRank, Family::Toeplitz) => "low rank + Toeplitz",
+            (Family::LowRank, Family::ToeplitzLike) => "low rank + Toeplitz-like",
+            (Family::LowRank, Family::HankelLike) => "low rank + Hankel-like",
+            (Family::LowRank, Family::CauchyLike) => "low rank + Cauchy-like",
+            (Family::LowRank, Family::VandermondeLike) => "low rank + Vandermonde-like",
+            _ => "sum",
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.terms[0].rows()
+    }
+
+    fn cols(&self) -> usize {
+        self.terms[0].cols()
+    }
+
+    fn summands(&self) -> Option<&[Arc<dyn Structure<T>>; 2]> {
+        Some(&self.terms)
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn check(&self, parameters: &[T]) -> Result<()> {
+        let [first, second] = self.split(parameters);
+        self.terms[0].check(first)?;
+        self.terms[1].check(second)
+    }
+
+    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+        // The storage of before is used again unless a clone of the matrix shares it.
+        let mut both = match prepared.object.take().map(Arc::downcast::<Both<T>>) {
+            Some(Ok(both)) => Arc::try_unwrap(both).unwrap_or_else(|shared| (*shared).clone()),
+            _ => Both::default(),
+        };
+        for ((term, parameters), prepared) in self.terms.iter().zip(self.split(parameters)).zip(&mut both) {
+            term.prepare(parameters, prepared, scratch);
+        }
+        prepared.object = Some(Arc::new(both));
+    }
+
+    fn scratch_len(&self) -> usize {
+        let inner = self.terms[0].scratch_len().max(self.terms[1].scratch_len());
+        GRAIN * self.rows().max(self.cols()) + inner
+    }
+
+    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
+        self.add(bound, (x, self.cols()), (y, self.rows()), scratch, |term, bound, x, y, scratch| {
+            term.apply(bound, x, y, scratch);
+        });
+    }
+
+    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
+        self.add(bound, (y, self.rows()), (x, self.cols()), scratch, |term, bound, y, x, scratch| {
+            term.apply_transposed(bound, y, x, scratch);
+        });
+    }
+
+    fn gradient_len(&self) -> usize {
+        self.terms.iter().map(|term| term.gradient_len()).sum()
+    }
+
+    fn backward(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        mut dx: Option<&mut [T]>,
+        sums: &mut [T],
+        mut scratch: &mut [T],
+    ) {
+        let [Some(first), Some(second)] = self.bound(bound) else { return };
+        let (m, n) = (self.rows(), self.cols());
+        let other = take(&mut scratch, GRAIN * n);
+        let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len());
+        for (x, dy) in x.chunks(GRAIN * n).zip(dy.chunks(GRAIN * m)) {
+            let mut own = dx.as_mut().map(|rest| take(rest, x.len()));
+            self.terms[0].backward(first, x, dy, own.as_deref_mut(), first_sums, scratch);
+            let other = &mut other[..x.len()];
+            self.terms[1].backward(second, x, dy, own.is_some().then_some(&mut *other), second_sums, scratch);
+            if let Some(own) = own {
+                own.iter_mut().zip(other).for_each(|(out, &mut x)| *out += x);
+            }
+        }
+    }
+
+    fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
+        let [Some(first), Some(second)] = self.bound(bound) else { return };
+        let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len());
+        let (to_first, to_second) = gradient.split_at_mut(self.terms[0].layout().len());
+        self.terms[0].finish_gradient(first, first_sums, to_first, scratch);
+        self.terms[1].finish_gradient(second, second_sums, to_second, scratch);
+    }
+
+    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+        let [first, second] = self.split(parameters);
+        let mut other = vec![T::zero(); dense.len()];
+        self.terms[0].write_dense(first, dense);
+        self.terms[1].write_dense(second, &mut other);
+        dense.iter_mut().zip(other).for_each(|(out, x)| *out += x);
+    }
+
+    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+        let [first, second] = self.split(parameters);
+        let (to_first, to_second) = gradient.split_at_mut(first.len());
+        self.terms[0].pull_back(first, dense, to_first);
+        self.terms[1].pull_back(second, dense, to_second);
+    }
+
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+        let half = Init::Variance(init.variance(self.rows(), self.cols()) / 2.0);
+        let (first, second) = parameters.split_at_mut(self.terms[0].layout().len());
+        self.terms[0].initialise(half, rng, first);
+        self.terms[1].initialise(half, rng, second);
+    }
+
+    fn cost(&self, batch: usize) -> f64 {
+        self.terms.iter().map(|term| term.cost(batch)).sum()
+    }
+}

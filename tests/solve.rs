@@ -146,8 +146,11 @@ proptest! {
     }
 }
 
+/// A name, the bar for the backward error, and the matrix.
+type Case = (&'static str, f64, Matrix<f64, Toeplitz<f64>>);
+
 /// Well-conditioned, indefinite, non-symmetric, with singular leading minors, and ill-conditioned ones.
-fn hard(n: usize) -> Vec<(&'static str, f64, Matrix<f64, Toeplitz<f64>>)> {
+fn hard(n: usize) -> Vec<Case> {
     let noise = random::<f64>(2 * n, 7);
     let symmetric = noise.clone();
     let hollow = noise.clone();

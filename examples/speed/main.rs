@@ -149,14 +149,13 @@ fn measure<T: Scalar>(options: &Options, family: Family, n: usize, rank: usize, 
     let own = Times::of(&matrix, batch, seconds);
     let realfft_ns =
         (family == Family::ToeplitzLike).then(|| peer_time(&matrix, &numbers(batch * n), seconds) / batch as f64);
-    let cases: [(&str, f64, fn(&Times) -> f64); 3] = [
-        ("forward", own.forward, |t| t.forward),
-        ("transpose", own.transpose, |t| t.transpose),
-        ("backward", own.backward, |t| t.backward),
+    let cases = [
+        ("forward", own.forward, dense.map(|t| t.forward)),
+        ("transpose", own.transpose, dense.map(|t| t.transpose)),
+        ("backward", own.backward, dense.map(|t| t.backward)),
     ];
-    for (case, ns, dense_time) in cases {
+    for (case, ns, dense_ns) in cases {
         let realfft_ns = realfft_ns.filter(|_| case == "forward");
-        let dense_ns = dense.map(dense_time);
         let row = Row { case, family, n, rank, batch, dtype: T::NAME, ns, dense_ns, realfft_ns, floor_ns };
         if options.json { print_json(&row) } else { print_row(&row) }
     }

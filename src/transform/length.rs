@@ -41,7 +41,7 @@ mod tests {
     fn fast_lengths_are_long_enough_and_not_much_longer() {
         for min in 1..5000 {
             let n = fast_length(min);
-            assert!(n >= min && n % 2 == 0 && is_fast_length(n), "{min}: {n}");
+            assert!(n >= min && n.is_multiple_of(2) && is_fast_length(n), "{min}: {n}");
             assert!(3 * n <= 5 * min.max(2) + 2, "{min}: {n}");
         }
     }

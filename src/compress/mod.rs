@@ -32,7 +32,7 @@
 //! use displace::Family;
 //!
 //! // A Toeplitz matrix with a little of something else.
-//! let w: Vec<f32> = (0..20 * 20).map(|k| 1.0 / (1.0 + (k / 20).abs_diff(k % 20) as f32) + 0.01 * (k % 7) as f32).collect();
+//! let w: Vec<f32> = (0..20 * 20).map(|k: usize| 1.0 / (1.0 + (k / 20).abs_diff(k % 20) as f32) + 0.01 * (k % 7) as f32).collect();
 //! let compression = Compression::of(20, 20, &w)?;
 //! let ranking = compression.ranking::<f32>(&Candidate::ALL, 4 * 40, &mut quietly)?;
 //! assert_eq!(ranking[0].matrix.structure().family(), Family::ToeplitzPlusHankel);

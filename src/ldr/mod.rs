@@ -1,19 +1,21 @@
 //! Matrices of low displacement rank: generators G and H under a pair of operators.
+//!
+//! Each family has a page of its own, the module of its name: definition, cost, accuracy, and when to choose it.
 
-mod cauchy_like;
+pub mod cauchy_like;
 mod circle_filter;
-mod circle_vandermonde_like;
+pub mod circle_vandermonde_like;
 mod filter;
 mod half_circulant;
-mod hankel_like;
+pub mod hankel_like;
 mod krylov;
-mod learned;
+pub mod learned;
 mod sandwich;
 mod scaled_shift;
-mod shift_like;
-mod toeplitz_like;
+pub mod shift_like;
+pub mod toeplitz_like;
 mod torus;
-mod vandermonde_like;
+pub mod vandermonde_like;
 
 pub use cauchy_like::CauchyLike;
 pub use circle_vandermonde_like::CircleVandermondeLike;

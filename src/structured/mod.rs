@@ -1,14 +1,16 @@
 //! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel, Vandermonde, Cauchy.
+//!
+//! Each family has a page of its own, the module of its name: definition, cost, accuracy, and when to choose it.
 
-pub(crate) mod cauchy;
-pub(crate) mod cauchy_nodes;
-pub(crate) mod circle_vandermonde;
-mod circulant;
+pub mod cauchy;
+pub mod cauchy_nodes;
+pub mod circle_vandermonde;
+pub mod circulant;
 mod convolution;
-mod f_circulant;
-mod hankel;
-mod toeplitz;
-pub(crate) mod vandermonde;
+pub mod f_circulant;
+pub mod hankel;
+pub mod toeplitz;
+pub mod vandermonde;
 
 pub use cauchy::Cauchy;
 pub use cauchy_nodes::CauchyNodes;

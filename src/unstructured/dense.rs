@@ -1,4 +1,8 @@
 //! Dense matrices: the unstructured end of the continuum.
+//!
+//! *Parameters:* mn. *Cost:* one product of matrices, by SIMD inner products for few examples and by a blocked GEMM
+//! (`matrixmultiply`) for many; two for the gradients. *Accuracy:* that of sums of n products. *Choose it* as the yardstick, and
+//! below the size where structure pays, where every other family turns to it by itself ([`PathChoice`](crate::PathChoice)).
 
 use std::sync::Arc;
 

@@ -1,4 +1,8 @@
 //! Low-rank matrices `M = G Hᵀ`: what displacement rank is measured against.
+//!
+//! *Parameters:* r(m + n). *Cost:* two thin products of matrices, O(r(m + n)) an example, and four for the gradients.
+//! *Accuracy:* that of the sums. *Choose it* where the matrix has few directions that matter: for compressing trained
+//! matrices it is often the best there is, while layers trained from scratch do better with structure at the same size.
 
 use std::sync::Arc;
 

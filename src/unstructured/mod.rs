@@ -1,8 +1,10 @@
 //! The baselines that every comparison needs: dense and low-rank matrices, by GEMM.
+//!
+//! Each family has a page of its own, the module of its name: definition, cost, accuracy, and when to choose it.
 
-mod dense;
+pub mod dense;
 pub(crate) mod gemm;
-mod low_rank;
+pub mod low_rank;
 
 pub use dense::Dense;
 pub use low_rank::LowRank;

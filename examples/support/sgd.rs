@@ -14,8 +14,22 @@ impl Sgd {
     }
 
     /// One step of the layer.
+    ///
+    /// Nodes of Vandermonde-like matrices move an n²-th as fast as all else, since their k-th power changes k times as fast
+    /// as they do and is as much more curved; and real ones stay in [−1, 1].
     pub fn step(&mut self, layer: &mut Linear<f32>, gradient: &LinearGradient<f32>, rate: f32) -> Result<()> {
-        layer.update(|weight, bias| self.advance(weight, bias, gradient, rate))
+        let place = |name: &str| layer.weight().layout().tensor(name).map(|tensor| tensor.range.clone());
+        let (real, angles) = (place("v"), place("theta"));
+        let nodes = real.clone().or(angles).unwrap_or(0..0);
+        let slower = (layer.weight().cols() as f32).powi(-2);
+        layer.update(|weight, bias| {
+            let before = weight[nodes.clone()].to_vec();
+            self.advance(weight, bias, gradient, rate);
+            for (node, before) in weight[nodes.clone()].iter_mut().zip(before) {
+                *node = before + slower * (*node - before);
+                *node = if real.is_some() { node.clamp(-1.0, 1.0) } else { *node };
+            }
+        })
     }
 
     /// `v ← μ v − η g`, `p ← p + v`.

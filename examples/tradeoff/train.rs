@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use displace::{Builder, Family, Init, Result};
+use displace::{Builder, Family, Init, PathChoice, Result};
 
 use crate::support::network::{Buffers, Network};
 use crate::support::sgd::Sgd;
@@ -51,6 +51,10 @@ impl Method {
         let mut builder = Builder::new(self.family, size, size).init(Init::He).seed(seed);
         if let Some(rank) = self.rank {
             builder = builder.rank(rank);
+        }
+        if matches!(self.family, Family::LearnedSubdiagonal | Family::LearnedTridiagonal) {
+            // A dense copy would have to be made anew at every step, in O(n³).
+            builder = builder.path(PathChoice::Fast);
         }
         let output = Builder::new(Family::Dense, CLASSES, size).seed(seed + 1).build_layer()?;
         Ok(Network { hidden: builder.build_layer()?, output })

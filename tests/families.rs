@@ -7,7 +7,7 @@
 mod common;
 
 use common::*;
-use displace::{Builder, PathChoice, Scalar, Workspace};
+use displace::{Builder, Family, Init, PathChoice, Scalar, Workspace};
 use proptest::prelude::*;
 
 /// Everything that one matrix can do, on both paths.
@@ -90,6 +90,31 @@ fn tiny_shapes_and_ragged_batches_equal_the_dense_matrix() {
 fn odd_and_prime_shapes_equal_the_dense_matrix() {
     for (rows, cols) in [(13, 13), (15, 9), (9, 15), (17, 16), (11, 22)] {
         check_all(rows, cols, 5, 12);
+    }
+}
+
+/// Products at one size, relative to the norm of the exact result and nothing else.
+fn check_products<T: Scalar>(builder: &Builder, n: usize) {
+    let mut matrix = builder.build::<T>().unwrap();
+    matrix.set_path(PathChoice::Fast);
+    let dense = reference(builder, &matrix).to_dense();
+    let x = random::<T>(n, 13);
+    let (y, z) = (product(&dense, &x, n), product(&transpose(&dense, n), &x, n));
+    let what = format!("{builder:?} as {}", T::NAME);
+    assert_close(&matrix.apply(&x).unwrap(), &y, bar::<T>(n, n), norm(&y), &what);
+    assert_close(&matrix.apply_transposed(&x).unwrap(), &z, bar::<T>(n, n), norm(&z), &what);
+}
+
+#[test]
+fn large_and_prime_sizes_equal_the_dense_matrix() {
+    for n in [127, 128, 251, 360, 509, 784, 1021, 1024] {
+        let families = Family::ALL.into_iter().filter(|family| is_multilinear(family));
+        for family in families.filter(|family| !matches!(family, Family::LowRank | Family::Dense)) {
+            let builder = Builder::new(family, n, n).init(Init::Variance(1.0)).seed(n as u64);
+            let builder = if family.has_rank() { builder.rank(2) } else { builder };
+            check_products::<f32>(&builder, n);
+            check_products::<f64>(&builder, n);
+        }
     }
 }
 

@@ -108,7 +108,7 @@ fn check_products<T: Scalar>(builder: &Builder, n: usize) {
 #[test]
 fn large_and_prime_sizes_equal_the_dense_matrix() {
     for n in [127, 128, 251, 360, 509, 784, 1021, 1024] {
-        let families = Family::ALL.into_iter().filter(|family| is_multilinear(family));
+        let families = Family::ALL.into_iter().filter(is_multilinear);
         for family in families.filter(|family| !matches!(family, Family::LowRank | Family::Dense)) {
             let builder = Builder::new(family, n, n).init(Init::Variance(1.0)).seed(n as u64);
             let builder = if family.has_rank() { builder.rank(2) } else { builder };

@@ -77,8 +77,8 @@ pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
 pub use matrix::{
-    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Prepared, Reconstruction, Structure, Sum,
-    Tensor, Workspace,
+    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Permuted, Prepared, Reconstruction, Structure,
+    Sum, Tensor, Workspace,
 };
 pub use scalar::Scalar;
 

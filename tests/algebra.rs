@@ -308,3 +308,31 @@ fn bad_input_is_refused_with_its_values() {
     bad.g[1] = f64::INFINITY;
     assert!(matches!(Ldr::new(UnitPair::Toeplitz, bad), Err(Error::NotFinite { index: 1, .. })));
 }
+
+#[test]
+fn rectangles_are_corners_of_squares_of_little_more_rank() {
+    let (m, n) = (7, 11);
+    let wide = random_rectangle(m, n, 1);
+    let tall = common::transpose(&random_rectangle(m, n, 5), n);
+    let square = |entries: &[f64], cols: usize| {
+        let at = |i: usize, j: usize| (i < entries.len() / cols && j < cols).then(|| entries[i * cols + j]);
+        let padded = matrix(n, |i, j| at(i, j).unwrap_or(0.0));
+        Ldr::from_dense(UnitPair::Toeplitz, n, &padded, Truncation::Tolerance(1e-13)).unwrap()
+    };
+    let (a, b) = (square(&wide, n), square(&tall, m));
+    assert!(a.rank() <= 4 && b.rank() <= 6, "{} {}", a.rank(), b.rank());
+    let corner = a.multiply(&b).unwrap().to_dense().unwrap();
+    for i in 0..m {
+        for j in 0..m {
+            let expected: f64 = (0..n).map(|k| wide[i * n + k] * tall[k * m + j]).sum();
+            assert!((corner[i * n + j] - expected).abs() < 1e-11, "({i}, {j})");
+        }
+    }
+}
+
+/// A Toeplitz-like m×n matrix of rank 2 and order n ≥ m.
+fn random_rectangle(m: usize, n: usize, seed: u64) -> Vec<f64> {
+    let structure = ToeplitzLike::<f64>::with_order(m, n, 2, n).unwrap();
+    let matrix = Matrix::new(Arc::new(structure), random(2 * (m + n), seed)).unwrap();
+    matrix.to_dense()
+}

@@ -15,6 +15,7 @@ use displace::solve::conjugate_gradients::{self, Preconditioner, Stop};
 use displace::structured::{Hankel, Toeplitz};
 use displace::{Error, Matrix, Scalar};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 const EPSILON: f64 = f64::EPSILON;
 
@@ -121,7 +122,9 @@ fn solutions_and_determinants_are_those_of_dense_elimination() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    // A seed of its own: whether a nearly singular matrix is refused or solved depends on rounding, so that the bound below is a claim
+    // about these cases, the same in each run.
+    #![proptest_config(ProptestConfig { cases: 128, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
     #[test]
     fn toeplitz_and_hankel_systems_are_solved(diagonals in prop::collection::vec(-8i32..=8, 1..40)) {
         // Small integers: many leading minors are singular.
@@ -174,25 +177,49 @@ fn hard(n: usize) -> Vec<Case> {
     ]
 }
 
-#[test]
-fn large_toeplitz_systems_are_solved_to_their_backward_error() {
-    for n in [257, 2048, 4096] {
-        let b = random::<f64>(n, 9);
-        for (name, bar, t) in hard(n) {
-            // Singular where n is odd; the cosine takes a while, and is not hard for small n.
-            let wanted = match name {
-                "hollow tridiagonal" => n % 2 == 0,
-                "a cosine" => n == 2048,
-                _ => n != 2048,
-            };
-            if !wanted {
-                continue;
-            }
-            let x = Ldr::from_toeplitz(&t).unwrap().solve(&b).unwrap();
-            let error = backward_error(&t, &x, &b);
-            assert!(error <= bar, "{name}, order {n}: {error:e}");
+/// Solves those systems of an order whose numbers leave a remainder when divided by the number of shares, so that tests share the work.
+#[track_caller]
+fn solved_to_its_backward_error(n: usize, share: usize, shares: usize) {
+    let b = random::<f64>(n, 9);
+    for (name, bar, t) in hard(n).into_iter().skip(share).step_by(shares) {
+        // Singular where n is odd; the cosine takes a while, and is not hard for small n.
+        let wanted = match name {
+            "hollow tridiagonal" => n % 2 == 0,
+            "a cosine" => n == 2048,
+            _ => n != 2048,
+        };
+        if !wanted {
+            continue;
         }
+        let x = Ldr::from_toeplitz(&t).unwrap().solve(&b).unwrap();
+        let error = backward_error(&t, &x, &b);
+        assert!(error <= bar, "{name}, order {n}: {error:e}");
     }
+}
+
+#[test]
+fn toeplitz_systems_of_order_257_are_solved_to_their_backward_error() {
+    solved_to_its_backward_error(257, 0, 1);
+}
+
+#[test]
+fn nearly_cancelling_generators_of_order_2048_are_solved_to_their_backward_error() {
+    solved_to_its_backward_error(2048, 0, 1);
+}
+
+#[test]
+fn toeplitz_systems_of_order_4096_are_solved_to_their_backward_error() {
+    solved_to_its_backward_error(4096, 0, 3);
+}
+
+#[test]
+fn more_toeplitz_systems_of_order_4096_are_solved_to_their_backward_error() {
+    solved_to_its_backward_error(4096, 1, 3);
+}
+
+#[test]
+fn and_the_rest_of_the_toeplitz_systems_of_order_4096() {
+    solved_to_its_backward_error(4096, 2, 3);
 }
 
 #[test]

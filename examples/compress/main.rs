@@ -18,8 +18,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use displace::Family;
-use displace::compress::{Candidate, Compression, Flow, Model, Share};
+use displace::compress::{Candidate, Compression, Flow, Model, Share, quietly};
 use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
 
 use builtin::Outcome;
 use input::Tensor;
@@ -70,8 +71,10 @@ fn candidates(quick: bool) -> Vec<Candidate> {
     if !quick {
         list.insert(2, one(Family::HankelLike));
         list.extend([
+            one(Family::LearnedSubdiagonal),
             one(Family::CauchyLike),
             one(Family::VandermondeLike),
+            one(Family::CircleVandermondeLike),
             one(Family::ToeplitzPlusHankel),
             one(Family::Toeplitz),
             one(Family::Circulant),
@@ -90,11 +93,10 @@ fn network(options: &Options) -> Fallible<()> {
     let dense_error = builtin::error(&network, &splits)?;
     println!("hidden layer {m}×{n}, {} parameters, budget {budget}; test error {:.2}%", m * n, 100.0 * dense_error);
 
-    let steps = if options.quick { options.steps.min(30) } else { options.steps };
-    let blind = Compression::of(m, n, weight)?.steps(steps);
+    let blind = compression(m, n, weight, options)?;
     // Each input costs 2mn operations a step. The families that take longest see none in a quick run.
     let images = &splits.train.x[..splits.train.x.len().min(if options.quick { 300 } else { 600 } * n)];
-    let seeing = Compression::of(m, n, weight)?.steps(steps).inputs(images)?;
+    let seeing = blind.clone().inputs(images)?;
     let candidates = candidates(options.quick);
     let bar = bar(2 * candidates.len(), "fits")?;
     let mut outcomes = Vec::new();
@@ -144,9 +146,41 @@ fn files(path: &Path, options: &Options) -> Fallible<()> {
             return Err(input::Problem { path: path.to_path_buf(), reason }.into());
         }
     }
+    if options.each {
+        return each(&matrices, options);
+    }
     let shares = compress(&matrices, options)?;
     table::shares(&shares, &matrices);
     finish(&shares, options)
+}
+
+/// A compression as the options want it.
+fn compression(m: usize, n: usize, entries: &[f32], options: &Options) -> displace::Result<Compression> {
+    let steps = if options.quick { options.steps.min(30) } else { options.steps };
+    let compression = Compression::of(m, n, entries)?.steps(steps);
+    Ok(compression.operators(options.search).pairs(options.search).permutations(options.search))
+}
+
+/// Every family at the same share of each tensor's parameters, side by side.
+fn each(tensors: &[&Tensor], options: &Options) -> Fallible<()> {
+    let candidates = candidates(options.quick);
+    let bar = bar(tensors.len() * candidates.len(), "fits")?;
+    let rank = |tensor: &&Tensor| {
+        let (m, n) = tensor.matrix().unwrap_or((0, 0));
+        let compression = compression(m, n, &tensor.numbers, options)?;
+        let budget = (options.budget * (m * n) as f64) as usize;
+        let mut ranking = Vec::new();
+        for &candidate in &candidates {
+            ranking.extend(compression.ranking::<f32>(&[candidate], budget, &mut quietly)?);
+            bar.inc(1);
+        }
+        ranking.sort_by(|a, b| a.error().total_cmp(&b.error()));
+        Ok(ranking)
+    };
+    let rankings = tensors.par_iter().map(rank).collect::<displace::Result<Vec<_>>>()?;
+    bar.finish_and_clear();
+    table::rankings(tensors, &rankings);
+    Ok(())
 }
 
 /// Spreads the budget over the tensors.
@@ -157,8 +191,7 @@ fn compress(tensors: &[&Tensor], options: &Options) -> Fallible<Vec<Share<f32>>>
     for tensor in tensors {
         let Some((m, n)) = tensor.matrix() else { continue };
         total += m * n;
-        let steps = if options.quick { options.steps.min(30) } else { options.steps };
-        model.push_relative(&tensor.name, Compression::of(m, n, &tensor.numbers)?.steps(steps));
+        model.push_relative(&tensor.name, compression(m, n, &tensor.numbers, options)?);
     }
     let bar = bar(tensors.len() * (candidates.len() + 1), "fits")?;
     let budget = (options.budget * total as f64) as usize;

@@ -1,7 +1,7 @@
 //! The tables of results.
 
-use displace::Matrix;
-use displace::compress::Share;
+use displace::compress::{Candidate, Compressed, Share};
+use displace::{Family, Matrix};
 
 use crate::builtin::Outcome;
 use crate::input::Tensor;
@@ -44,6 +44,35 @@ pub fn outcomes(outcomes: &[Outcome], dense_error: f64) {
          compression, and after one epoch of training ({:.2}% before compression)",
         100.0 * dense_error
     );
+}
+
+/// One line a tensor: low rank beside the best of all others.
+pub fn rankings(tensors: &[&Tensor], rankings: &[Vec<Compressed<f32>>]) {
+    let width = tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0).max(6);
+    println!(
+        "{:<width$} {:>11} {:>10} {:>5} {:>8}  {:<26} {:>7} {:>8}",
+        "tensor", "shape", "parameters", "rank", "low rank", "best of the others", "rank", "error"
+    );
+    let low = |entry: &&Compressed<f32>| entry.candidate == Candidate::Family(Family::LowRank);
+    let mut wins = 0;
+    for (tensor, ranking) in tensors.iter().zip(rankings) {
+        let (m, n) = tensor.matrix().unwrap_or((0, 0));
+        let (low, other) = (ranking.iter().find(low), ranking.iter().find(|entry| !low(entry)));
+        let error = |entry: Option<&Compressed<f32>>| entry.map_or(f64::NAN, |entry| entry.relative_error);
+        wins += usize::from(error(other) < error(low));
+        println!(
+            "{:<width$} {:>11} {:>10} {:>5} {:>8.4}  {:<26} {:>7} {:>8.4}",
+            tensor.name,
+            format!("{m}×{n}"),
+            low.or(other).map_or(0, |entry| entry.matrix.parameters().len()),
+            low.map_or_else(String::new, |low| rank(&low.matrix)),
+            error(low),
+            other.map_or_else(String::new, |other| other.candidate.to_string()),
+            other.map_or_else(String::new, |other| rank(&other.matrix)),
+            error(other),
+        );
+    }
+    println!("another family is nearer than low rank for {wins} of {} tensors", tensors.len());
 }
 
 /// One line a tensor.

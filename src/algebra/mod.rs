@@ -43,6 +43,14 @@
 //! | Cauchy-like, real nodes | [`CauchyGko`] | O(r n²) | O(rn) |
 //! | symmetric positive definite Toeplitz, smooth symbol | [`conjugate_gradients`](crate::solve::conjugate_gradients) | O(n log n) a step | O(n) |
 //!
+//! # Rectangles
+//!
+//! [`Ldr`] is square: for orders m ≠ n the spectra of Z_1 and Z_−1 may meet (i is a fourth root of 1 and a square root of −1), and the equation would not determine the matrix. A rectangular matrix is calculated with as the corner of a
+//! square one of order max(m, n) whose other entries are zero: of a rank higher by 2 at most, because cutting rows off commutes with a
+//! shift but for two entries. Products, transposes and sums of such squares have the products, transposes and sums in their
+//! corners. To add rectangular matrices of any families without that there is [`Sum`](crate::Sum), and two of one family and shape are
+//! added by putting their generators side by side.
+//!
 //! # Accuracy
 //!
 //! Solutions are refined until their backward error stops falling, at a few ε, or are refused with

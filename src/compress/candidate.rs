@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Compressed, Compression, Flow, Progress, linear};
+use crate::displacement::ShiftPair;
 use crate::rank::affordable;
 use crate::{Builder, Error, Family, Result, Scalar};
 
@@ -26,8 +27,9 @@ impl fmt::Display for Candidate {
 }
 
 impl Candidate {
-    /// All of them.
-    pub const ALL: [Candidate; 13] = [
+    /// All that take O(mnr) a step at most: every family but LDR-TD, and those whose shifts or corners are a choice of their own;
+    /// of these, one pair of shifts other than that of Toeplitz-like matrices.
+    pub const ALL: [Candidate; 16] = [
         Self::Family(Family::Circulant),
         Self::Family(Family::SkewCirculant),
         Self::Family(Family::Toeplitz),
@@ -35,7 +37,10 @@ impl Candidate {
         Self::Family(Family::ToeplitzPlusHankel),
         Self::Family(Family::ToeplitzLike),
         Self::Family(Family::HankelLike),
+        Self::Family(Family::ShiftLike(ShiftPair::TRIANGULAR)),
+        Self::Family(Family::LearnedSubdiagonal),
         Self::Family(Family::VandermondeLike),
+        Self::Family(Family::CircleVandermondeLike),
         Self::Family(Family::CauchyLike),
         Self::Family(Family::LowRank),
         Self::LowRankPlus(Family::ToeplitzLike),
@@ -109,8 +114,12 @@ impl Compression {
                 best = Some((low, tried));
             }
         }
-        let low = best.map_or(rank, |(low, _)| low);
-        self.low_rank_plus(low, family, rank - low, progress)
+        match best {
+            // Nothing that was not tried.
+            Some((_, best)) if self.starts == 1 && self.limits.steps <= super::TRIAL => Ok(best),
+            Some((low, _)) => self.low_rank_plus(low, family, rank - low, progress),
+            None => self.low_rank_plus(rank, family, 0, progress),
+        }
     }
 
     /// Tries all candidates under one budget of parameters and ranks them, the best first. What is over the budget even at

@@ -1,8 +1,11 @@
 //! Families whose matrices depend linearly on all parameters: circulant, Toeplitz, Hankel and their sums.
 //!
-//! The best approximation is a linear least-squares problem, solved by conjugate gradients on the normal equations with the
-//! diagonal of `AᵀA` as preconditioner. In the Frobenius norm that is the whole of it for a circulant, a Toeplitz or a
-//! Hankel matrix, which share no entry between parameters: one step.
+//! The best approximation is a linear least-squares problem, solved by conjugate gradients with the diagonal of `AᵀA` as
+//! preconditioner, in the form that keeps the residual of the entries and takes the gradient from it afresh in each step
+//! (CGLS; Björck 1996): its accuracy is that of the problem, not of the normal equations. In the Frobenius norm one step is the whole of it for a
+//! circulant, a Toeplitz or a Hankel matrix, which share no entry between parameters. Toeplitz+Hankel takes about 17 at
+//! every size: the eigenvalues of the preconditioned `AᵀA` are between ½ and 2, but for the two that vanish, as its two parts
+//! share constants. With a sample of inputs the condition is that of the inputs on top.
 
 use super::problem::{Target, dot};
 use crate::matrix::{Family, Structure};
@@ -25,7 +28,7 @@ pub(super) fn fit(target: &Target, structure: &dyn Structure<f64>) -> (Vec<f64>,
     if structure.is_dense() {
         return (target.entries.clone(), 0);
     }
-    let mut entries = vec![0.0; target.entries.len()];
+    let [mut entries, mut spare] = [(); 2].map(|()| vec![0.0; target.entries.len()]);
     let mut observed = vec![0.0; target.observed_len()];
     let ones = vec![1.0; count];
     // Aᵀ A 1 in the Frobenius norm: its diagonal where parameters share no entry, near it otherwise.
@@ -35,32 +38,30 @@ pub(super) fn fit(target: &Target, structure: &dyn Structure<f64>) -> (Vec<f64>,
     diagonal.iter_mut().for_each(|d| *d = if d.abs() > f64::EPSILON { 1.0 / d.abs() } else { 1.0 });
 
     let mut parameters = vec![0.0; count];
-    target.observe(&target.entries, &mut observed);
-    let mut gradient = vec![0.0; count];
-    target.gradient(&observed, &mut entries);
-    structure.pull_back(&parameters, &entries, &mut gradient);
-    let precondition = |r: &[f64]| r.iter().zip(&diagonal).map(|(r, d)| r * d).collect::<Vec<f64>>();
-    let mut z = precondition(&gradient);
-    let mut direction = z.clone();
-    let mut along = dot(&gradient, &z);
-    let first = along;
-    let enough = TOLERANCE.powi(2) * first;
+    let mut residual = vec![0.0; target.observed_len()];
+    target.observe(&target.entries, &mut residual);
+    let mut downhill = |residual: &[f64], parameters: &[f64]| {
+        let mut gradient = vec![0.0; count];
+        target.gradient(residual, &mut spare);
+        structure.pull_back(parameters, &spare, &mut gradient);
+        let z: Vec<f64> = gradient.iter().zip(&diagonal).map(|(g, d)| g * d).collect();
+        let along = dot(&gradient, &z);
+        (z, along)
+    };
+    let (mut direction, mut along) = downhill(&residual, &parameters);
+    let enough = TOLERANCE.powi(2) * along;
     let mut steps = 0;
     while steps < STEPS && along > enough {
         structure.write_dense(&direction, &mut entries);
-        target.observe(&entries, &mut observed);
-        let curvature = dot(&observed, &observed);
+        let change = target.observed(&entries, &mut observed);
+        let curvature = dot(change, change);
         if curvature <= 0.0 {
             break;
         }
         let a = along / curvature;
         parameters.iter_mut().zip(&direction).for_each(|(p, d)| *p += a * d);
-        target.gradient(&observed, &mut entries);
-        let mut product = vec![0.0; count];
-        structure.pull_back(&parameters, &entries, &mut product);
-        gradient.iter_mut().zip(&product).for_each(|(g, p)| *g -= a * p);
-        z = precondition(&gradient);
-        let next = dot(&gradient, &z);
+        residual.iter_mut().zip(change).for_each(|(r, c)| *r -= a * c);
+        let (z, next) = downhill(&residual, &parameters);
         direction.iter_mut().zip(&z).for_each(|(d, z)| *d = z + next / along * *d);
         along = next;
         steps += 1;

@@ -19,6 +19,13 @@
 //!   whatever the type of the matrix that comes out.
 //! * **Families without a rank** (circulant, Toeplitz, Hankel, their sum) are linear least-squares problems, solved by
 //!   preconditioned conjugate gradients.
+//! * **Learned operators:** LDR-SD is Toeplitz-like between two diagonal matrices, `S L(G Hᵀ) T`, with A and B the ratios of
+//!   neighbouring scales. So the scales of rows and columns move along with the generators, at the same cost a step; they start
+//!   at 1, or where they minimise the displacement. Scaled rows and columns of a Toeplitz-like matrix are found as LDR-SD, then, and
+//!   need no family or option of their own: low-rank and Cauchy-like matrices stay what they are under scaling.
+//! * **Off unless asked for,** each for the price of more fits: nodes that move ([`Compression::operators`]), other pairs of shifts
+//!   ([`Compression::pairs`]), and orders of rows and columns ([`Compression::permutations`]), with what each can find. On trained
+//!   matrices none of the last two gained much where it was measured.
 //!
 //! [`Compression::ranking`] tries all families under one budget; [`Model`] spreads a budget over many matrices.
 //! Which matrices are compressible this way? Those with something shift-invariant about them. Generic trained layers
@@ -42,10 +49,14 @@
 //! ```
 
 mod candidate;
+mod descend;
 mod linear;
 mod model;
+mod operators;
+mod order;
 mod problem;
 mod refine;
+mod search;
 mod start;
 
 use std::ops::ControlFlow;
@@ -62,6 +73,7 @@ pub use model::{Layer, Model, ModelProgress, Share};
 
 use problem::{Sum, Target, Term};
 use refine::{Limits, Refined, refine};
+use search::Search;
 
 /// How far a compression has come, for a callback.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,10 +131,14 @@ pub struct Compression {
     limits: Limits,
     starts: usize,
     seed: u64,
+    search: Search,
 }
 
 /// Steps that each starting point gets before one of them is chosen.
 const TRIAL: usize = 15;
+
+/// A relative error that no other starting point has to better.
+const EXACT: f64 = 1e-9;
 
 /// Matrices of at most so many entries are cheap: more starting points are tried, and each of them to the end.
 const SMALL: usize = 1 << 12;
@@ -146,6 +162,7 @@ impl Compression {
             limits,
             starts: if rows * cols <= SMALL { 6 } else { 2 },
             seed: 0,
+            search: Search::default(),
         })
     }
 
@@ -209,13 +226,29 @@ impl Compression {
 
     /// Compresses into a family at a rank; `None` for families without one.
     ///
-    /// Nodes, where the family has them, are those of a fresh [`Builder`] with this seed, and stay; for nodes of your own there is
-    /// [`Compression::like`].
+    /// Nodes, where the family has them, are those of a fresh [`Builder`] with this seed, and stay, unless
+    /// [`Compression::operators`] lets them move; for nodes of your own there is [`Compression::like`]. The operators of LDR-SD and LDR-TD
+    /// always move: they start as shifts, from the Toeplitz-like matrix that was found, or where the displacement that they leave
+    /// is least. A step costs O(mnr), but for LDR-TD O(r max(m, n)³).
     ///
     /// # Errors
     ///
     /// [`Error::RankChoice`], [`Error::RankTooLarge`] or [`Error::NotCompressible`].
     pub fn family<T: Scalar>(
+        &self,
+        family: Family,
+        rank: Option<usize>,
+        progress: &mut dyn FnMut(&Progress) -> Flow,
+    ) -> Result<Compressed<T>> {
+        let found = self.in_order(family, rank, progress)?;
+        if self.search.permutations && search::runs_along_diagonals(family) && !found.stopped {
+            return self.out_of_order(found, family, rank, progress);
+        }
+        Ok(found)
+    }
+
+    /// The same, with rows and columns as they are.
+    fn in_order<T: Scalar>(
         &self,
         family: Family,
         rank: Option<usize>,
@@ -229,7 +262,16 @@ impl Compression {
             let matrix = Matrix::new(builder.structure::<T>()?, rounded)?;
             return Ok(self.measured(matrix, Candidate::Family(family), None, steps, false));
         }
-        self.fit(Candidate::Family(family), &builder.build::<T>()?, None, progress)
+        match (family, rank) {
+            (Family::LearnedSubdiagonal | Family::LearnedTridiagonal, Some(rank)) => {
+                self.learned(family, rank, progress)
+            }
+            (Family::ToeplitzLike | Family::HankelLike, Some(rank)) if self.search.pairs => {
+                self.best_pair(family, rank, progress)
+            }
+            _ if self.search.operators && search::has_nodes(family) => self.moving(&builder, progress),
+            _ => self.fit(Candidate::Family(family), &builder.build::<T>()?, None, progress),
+        }
     }
 
     /// Compresses into the family and with the operators of `template` at a rank: its nodes, its order N.
@@ -349,7 +391,7 @@ impl Compression {
         let count = points.len();
         // A single starting point needs no trial; what is exact already needs no other.
         let to_the_end = count == 1 || target.entries.len() <= SMALL;
-        let exact = (1e3 * f64::EPSILON).powi(2) * whole;
+        let exact = EXACT.powi(2) * whole;
         for (start, point) in points.into_iter().enumerate() {
             let limits = if to_the_end { self.limits } else { trial };
             let mut report = |step, square| {

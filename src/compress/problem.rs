@@ -43,6 +43,15 @@ impl Target {
         }
     }
 
+    /// What is observed of a matrix, which is the matrix itself where there is no sample; `buffer` holds it otherwise.
+    pub fn observed<'a>(&self, matrix: &'a [f64], buffer: &'a mut [f64]) -> &'a [f64] {
+        if self.sample.is_none() {
+            return matrix;
+        }
+        self.observe(matrix, buffer);
+        buffer
+    }
+
     /// The transpose of [`Self::observe`].
     fn pull_back(&self, observed: &[f64], matrix: &mut [f64]) {
         let Shape { rows: m, cols: n } = self.shape;
@@ -67,8 +76,11 @@ impl Target {
 
     /// What is observed of `M − W`.
     pub fn residual(&self, matrix: &[f64], residual: &mut [f64]) {
-        let rest: Vec<f64> = self.entries.iter().zip(matrix).map(|(w, m)| m - w).collect();
-        self.observe(&rest, residual);
+        let rest = self.entries.iter().zip(matrix).map(|(w, m)| m - w);
+        if self.sample.is_none() {
+            return residual.iter_mut().zip(rest).for_each(|(r, rest)| *r = rest);
+        }
+        self.observe(&rest.collect::<Vec<f64>>(), residual);
     }
 
     /// The gradient in the entries of M of `½‖R‖²` for the residual R, into `gradient`.

@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use super::problem::{Sum, Target, dot};
 
 /// Pairs of steps and changes of the gradient that are remembered.
-const MEMORY: usize = 12;
+pub(super) const MEMORY: usize = 12;
 
 /// Steps between two looks at whether it is still worth going on; and after which the residual is computed afresh.
-const WINDOW: usize = 10;
+pub(super) const WINDOW: usize = 10;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +36,7 @@ pub(super) struct Refined {
 }
 
 /// A step and the change of the gradient over it.
-struct Pair {
+pub(super) struct Pair {
     step: Vec<f64>,
     change: Vec<f64>,
     /// The inner product of the two.
@@ -84,14 +84,8 @@ pub(super) fn refine(
             slope = -dot(&gradient, &gradient);
         }
         sum.derivatives(&point, &direction, first, second, scratch);
-        target.observe(first, observed_first);
-        target.observe(second, observed_second);
-        let quartic = [
-            slope,
-            0.5 * dot(observed_first, observed_first) + dot(residual, observed_second),
-            dot(observed_first, observed_second),
-            0.5 * dot(observed_second, observed_second),
-        ];
+        let changes = [target.observed(first, observed_first), target.observed(second, observed_second)];
+        let quartic = quartic(slope, residual, changes);
         let Some(a) = minimum(quartic) else {
             if memory.is_empty() {
                 break;
@@ -105,9 +99,7 @@ pub(super) fn refine(
         let lower = if steps % WINDOW == 0 {
             afresh(&point, residual, entries, scratch)
         } else {
-            let terms = observed_first.iter().zip(&*observed_second);
-            residual.iter_mut().zip(terms).for_each(|(r, (x, y))| *r += a * (x + a * y));
-            dot(residual, residual)
+            advance(residual, changes, a)
         };
         if !lower.is_finite() || lower > square {
             // Rounding has the last word.
@@ -135,7 +127,33 @@ pub(super) fn refine(
     Refined { point: start, steps: 0, square: at_start, stopped }
 }
 
-fn remember(memory: &mut VecDeque<Pair>, step: Vec<f64>, change: Vec<f64>) {
+/// Numbers that are worked on at a time: matrices leave the caches, and each is to be read from memory once.
+const BLOCK: usize = 2048;
+
+/// The coefficients, from that of a¹ on, of `½‖r + a x + a² y‖²` for a slope that is known already.
+fn quartic(slope: f64, residual: &[f64], [first, second]: [&[f64]; 2]) -> [f64; 4] {
+    let mut sums = [slope, 0.0, 0.0, 0.0];
+    let blocks = residual.chunks(BLOCK).zip(first.chunks(BLOCK)).zip(second.chunks(BLOCK));
+    for ((r, x), y) in blocks {
+        sums[1] += 0.5 * dot(x, x) + dot(r, y);
+        sums[2] += dot(x, y);
+        sums[3] += 0.5 * dot(y, y);
+    }
+    sums
+}
+
+/// Moves the residual by `a x + a² y`, and returns its square.
+fn advance(residual: &mut [f64], [first, second]: [&[f64]; 2], a: f64) -> f64 {
+    let blocks = residual.chunks_mut(BLOCK).zip(first.chunks(BLOCK)).zip(second.chunks(BLOCK));
+    let moved = blocks.map(|((r, x), y)| {
+        r.iter_mut().zip(x.iter().zip(y)).for_each(|(r, (x, y))| *r += a * (x + a * y));
+        dot(r, r)
+    });
+    moved.sum()
+}
+
+/// Adds a pair to the memory, if the gradient grew along the step.
+pub(super) fn remember(memory: &mut VecDeque<Pair>, step: Vec<f64>, change: Vec<f64>) {
     let curvature = dot(&step, &change);
     if curvature > f64::EPSILON * dot(&change, &change).sqrt() * dot(&step, &step).sqrt() {
         if memory.len() == MEMORY {
@@ -146,7 +164,7 @@ fn remember(memory: &mut VecDeque<Pair>, step: Vec<f64>, change: Vec<f64>) {
 }
 
 /// Minus the inverse Hessian, as far as the memory knows it, times the gradient.
-fn descent(memory: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
+pub(super) fn descent(memory: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
     let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
     let mut along = Vec::with_capacity(memory.len());
     for pair in memory.iter().rev() {

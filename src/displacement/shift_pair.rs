@@ -64,6 +64,10 @@ pub struct ShiftPair {
 }
 
 impl ShiftPair {
+    /// (Z_0, Z_0ᵀ), the classical pair of the Stein operator: matrices are sums of products of a lower and an upper
+    /// triangular Toeplitz matrix.
+    pub const TRIANGULAR: Self = Self { a: ShiftOperator::Plain(0.0), b: ShiftOperator::Transposed(0.0) };
+
     /// The pair of the Stein operator `M − A M B`.
     ///
     /// # Errors

@@ -46,10 +46,13 @@ use std::sync::Arc;
 
 use super::krylov::{GROUP, Krylov, KrylovPlan, States, krylov_rows, krylov_rows_backward};
 use super::scaled_shift::ScaledShifts;
+use super::scaled_torus::ScaledTorus;
 use super::torus::Torus;
 use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
 use crate::error::has_length;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal, take, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, take, transform_cost,
+};
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
@@ -314,6 +317,19 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
 
     fn rank(&self) -> Option<usize> {
         Some(self.rank)
+    }
+
+    fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
+        let structure = Self::of_kind(self.shape.rows, self.shape.cols, rank, self.tridiagonal);
+        Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
+    }
+
+    /// For subdiagonal operators that are scaled shifts.
+    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+        let wide = |x: &[T]| x.iter().map(|x| x.wide()).collect::<Vec<f64>>();
+        let (a, b) = self.operators(parameters);
+        let map = (!self.tridiagonal).then(|| ScaledTorus::new(self.shape, &wide(a), &wide(b)))?;
+        Some(Arc::new(map?))
     }
 
     fn layout(&self) -> &Layout {

@@ -12,6 +12,7 @@ mod krylov;
 pub mod learned;
 mod sandwich;
 mod scaled_shift;
+mod scaled_torus;
 pub mod shift_like;
 pub mod toeplitz_like;
 mod torus;

@@ -31,8 +31,13 @@ fn half_step(matrix: &Matrix<f64>, parameters: &mut [f64], range: std::ops::Rang
     }
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let column = |k: usize| &columns[k * size..][..size];
-    let mut normal: Vec<Vec<f64>> =
-        (0..count).map(|i| (0..count).map(|j| dot(column(i), column(j))).collect()).collect();
+    let mut normal = vec![vec![0.0; count]; count];
+    for i in 0..count {
+        for j in 0..=i {
+            normal[i][j] = dot(column(i), column(j));
+            normal[j][i] = normal[i][j];
+        }
+    }
     let mut right: Vec<f64> = (0..count).map(|i| dot(column(i), entries)).collect();
     let trace: f64 = (0..count).map(|i| normal[i][i]).sum();
     (0..count).for_each(|i| normal[i][i] += 1e-13 * trace / count as f64);

@@ -184,7 +184,7 @@ fn solved_to_its_backward_error(n: usize, share: usize, shares: usize) {
     for (name, bar, t) in hard(n).into_iter().skip(share).step_by(shares) {
         // Singular where n is odd; the cosine takes a while, and is not hard for small n.
         let wanted = match name {
-            "hollow tridiagonal" => n % 2 == 0,
+            "hollow tridiagonal" => n.is_multiple_of(2),
             "a cosine" => n == 2048,
             _ => n != 2048,
         };

@@ -1,7 +1,8 @@
 //! Compression of trained matrices: what a budget buys in which family, and what it costs in accuracy.
 //!
 //! `cargo run --release --example compress` works on the small network that ships with the repository,
-//! `cargo run --release --features safetensors,parallel --example compress -- model.safetensors` on a model of yours.
+//! `cargo run --release --features safetensors,parallel --example compress -- model.safetensors` on a model of yours, and
+//! with `--each` it compares all families on each of its matrices.
 
 #[path = "../support/mod.rs"]
 mod support;

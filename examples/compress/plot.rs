@@ -33,6 +33,8 @@ fn color(candidate: Candidate) -> RGBColor {
         Candidate::Family(Family::HankelLike) => RGBColor(0, 158, 115),
         Candidate::Family(Family::CauchyLike) => RGBColor(230, 159, 0),
         Candidate::Family(Family::VandermondeLike) => RGBColor(86, 180, 233),
+        Candidate::Family(Family::LearnedSubdiagonal) => RGBColor(190, 30, 45),
+        Candidate::Family(Family::CircleVandermondeLike) => RGBColor(120, 190, 60),
         Candidate::LowRankPlus(_) => RGBColor(40, 40, 40),
         _ => RGBColor(204, 121, 167),
     }

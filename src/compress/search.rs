@@ -33,11 +33,9 @@ pub(super) fn has_nodes(family: Family) -> bool {
 pub(super) fn runs_along_diagonals(family: Family) -> bool {
     use Family::{Circulant, FCirculant, Hankel, HankelLike, ShiftLike, SkewCirculant, Toeplitz, ToeplitzLike};
     use Family::{LearnedSubdiagonal, LearnedTridiagonal, ToeplitzPlusHankel};
-    match family {
-        Circulant | SkewCirculant | FCirculant(_) | Toeplitz | Hankel | ToeplitzPlusHankel => true,
-        ToeplitzLike | HankelLike | ShiftLike(_) | LearnedSubdiagonal | LearnedTridiagonal => true,
-        _ => false,
-    }
+    let plain = matches!(family, Circulant | SkewCirculant | FCirculant(_) | Toeplitz | Hankel | ToeplitzPlusHankel);
+    let like = matches!(family, ToeplitzLike | HankelLike | ShiftLike(_) | LearnedSubdiagonal | LearnedTridiagonal);
+    plain || like
 }
 
 /// Whether what repeats runs along antidiagonals.

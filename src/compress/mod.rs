@@ -24,8 +24,9 @@
 //!   at 1, or where they minimise the displacement. Scaled rows and columns of a Toeplitz-like matrix are found as LDR-SD, then, and
 //!   need no family or option of their own: low-rank and Cauchy-like matrices stay what they are under scaling.
 //! * **Off unless asked for,** each for the price of more fits: nodes that move ([`Compression::operators`]), other pairs of shifts
-//!   ([`Compression::pairs`]), and orders of rows and columns ([`Compression::permutations`]), with what each can find. On trained
-//!   matrices none of the last two gained much where it was measured.
+//!   ([`Compression::pairs`]), and orders of rows and columns ([`Compression::permutations`]), with what each can find. Where they
+//!   were tried together on trained matrices they changed nothing in the gates of a recurrent network, and took the relative
+//!   error of a layer of Fourier filters, 258×256 at a tenth of the parameters, from 0.89 to 0.73, where low rank is left with 0.93.
 //!
 //! [`Compression::ranking`] tries all families under one budget; [`Model`] spreads a budget over many matrices.
 //! Which matrices are compressible this way? Those with something shift-invariant about them. Generic trained layers

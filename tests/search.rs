@@ -225,6 +225,9 @@ fn permuted_matrices_multiply_and_differentiate_as_their_dense_matrix_does() {
         map.displace(&mut there);
         map.reconstruct(&mut there);
         assert_close(&there, &dense, 1e-13, norm(&dense), "there and back");
+        let constants = matrix.structure().constants();
+        let kept = constants.iter().find(|(name, _)| *name == "row_order").unwrap();
+        assert!(kept.1.iter().zip(&rows).all(|(&kept, &row)| kept == row as f64));
         assert_eq!(matrix.structure().at_rank(3).unwrap().unwrap().layout().len(), 3 * (m + n));
 
         let (x, dy) = (random::<f64>(batch * n, 4), random::<f64>(batch * m, 5));

@@ -212,6 +212,14 @@ fn finish(shares: &[Share<f32>], options: &Options) -> Fallible<()> {
         println!("result: {}", path.display());
     } else if let Some(directory) = &options.out {
         std::fs::create_dir_all(directory)?;
+        for (name, order) in orders(shares) {
+            npy::write(
+                &directory.join(format!("{}.npy", name.replace(['/', '\\'], "_"))),
+                &[order.len()],
+                &order,
+                false,
+            )?;
+        }
         for share in shares {
             let matrix = &share.compressed.matrix;
             for tensor in matrix.layout().tensors() {
@@ -238,11 +246,26 @@ fn finish(shares: &[Share<f32>], options: &Options) -> Fallible<()> {
     Ok(())
 }
 
+/// The orders of rows and columns of what is permuted, without which the generators are of no use.
+fn orders(shares: &[Share<f32>]) -> Vec<(String, Vec<f32>)> {
+    let of = |share: &Share<f32>| {
+        let constants = share.compressed.matrix.structure().constants().into_iter();
+        let orders = constants.filter(|(name, _)| name.ends_with("_order"));
+        let named = orders.map(|(name, order)| {
+            (format!("{}.{name}", share.name), order.into_iter().map(|place| place as f32).collect())
+        });
+        named.collect::<Vec<_>>()
+    };
+    shares.iter().flat_map(of).collect()
+}
+
 /// Writes all matrices to one file, with their descriptions.
 #[cfg(feature = "safetensors")]
 fn save(shares: &[Share<f32>], path: &Path) -> Fallible<()> {
+    let orders = orders(shares);
     let writer = displace::checkpoint::Writer::new();
     let all = shares.iter().fold(writer, |writer, share| writer.matrix(&share.name, &share.compressed.matrix));
+    let all = orders.iter().fold(all, |all, (name, order)| all.tensor(name, &[order.len()], order));
     Ok(all.save(path)?)
 }
 

@@ -11,7 +11,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// The parameters, the rank and the cost are those of S, and a copy of each row that is read or written. The two orders are
 /// constants of m + n whole numbers, which are not trained; a checkpoint writes the parameters, not the orders:
-/// keep [`Permuted::row_order`] and [`Permuted::column_order`] beside them.
+/// keep [`Permuted::row_order`] and [`Permuted::column_order`] beside them, which are among [`Structure::constants`] too.
 ///
 /// ```
 /// use displace::{Builder, Family, Matrix, Permuted};
@@ -144,6 +144,15 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
     fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
         let map = self.inner.reconstruction(parameters)?;
         Some(Arc::new(Sorted { map, orders: Arc::clone(&self.orders) }))
+    }
+
+    /// Those of the inner structure, `"row_order"` and `"column_order"`.
+    fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let numbers = |order: &[usize]| order.iter().map(|&place| place as f64).collect();
+        let mut constants = self.inner.constants();
+        constants.push(("row_order", numbers(&self.orders.rows)));
+        constants.push(("column_order", numbers(&self.orders.cols)));
+        constants
     }
 
     fn layout(&self) -> &Layout {

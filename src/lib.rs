@@ -39,6 +39,7 @@
 //! | `safetensors` | `checkpoint`: layers to and from files | 22 |
 //! | `candle` | `frameworks::candle`: layers and adapters for candle 0.11 | 111 |
 //! | `burn` | `frameworks::burn`: layers and adapters for burn 0.22, whose minor versions break | 122 |
+//! | `burn-full` | nothing here: what of burn the example with its `Learner` needs | 183 |
 //!
 //! # Conventions
 //!

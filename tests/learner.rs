@@ -150,8 +150,9 @@ fn training_goes_on_from_a_checkpoint_as_if_it_had_not_stopped() {
             .with_default_checkpointers()
             .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
     };
-    let straight = launch(training(&directory, 4), Network::new(&builder, 1));
-    launch(saving(2), Network::new(&builder, 1));
+    let start = Network::new(&builder, 1);
+    let straight = launch(training(&directory, 4), start.clone());
+    launch(saving(2), start);
     assert!(directory.join("checkpoint/model-2.bpk").is_file());
     // Everything of the other network is replaced by what is in the files.
     let resumed = launch(saving(4).checkpoint(2), Network::new(&builder, 99));

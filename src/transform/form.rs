@@ -36,6 +36,12 @@ fn few(lanes: usize, width: usize) -> usize {
     if width < 512 { lanes.div_ceil(3) } else { lanes / 2 }
 }
 
+/// Whether sums over blocks of one form are still zero, as a batch without such blocks leaves them. Without an early end
+/// inside a chunk, so that it is compiled to vector instructions.
+pub(crate) fn untouched<T: Scalar>(sums: &[T]) -> bool {
+    sums.chunks(256).all(|chunk| chunk.iter().fold(true, |all, sum| all & sum.is_zero()))
+}
+
 /// Blocks of more bytes than this leave the second-level cache, and rows are transformed one by one for that.
 const BLOCK_BYTES: usize = 1 << 19;
 

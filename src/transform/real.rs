@@ -15,6 +15,8 @@
 use super::form::{Form, Forms};
 use super::isa::lanes_mut;
 use super::library::LibraryRing;
+use super::pointwise::{Into, Multiply, Side};
+use super::product::Values;
 use super::ring::{Ring, Turn};
 use super::single::SingleTransform;
 use super::split;
@@ -34,6 +36,37 @@ pub enum Wrap {
 pub struct Segment {
     pub start: usize,
     pub len: usize,
+}
+
+impl Segment {
+    /// Where its numbers are, of `lanes` signals.
+    fn place(self, lanes: usize) -> std::ops::Range<usize> {
+        self.start * lanes..(self.start + 2 * self.len) * lanes
+    }
+
+    /// Its real and its imaginary parts.
+    fn parts<T>(self, numbers: &[T], lanes: usize) -> [&[T]; 2] {
+        numbers[self.place(lanes)].split_at(self.len * lanes).into()
+    }
+
+    fn parts_mut<T>(self, numbers: &mut [T], lanes: usize) -> [&mut [T]; 2] {
+        numbers[self.place(lanes)].split_at_mut(self.len * lanes).into()
+    }
+}
+
+/// What becomes of the spectra of a block.
+struct Times<'a, T> {
+    into: Into,
+    s: &'a [T],
+    out: &'a mut [T],
+}
+
+/// What the spectra of a block are.
+#[derive(Clone, Copy)]
+struct Product<'a, T> {
+    side: Side,
+    a: &'a [T],
+    s: &'a [T],
 }
 
 /// A real transform of one length and kind.
@@ -176,7 +209,7 @@ impl<T: Scalar> RealTransform<T> {
     pub fn forward(&self, form: Form, block: &mut [T], scratch: &mut [T]) {
         match (form, &self.single) {
             (Form::Single, Some(single)) => single.forward(block, scratch),
-            _ => self.forward_lanes(block, scratch),
+            _ => self.forward_lanes(block, None, scratch),
         }
     }
 
@@ -184,42 +217,64 @@ impl<T: Scalar> RealTransform<T> {
     pub fn inverse(&self, form: Form, block: &mut [T], scratch: &mut [T]) {
         match (form, &self.single) {
             (Form::Single, Some(single)) => single.inverse(block, scratch),
-            _ => self.inverse_lanes(block, scratch),
+            _ => self.inverse_lanes(block, None, scratch),
         }
     }
 
-    fn forward_lanes(&self, block: &mut [T], scratch: &mut [T]) {
+    /// `out = S s` or `out += S s` for the spectra S of the signals of a block, which are lost.
+    pub fn forward_times(&self, form: Form, into: Into, out: &mut [T], block: &mut [T], s: &[T], scratch: &mut [T]) {
+        if form == Form::Single && self.single.is_some() {
+            self.forward(form, block, scratch);
+            return self.multiply(form, into, Side::Plain, out, block, s);
+        }
+        self.forward_lanes(block, Some(Times { into, s, out }), scratch);
+    }
+
+    /// [`Self::gain`] times the signals of the spectra `a s`, with s conjugated for the transposed side.
+    pub fn inverse_of_product(&self, form: Form, side: Side, out: &mut [T], a: &[T], s: &[T], scratch: &mut [T]) {
+        if form == Form::Single && self.single.is_some() {
+            self.multiply(form, Into::Set, side, out, a, s);
+            return self.inverse(form, out, scratch);
+        }
+        self.inverse_lanes(out, Some(Product { side, a, s }), scratch);
+    }
+
+    fn forward_lanes(&self, block: &mut [T], mut times: Option<Times<'_, T>>, scratch: &mut [T]) {
         let lanes = T::LANES;
         if self.n % 2 == 1 {
             block[self.n * lanes..].fill(T::zero());
             if self.wrap == Wrap::Negacyclic {
                 split::alternate_signs(&mut block[..self.n * lanes]);
             }
-            return self.rings[0].forward(block, lanes, scratch);
         }
-        if self.wrap == Wrap::Negacyclic {
-            return self.rings[0].forward(block, lanes, scratch);
+        if !self.starts_with_reals() {
+            return self.forward_ring(0, block, &mut times, scratch);
         }
-        for (segment, ring) in self.segments.iter().zip(&self.rings).skip(1).rev() {
-            let half = segment.start * lanes;
-            split::sum_and_difference::<T>(&mut block[..2 * half]);
-            ring.forward(&mut block[half..2 * half], lanes, scratch);
+        for (i, segment) in self.segments.iter().enumerate().skip(1).rev() {
+            split::sum_and_difference::<T>(&mut block[..2 * segment.start * lanes]);
+            self.forward_ring(i, block, &mut times, scratch);
         }
         let q = self.segments[0].len * lanes;
         split::sum_and_difference::<T>(&mut block[..2 * q]);
         split::alternate_signs(&mut block[q..2 * q]);
         self.rings[0].forward(&mut block[..2 * q], lanes, scratch);
         self.untangle(lanes_mut::<T>(&mut block[..2 * q]));
+        if let Some(Times { into, s, out }) = times {
+            self.multiply_segment(0, into, Side::Plain, out, block, s);
+        }
     }
 
-    fn inverse_lanes(&self, block: &mut [T], scratch: &mut [T]) {
+    fn inverse_lanes(&self, block: &mut [T], product: Option<Product<'_, T>>, scratch: &mut [T]) {
         let lanes = T::LANES;
-        if self.n % 2 == 1 || self.wrap == Wrap::Negacyclic {
-            self.rings[0].inverse(block, lanes, scratch);
+        if !self.starts_with_reals() {
+            self.inverse_ring(0, block, product, scratch);
             if self.n % 2 == 1 && self.wrap == Wrap::Negacyclic {
                 split::alternate_signs(&mut block[..self.n * lanes]);
             }
             return;
+        }
+        if let Some(Product { side, a, s }) = product {
+            self.multiply_segment(0, Into::Set, side, block, a, s);
         }
         let q = self.segments[0].len * lanes;
         self.tangle(lanes_mut::<T>(&mut block[..2 * q]));
@@ -228,11 +283,52 @@ impl<T: Scalar> RealTransform<T> {
         self.rings[0].inverse(&mut block[..2 * q], lanes, scratch);
         split::alternate_signs(&mut block[q..2 * q]);
         split::sum_and_difference::<T>(&mut block[..2 * q]);
-        for (segment, ring) in self.segments.iter().zip(&self.rings).skip(1) {
-            let half = segment.start * lanes;
-            ring.inverse(&mut block[half..2 * half], lanes, scratch);
-            split::sum_and_difference::<T>(&mut block[..2 * half]);
+        for (i, segment) in self.segments.iter().enumerate().skip(1) {
+            self.inverse_ring(i, block, product, scratch);
+            split::sum_and_difference::<T>(&mut block[..2 * segment.start * lanes]);
         }
+    }
+
+    /// Transforms the signal of a segment, and multiplies its values if asked.
+    fn forward_ring(&self, i: usize, block: &mut [T], times: &mut Option<Times<'_, T>>, scratch: &mut [T]) {
+        let segment = self.segments[i];
+        match (&self.rings[i], times) {
+            (ComplexRing::Lanes(ring), Some(Times { into, s, out })) => {
+                let [re, im] = segment.parts_mut(block, T::LANES);
+                let values =
+                    Values::Times { into: *into, s: segment.parts(s, 1), out: segment.parts_mut(out, T::LANES) };
+                ring.forward_to(values, re, im);
+            }
+            (ring, times) => {
+                ring.forward(&mut block[segment.place(T::LANES)], T::LANES, scratch);
+                if let Some(Times { into, s, out }) = times {
+                    self.multiply_segment(i, *into, Side::Plain, out, block, s);
+                }
+            }
+        }
+    }
+
+    /// Restores the signal of a segment, from a product if asked.
+    fn inverse_ring(&self, i: usize, block: &mut [T], product: Option<Product<'_, T>>, scratch: &mut [T]) {
+        let segment = self.segments[i];
+        match (&self.rings[i], product) {
+            (ComplexRing::Lanes(ring), Some(Product { side, a, s })) => {
+                let [re, im] = segment.parts_mut(block, T::LANES);
+                let values = Values::Product { side, a: segment.parts(a, T::LANES), s: segment.parts(s, 1) };
+                ring.inverse_from(values, re, im);
+            }
+            (ring, product) => {
+                if let Some(Product { side, a, s }) = product {
+                    self.multiply_segment(i, Into::Set, side, block, a, s);
+                }
+                ring.inverse(&mut block[segment.place(T::LANES)], T::LANES, scratch);
+            }
+        }
+    }
+
+    fn multiply_segment(&self, i: usize, into: Into, side: Side, out: &mut [T], a: &[T], s: &[T]) {
+        let reals = i == 0 && self.starts_with_reals();
+        T::multiply(Multiply { segments: &self.segments[i..=i], reals, into, side, out, a, s });
     }
 
     /// Takes the spectra U and W of two real signals out of that of `u + i w`: U goes to one position of each pair of

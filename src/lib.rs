@@ -61,6 +61,7 @@ pub mod compress;
 pub mod displacement;
 mod error;
 #[cfg(any(feature = "burn", feature = "candle"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "burn", feature = "candle"))))]
 pub mod frameworks;
 mod layer;
 pub mod ldr;

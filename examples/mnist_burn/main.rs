@@ -15,7 +15,7 @@ mod images;
 mod progress;
 
 use std::io::{Write, stdout};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -118,21 +118,7 @@ impl Batcher<usize, Batch> for Images {
 }
 
 fn main() -> ExitCode {
-    command::end("mnist_burn", run())
-}
-
-fn run() -> Outcome<()> {
-    let mut out = PathBuf::from("mnist_burn.bpk");
-    let options = command::options(std::env::args_os().skip(1), 4, |name, parser| {
-        if name == "out" {
-            out = parser.value()?.into();
-        }
-        Ok(name == "out")
-    })?;
-    match options {
-        Some(options) => train(&options, &out),
-        None => Ok(write!(stdout(), "{HELP}")?),
-    }
+    command::train("mnist_burn", HELP, "mnist_burn.bpk", train)
 }
 
 fn train(options: &Options, out: &Path) -> Outcome<()> {

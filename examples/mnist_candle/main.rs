@@ -12,7 +12,7 @@ mod idx;
 mod images;
 
 use std::io::{Write, stdout};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -57,21 +57,7 @@ impl Module for Network {
 }
 
 fn main() -> ExitCode {
-    command::end("mnist_candle", run())
-}
-
-fn run() -> Outcome<()> {
-    let mut out = PathBuf::from("mnist_candle.safetensors");
-    let options = command::options(std::env::args_os().skip(1), 4, |name, parser| {
-        if name == "out" {
-            out = parser.value()?.into();
-        }
-        Ok(name == "out")
-    })?;
-    match options {
-        Some(options) => train(&options, &out),
-        None => Ok(write!(stdout(), "{HELP}")?),
-    }
+    command::train("mnist_candle", HELP, "mnist_candle.safetensors", train)
 }
 
 fn train(options: &Options, out: &Path) -> Outcome<()> {

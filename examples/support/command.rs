@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write, stdout};
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Termination};
 
 use lexopt::Parser;
@@ -46,6 +46,24 @@ pub fn options(
         }
     }
     Ok(Some(options))
+}
+
+/// The main function of an example that trains a network and keeps it in a file, `out` unless another is asked for.
+#[allow(dead_code, reason = "not every example keeps what it trains")]
+pub fn train(name: &str, help: &str, out: &str, work: impl FnOnce(&Options, &Path) -> Outcome<()>) -> ExitCode {
+    let mut out = PathBuf::from(out);
+    let options = options(std::env::args_os().skip(1), 4, |name, parser| {
+        if name == "out" {
+            out = parser.value()?.into();
+        }
+        Ok(name == "out")
+    });
+    let outcome = match options {
+        Ok(Some(options)) => work(&options, &out),
+        Ok(None) => write!(stdout(), "{help}").map_err(Into::into),
+        Err(error) => Err(error.into()),
+    };
+    end(name, outcome)
 }
 
 /// Ends an example: with code 2 and one line about what went wrong, be it the command line, a file or the work itself.

@@ -25,7 +25,7 @@ pub(crate) mod rows;
 mod single;
 mod split;
 
-pub(crate) use form::{Form, Forms, arrangement, untouched};
+pub(crate) use form::{Arrangement, Form, Forms, arrangement, untouched};
 pub use length::fast_length;
 pub(crate) use length::is_fast_length;
 pub(crate) use pointwise::{Into, Side};

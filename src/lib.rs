@@ -39,6 +39,7 @@
 //! | `safetensors` | `checkpoint`: layers to and from files | 22 |
 //! | `candle` | `frameworks::candle`: layers and adapters for candle 0.11 | 111 |
 //! | `burn` | `frameworks::burn`: layers and adapters for burn 0.22, whose minor versions break | 122 |
+//! | `burn-full` | nothing here: what of burn the example with its `Learner` needs | 183 |
 //!
 //! # Conventions
 //!
@@ -60,6 +61,7 @@ pub mod compress;
 pub mod displacement;
 mod error;
 #[cfg(any(feature = "burn", feature = "candle"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "burn", feature = "candle"))))]
 pub mod frameworks;
 mod layer;
 pub mod ldr;

@@ -4,18 +4,25 @@
 #[path = "common/families.rs"]
 #[allow(dead_code, reason = "a part of what the tests of products need")]
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
+#[path = "common/largest_allocation.rs"]
+mod largest_allocation;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Element, Gradients, Tensor, TensorData};
 use common::{builders, random};
+use counting::counting;
 use displace::frameworks::burn::{Adapter, StructuredLinear, StructuredLinearConfig};
 use displace::ldr::CauchyLike;
 use displace::structured::CauchyNodes;
 use displace::{Builder, Error, Family, Linear, Matrix, Scalar, Structure};
+use largest_allocation::largest_allocation;
 use proptest::prelude::*;
 
 fn device() -> Device {
@@ -112,7 +119,43 @@ fn leading_dimensions_and_views_are_served() {
     assert_eq!(numbers(y), rows);
     let row = layer.forward(x.permute([0, 2, 3, 1]).reshape([30, 6]).narrow(0, 7, 1).flatten::<1>(0, 1));
     assert_near(&numbers(row), &rows[28..32], 1e-14, "one row");
-    assert_eq!(layer.forward(batch::<f64, 2>([0, 6], 1)).dims(), [0, 4]);
+    // No examples at all: gradients that are zero.
+    let none = batch::<f64, 3>([2, 0, 6], 1).require_grad();
+    let y = layer.forward(none.clone());
+    assert_eq!(y.dims(), [2, 0, 4]);
+    let gradients = y.sum().backward();
+    assert_eq!(none.grad(&gradients).unwrap().dims(), [2, 0, 6]);
+    assert!(parameter_gradients(&layer, &gradients).iter().all(|&g| g == 0.0));
+}
+
+#[test]
+fn parameters_are_prepared_once_a_step() {
+    let (matrix, count) = counting(Builder::new(Family::ToeplitzLike, 16, 24).rank(2).build::<f64>().unwrap());
+    let linear = Linear::new(matrix, Some(vec![0.5; 16])).unwrap();
+    let mut layer = StructuredLinear::from_linear(linear, &device()).unwrap();
+    let x = batch::<f64, 2>([3, 24], 1).require_grad();
+    let mut optimiser = SgdConfig::new().init();
+    for step in 1..5 {
+        // Several products of one step, one of them by a copy of the layer without autodiff.
+        let mut loss = layer.forward(x.clone()).square().mean() + layer.forward(x.clone() * 2.0).sum();
+        loss = loss + layer.valid().forward(x.clone().inner()).sum().into_scalar::<f64>();
+        let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+        assert_eq!(count.load(Ordering::Relaxed), step, "step {step}");
+        layer = optimiser.step(1e-3, layer, gradients);
+    }
+}
+
+#[test]
+fn an_input_is_not_copied() {
+    let layer = layer::<f32>(&Builder::new(Family::ToeplitzLike, 4, 256).rank(2), true);
+    let x = batch::<f32, 3>([4, 1024, 256], 1);
+    let bytes = 4 * x.shape().num_elements();
+    let largest = largest_allocation(|| drop(layer.forward(x.clone()).sum().backward()));
+    assert!(largest < bytes / 8, "{largest} bytes for an input of {bytes}");
+    let layer = self::layer::<f32>(&Builder::new(Family::ToeplitzLike, 256, 4).rank(2), true);
+    let x = batch::<f32, 2>([4096, 4], 1);
+    let largest = largest_allocation(|| drop(layer.forward(x)));
+    assert_eq!(largest, bytes);
 }
 
 #[test]
@@ -149,18 +192,87 @@ fn optimisers_train_every_family() {
 
 #[test]
 fn records_and_configurations_come_back() {
-    let path = std::env::temp_dir().join(format!("displace-burn-{}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("displace-burn-{}.bpk", std::process::id()));
     for builder in every_builder(5, 6, 6) {
+        // As doubles, through a record in memory.
+        let (saved, blank) = (layer::<f64>(&builder, true), layer::<f64>(&builder.clone().seed(99), true));
+        let read = blank.try_load_record(saved.clone().into_record()).unwrap();
+        let x = batch::<f64, 2>([3, 6], 1);
+        assert_eq!(numbers(read.forward(x.clone())), numbers(saved.forward(x)), "{builder:?}");
+
+        // As single numbers, through a file and a configuration.
         let config = StructuredLinearConfig::new(builder.clone());
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<StructuredLinearConfig>(&text).unwrap().builder, builder);
         let layer = layer::<f32>(&builder, true);
-        layer.clone().save_file(path.with_extension("bpk")).unwrap();
-        let read = config.init(&device()).unwrap().try_load_file(path.with_extension("bpk")).unwrap();
+        layer.clone().save_file(&path).unwrap();
+        let read = config.init(&device()).unwrap().try_load_file(&path).unwrap();
         let x = batch::<f32, 2>([3, 6], 1);
         assert_eq!(numbers(read.forward(x.clone())), numbers(layer.forward(x)), "{builder:?}");
-        std::fs::remove_file(path.with_extension("bpk")).unwrap();
     }
+    // A record of another shape is refused.
+    let one = layer::<f32>(&Builder::new(Family::ToeplitzLike, 5, 6).rank(1), true);
+    one.save_file(&path).unwrap();
+    let two = layer::<f32>(&Builder::new(Family::ToeplitzLike, 5, 6).rank(2), true);
+    assert!(two.try_load_file(&path).is_err());
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[cfg(feature = "safetensors")]
+#[test]
+fn layers_go_through_checkpoints_both_ways() {
+    use displace::checkpoint::{Reader, Writer};
+
+    let path = std::env::temp_dir().join(format!("displace-burn-{}.safetensors", std::process::id()));
+    for builder in every_builder(5, 6, 6) {
+        let layer = layer::<f32>(&builder, true);
+        Writer::new().layer("net.hidden", &layer.to_linear::<f32>().unwrap()).save(&path).unwrap();
+        let read = Reader::open(&path).unwrap().layer::<f32>("net.hidden").unwrap();
+        let read = StructuredLinear::from_linear(read, &device()).unwrap();
+        let x = batch::<f32, 2>([3, 6], 1);
+        assert_eq!(numbers(read.forward(x.clone())), numbers(layer.forward(x)), "{builder:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[cfg(all(feature = "burn-full", feature = "safetensors"))]
+#[test]
+fn files_of_burns_own_store_go_both_ways() {
+    use burn::store::{ModuleSnapshot, SafetensorsStore};
+    use displace::checkpoint::{Reader, Writer};
+
+    #[derive(Module, Debug)]
+    struct Network {
+        hidden: StructuredLinear,
+    }
+
+    let path = std::env::temp_dir().join(format!("displace-burn-store-{}.safetensors", std::process::id()));
+    let store = || SafetensorsStore::from_file(&path).overwrite(true);
+    for builder in every_builder(5, 6, 6) {
+        let x = batch::<f32, 2>([3, 6], 1);
+        let network = Network { hidden: layer::<f32>(&builder, true) };
+        network.save_into(&mut store()).unwrap();
+        let structure = builder.structure::<f32>().unwrap();
+        let read = Reader::open(&path).unwrap().layer_of("hidden", structure).unwrap();
+        let read = StructuredLinear::from_linear(read, &device()).unwrap();
+        assert_eq!(numbers(read.forward(x.clone())), numbers(network.hidden.forward(x.clone())), "{builder:?}");
+
+        // The names of this crate, in the order of the layout, are those of burn.
+        let other = builder.clone().seed(7).build_layer::<f32>().unwrap();
+        Writer::new().layer("hidden", &other).save(&path).unwrap();
+        let (mut from, mut counts) = (store(), [0, 0]);
+        for tensor in other.weight().layout().tensors().iter().filter(|tensor| !tensor.range.is_empty()) {
+            let vector = usize::from(tensor.shape.len() == 1);
+            let name = format!("hidden.{}.{}", ["matrices", "vectors"][vector], counts[vector]);
+            counts[vector] += 1;
+            from = from.with_key_remapping(format!("^hidden\\.{}$", tensor.name), name);
+        }
+        let mut network = Network { hidden: layer::<f32>(&builder, true) };
+        network.load_from(&mut from).unwrap();
+        let other = StructuredLinear::from_linear(other, &device()).unwrap();
+        assert_eq!(numbers(network.hidden.forward(x.clone())), numbers(other.forward(x)), "{builder:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
@@ -177,6 +289,10 @@ fn what_cannot_be_served_is_refused_by_name() {
     broken.bias = None;
     broken.matrices = broken.matrices.into_iter().map(|matrix| matrix.map(|m| m * f32::NAN)).collect();
     assert!(matches!(broken.try_forward(batch::<f32, 2>([2, 6], 1)), Err(Error::NotFinite { .. })));
+    let mut frozen = LinearConfig::new(6, 4).init(&device());
+    frozen.weight = frozen.weight.map(|weight| weight.cast(DType::F16));
+    let half = Adapter::new(frozen, &builder);
+    assert!(matches!(half, Err(Error::Unsupported { ref given, expected: "F32 or F64", .. }) if given == "F16"));
     // The layers share what is prepared; the good one is as it was.
     layer.try_forward(batch::<f32, 2>([2, 6], 1)).unwrap();
 }

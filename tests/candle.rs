@@ -4,19 +4,26 @@
 #[path = "common/families.rs"]
 #[allow(dead_code, reason = "a part of what the tests of products need")]
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
+#[path = "common/largest_allocation.rs"]
+mod largest_allocation;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var, WithDType};
 use candle_nn::{Linear, Module, Optimizer, SGD, VarBuilder, VarMap};
 use common::{builders, random};
+use counting::counting;
 use displace::frameworks::candle::{
     Adapter, StructuredLinear, structured_linear, structured_linear_b, structured_linear_no_bias,
 };
 use displace::ldr::CauchyLike;
 use displace::structured::CauchyNodes;
 use displace::{Builder, Error, Family, Init, Matrix, Scalar, Structure};
+use largest_allocation::largest_allocation;
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const CPU: &Device = &Device::Cpu;
 
@@ -96,7 +103,7 @@ fn every_builder(rows: usize, cols: usize, seed: u64) -> Vec<Builder> {
 #[test]
 fn gradients_are_those_of_the_dense_form_for_all_families_and_leading_dimensions() {
     for (lead, bias) in
-        [(&[][..], true), (&[1], false), (&[0], true), (&[7], true), (&[2, 3], false), (&[2, 1, 3, 2], true)]
+        [(&[][..], true), (&[1], false), (&[0], true), (&[2, 0, 3], false), (&[7], true), (&[2, 1, 3, 2], true)]
     {
         for builder in every_builder(5, 6, 1) {
             check::<f32>(&builder, lead, bias, 2);
@@ -245,6 +252,63 @@ fn a_backward_pass_uses_the_parameters_of_its_forward_pass() -> Result<()> {
 }
 
 #[test]
+fn parameters_are_prepared_once_a_step() -> Result<()> {
+    let (matrix, count) = counting(Builder::new(Family::ToeplitzLike, 16, 24).rank(2).build::<f64>().unwrap());
+    let (variables, bias) = (VarMap::new(), Some(vec![0.5; 16]));
+    let vb = VarBuilder::from_varmap(&variables, DType::F64, CPU);
+    let layer = StructuredLinear::from_linear(displace::Linear::new(matrix, bias).unwrap(), vb)?;
+    let x = Var::from_tensor(&batch::<f64>(&[3, 24], 1))?;
+    let mut optimiser = SGD::new(variables.all_vars(), 1e-3)?;
+    for step in 1..5 {
+        // Several products and backward passes of one step, a graph of which is still there after it.
+        let mut loss = layer.forward(&x)?.sqr()?.mean_all()?;
+        loss = (loss + layer.forward(&x.affine(2.0, 0.0)?)?.sum_all()?)?;
+        loss.backward()?;
+        assert_eq!(count.load(Ordering::Relaxed), step, "step {step}");
+        optimiser.backward_step(&loss)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_input_is_not_copied() -> Result<()> {
+    let (layer, _variables) = layer::<f32>(&Builder::new(Family::ToeplitzLike, 4, 256).rank(2), true);
+    let x = batch::<f32>(&[4, 1024, 256], 1);
+    let bytes = 4 * x.elem_count();
+    // The second half of it, which starts in the middle of the storage, is contiguous as well.
+    for x in [x.narrow(0, 0, 4)?, x.narrow(0, 2, 2)?] {
+        let largest = largest_allocation(|| drop(layer.forward(&x).unwrap().sum_all().unwrap().backward().unwrap()));
+        assert!(largest < bytes / 8, "{largest} bytes for an input of {bytes}");
+    }
+    // The results of the other direction are as large as they have to be, and are there once.
+    let (layer, _variables) = self::layer::<f32>(&Builder::new(Family::ToeplitzLike, 256, 4).rank(2), true);
+    let x = batch::<f32>(&[4096, 4], 1);
+    let largest = largest_allocation(|| drop(layer.forward(&x).unwrap()));
+    assert_eq!(largest, bytes);
+    Ok(())
+}
+
+#[test]
+fn variables_of_every_family_come_back_from_a_file() -> Result<()> {
+    fn check<T: Scalar + WithDType>(builder: &Builder, path: &std::path::Path) -> Result<()> {
+        let (saved, variables) = layer::<T>(builder, true);
+        variables.save(path)?;
+        let (loaded, mut variables) = layer::<T>(&builder.clone().seed(99), true);
+        variables.load(path)?;
+        let x = batch::<T>(&[3, builder.cols()], 1);
+        assert_eq!(numbers(&loaded.forward(&x)?), numbers(&saved.forward(&x)?), "{builder:?} as {}", T::NAME);
+        Ok(())
+    }
+    let path = std::env::temp_dir().join(format!("displace-candle-map-{}.safetensors", std::process::id()));
+    for builder in every_builder(5, 6, 6) {
+        check::<f32>(&builder, &path)?;
+        check::<f64>(&builder, &path)?;
+    }
+    std::fs::remove_file(&path)?;
+    Ok(())
+}
+
+#[test]
 fn optimisers_train_every_family() -> Result<()> {
     for builder in every_builder(6, 6, 3) {
         if builder.family().has_rank() && builder.structure::<f64>().unwrap().rank() == Some(0) {
@@ -332,6 +396,10 @@ fn what_cannot_be_served_is_refused_by_name() -> Result<()> {
         let refused = structured_linear(&builder, VarBuilder::zeros(dtype, CPU)).unwrap_err().to_string();
         assert!(refused.contains(&format!("{dtype:?}")), "{refused}");
     }
+    // A device of the kind that candle has without its feature `cuda`: one that can do nothing.
+    let elsewhere = Device::Cuda(candle_core::CudaDevice);
+    let refused = structured_linear(&builder, VarBuilder::zeros(DType::F32, &elsewhere)).unwrap_err().to_string();
+    assert!(refused.contains("for the CPU, not for Cuda"), "{refused}");
     let vb = || VarBuilder::from_varmap(&variables, DType::F32, CPU);
     let other_shape = structured_linear(&Builder::new(Family::ToeplitzLike, 4, 6).rank(1), vb());
     assert!(other_shape.unwrap_err().to_string().contains("shape mismatch"));
@@ -389,6 +457,9 @@ fn an_adapter_changes_nothing_at_first_and_trains_nothing_but_itself() -> Result
     let refusal = |builder| Adapter::new(frozen.clone(), &builder, vb()).unwrap_err().to_string();
     assert!(refusal(Builder::new(Family::LowRank, 6, 5).rank(1)).contains("6×5"));
     assert!(refusal(Builder::new(Family::LowRank, 5, 6).rank(1)).contains("F32"));
+    let half = Linear::new(weight.to_dtype(DType::F16)?, None);
+    let refused = Adapter::new(half, &Builder::new(Family::LowRank, 5, 6).rank(1), VarBuilder::zeros(DType::F16, CPU));
+    assert!(refused.unwrap_err().to_string().contains("not F16"));
     Ok(())
 }
 

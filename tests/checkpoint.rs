@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use common::{builders, random};
 use displace::checkpoint::{CheckpointError, Precision, Reader, Writer};
+use displace::displacement::ShiftOperator::{Plain, Transposed};
+use displace::displacement::ShiftPair;
 use displace::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
 use displace::structured::{Cauchy, CauchyNodes, Toeplitz};
 use displace::{Builder, Description, Error, Family, Init, Linear, Matrix, PathChoice, Scalar, Structure};
@@ -61,36 +63,97 @@ fn every_family_comes_back() {
     }
 }
 
+/// Structures with an order of their own, and those with nodes that are fixed, free or kept in another order.
+fn that_no_builder_makes<T: Scalar>() -> Vec<Matrix<T>> {
+    fn random_matrix<T: Scalar>(structure: impl Structure<T> + 'static) -> Matrix<T> {
+        let mut parameters = vec![T::zero(); structure.layout().len()];
+        structure.initialise(Init::Glorot, &mut fastrand::Rng::with_seed(5), &mut parameters);
+        Matrix::new(Arc::new(structure), parameters).unwrap().into_dyn()
+    }
+    let (s, t) = ([0.5, -3.0, 0.25].map(T::of), [2.0, -1.0 / 3.0, 10.0, 0.75].map(T::of));
+    let (nodes, angles) = ([0.5, -1.0 / 3.0, 1.0].map(T::of), [0.5, -2.0].map(T::of));
+    let mut all = vec![
+        random_matrix(ToeplitzLike::<T>::with_order(3, 4, 2, 7).unwrap()),
+        random_matrix(HankelLike::with_order::<T>(3, 4, 2, 9).unwrap()),
+        random_matrix(VandermondeLike::<T>::with_order(3, 4, 1, 8).unwrap()),
+        random_matrix(VandermondeLike::<T>::new(3, 4, 2).unwrap().fix_nodes(&nodes).unwrap()),
+        random_matrix(CircleVandermondeLike::<T>::with_order(4, 4, 1, 8).unwrap()),
+        random_matrix(CircleVandermondeLike::<T>::new(4, 4, 2).unwrap().fix_angles(&angles).unwrap()),
+    ];
+    for nodes in [
+        CauchyNodes::free(3, 4).unwrap(),
+        CauchyNodes::apart(3, 4).unwrap(),
+        CauchyNodes::in_order_of(&s, &t, T::of(0.01)).unwrap(),
+        CauchyNodes::fixed(&s, &t).unwrap(),
+    ] {
+        all.push(random_matrix(Cauchy::with_nodes(nodes.clone())));
+        all.push(random_matrix(CauchyLike::with_nodes(nodes, 2).unwrap()));
+    }
+    all
+}
+
 #[test]
 fn structures_that_no_builder_makes_come_back() {
-    fn all<T: Scalar>() {
-        fn random_matrix<T: Scalar>(structure: impl Structure<T> + 'static) -> Matrix<T> {
-            let mut parameters = vec![T::zero(); structure.layout().len()];
-            structure.initialise(Init::Glorot, &mut fastrand::Rng::with_seed(5), &mut parameters);
-            Matrix::new(Arc::new(structure), parameters).unwrap().into_dyn()
-        }
-        let (s, t) = ([0.5, -3.0, 0.25].map(T::of), [2.0, -1.0 / 3.0, 10.0, 0.75].map(T::of));
-        comes_back(&random_matrix(ToeplitzLike::<T>::with_order(3, 4, 2, 7).unwrap()));
-        comes_back(&random_matrix(HankelLike::with_order::<T>(3, 4, 2, 9).unwrap()));
-        comes_back(&random_matrix(VandermondeLike::<T>::with_order(3, 4, 1, 8).unwrap()));
-        let nodes = [0.5, -1.0 / 3.0, 1.0].map(T::of);
-        comes_back(&random_matrix(VandermondeLike::<T>::new(3, 4, 2).unwrap().fix_nodes(&nodes).unwrap()));
-        let angles = [0.5, -2.0].map(T::of);
-        comes_back(&random_matrix(CircleVandermondeLike::<T>::with_order(4, 4, 1, 8).unwrap()));
-        comes_back(&random_matrix(CircleVandermondeLike::<T>::new(4, 4, 2).unwrap().fix_angles(&angles).unwrap()));
-        let kinds = [
-            CauchyNodes::free(3, 4).unwrap(),
-            CauchyNodes::apart(3, 4).unwrap(),
-            CauchyNodes::in_order_of(&s, &t, T::of(0.01)).unwrap(),
-            CauchyNodes::fixed(&s, &t).unwrap(),
-        ];
-        for nodes in kinds {
-            comes_back(&random_matrix(Cauchy::with_nodes(nodes.clone())));
-            comes_back(&random_matrix(CauchyLike::with_nodes(nodes, 2).unwrap()));
+    that_no_builder_makes::<f32>().iter().for_each(comes_back);
+    that_no_builder_makes::<f64>().iter().for_each(comes_back);
+}
+
+/// Rebuilds the matrices of a file and compares each with the tensor that has its entries.
+const CHECK: &str = "
+import sys
+sys.path.insert(0, 'examples')
+import numpy as np, rebuild
+from safetensors import safe_open
+with safe_open(sys.argv[1], 'np') as file:
+    for name, layer, M in rebuild.layers(sys.argv[1]):
+        expected = file.get_tensor('entries of ' + name)
+        error = np.linalg.norm(M - expected) / max(np.linalg.norm(expected), 1e-300)
+        assert M.shape == expected.shape and error < 1e-12, (name, layer, error)
+        print(name)
+";
+
+#[test]
+fn numpy_rebuilds_every_matrix_from_the_file_alone() {
+    let python = |arguments: &[&str]| {
+        let here = env!("CARGO_MANIFEST_DIR");
+        std::process::Command::new("python3")
+            .args(arguments)
+            .current_dir(here)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .output()
+    };
+    let version = "import sys, numpy, safetensors; assert sys.version_info >= (3, 10)";
+    if !python(&["-c", version]).is_ok_and(|output| output.status.success()) {
+        eprintln!("there is no Python with numpy and safetensors here: not checked");
+        return;
+    }
+    let mut matrices = Vec::new();
+    for (rows, cols) in [(5, 4), (3, 8), (6, 6)] {
+        let pairs = [(1.0, -1.0), (0.0, 0.0), (0.5, -2.0)];
+        let shift_like = pairs.into_iter().flat_map(|(f, e)| {
+            let (a, b) = ([Plain(f), Transposed(f)], [Plain(e), Transposed(e)]);
+            a.into_iter().flat_map(move |a| b.map(|b| Family::ShiftLike(ShiftPair::stein(a, b).unwrap())))
+        });
+        let f_circulant = Builder::new(Family::FCirculant(0.25), rows, cols);
+        let others = shift_like.map(|family| Builder::new(family, rows, cols).rank(2)).chain([f_circulant]);
+        for builder in every_builder(rows, cols, 3).into_iter().chain(others) {
+            matrices.push(builder.build::<f64>().unwrap());
         }
     }
-    all::<f32>();
-    all::<f64>();
+    matrices.extend(that_no_builder_makes::<f64>());
+    let entries: Vec<_> = matrices.iter().map(Matrix::to_dense).collect();
+    let names: Vec<_> = (0..matrices.len()).map(|k| format!("{k:03}")).collect();
+    let mut writer = Writer::new();
+    for ((name, matrix), entries) in names.iter().zip(&matrices).zip(&entries) {
+        let shape = [matrix.rows(), matrix.cols()];
+        writer = writer.matrix(name, matrix).tensor(&format!("entries of {name}"), &shape, entries);
+    }
+    let path = scratch("python.safetensors");
+    writer.save(&path).unwrap();
+    let output = python(&["-c", CHECK, path.to_str().unwrap()]).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.lines().eq(&names), "{out}{err}");
 }
 
 #[test]

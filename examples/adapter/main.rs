@@ -1,31 +1,40 @@
 //! Fine-tuning through adapters: a network that knows upright images learns rotated ones, its dense weights frozen, by a
 //! structured update of one layer; beside it LoRA with as many parameters.
 //!
-//! `cargo run --release --features candle --example adapter`
+//! `cargo run --release --features candle --example adapter` does it in candle,
+//! `cargo run --release --features candle,burn --example adapter -- --burn` in burn.
 
-#[path = "../support/classify.rs"]
+#[cfg(feature = "burn")]
+#[path = "../support/batches_burn.rs"]
+mod batches;
+#[path = "../support/classify_candle.rs"]
 mod classify;
+#[path = "../support/command.rs"]
+mod command;
 #[path = "../support/idx.rs"]
 mod idx;
 #[path = "../support/images.rs"]
 mod images;
 
-use std::path::PathBuf;
+#[cfg(feature = "burn")]
+mod with_burn;
+mod with_candle;
+
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::{Linear, Module, VarBuilder, VarMap, linear};
-use displace::frameworks::candle::Adapter;
 use displace::{Builder, Family};
 use lexopt::prelude::*;
 
-use classify::{Set, Training, accuracy};
+use command::{Options, Outcome};
+use images::Split;
 
 const HELP: &str = "\
 Fine-tunes a trained network to rotated images through a Toeplitz-like adapter and through LoRA.
 
-Usage: adapter [--data DIR] [--quick] [--rank R] [--degrees D]
+Usage: adapter [--burn] [--data DIR] [--quick] [--rank R] [--degrees D]
 
+  --burn        in burn instead of candle (needs the feature burn)
   --data DIR    a data set in IDX format, gzipped or not (default: the subset of Fashion-MNIST in examples/data)
   --quick       fewer images and epochs: seconds
   --rank R      the rank of the updates (default 2)
@@ -33,154 +42,98 @@ Usage: adapter [--data DIR] [--quick] [--rank R] [--degrees D]
   --help        this text
 ";
 
-/// A hidden layer, ReLU, an output layer.
-struct Network<H, O> {
-    hidden: H,
-    output: O,
-}
-
-impl<H: Module, O: Module> Module for Network<H, O> {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.output.forward(&self.hidden.forward(x)?.relu()?)
-    }
-}
-
 /// Images to train on, to choose the learning rate by, and to report.
 struct Sets {
-    train: Set,
-    held_out: Set,
-    test: Set,
+    train: Split,
+    held_out: Split,
+    test: Split,
+}
+
+/// What there is to learn, and how.
+struct Task {
+    upright: Sets,
+    rotated: Sets,
+    updates: [Builder; 2],
+    epochs: usize,
+    rates: &'static [f64],
+}
+
+/// A network, the parameters that were trained for rotated images, and the fraction of rotated and of upright test images
+/// that it classifies rightly.
+struct Row {
+    name: String,
+    trained: usize,
+    rotated: f32,
+    upright: f32,
 }
 
 impl Sets {
-    fn new(train: &images::Split, test: &images::Split) -> Result<Self> {
-        let train = Set::new(train)?;
-        let count = train.labels.elem_count();
-        let cut = count * 85 / 100;
-        let part = |from, len| -> Result<Set> {
-            Ok(Set { x: train.x.narrow(0, from, len)?, labels: train.labels.narrow(0, from, len)? })
-        };
-        Ok(Self { train: part(0, cut)?, held_out: part(cut, count - cut)?, test: Set::new(test)? })
+    fn new(learning: &Split, test: Split) -> Self {
+        let (train, held_out) = learning.cut(learning.labels.len() * 85 / 100);
+        Self { train, held_out, test }
     }
-}
-
-struct Options {
-    data: PathBuf,
-    quick: bool,
-    rank: usize,
-    degrees: f32,
 }
 
 fn main() -> ExitCode {
-    match options().and_then(|options| options.map_or(Ok(()), |options| run(&options))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("adapter: {error}");
-            ExitCode::from(2)
-        }
-    }
+    command::end("adapter", run())
 }
 
-type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-fn options() -> Outcome<Option<Options>> {
-    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/data");
-    let mut options = Options { data, quick: false, rank: 2, degrees: 45.0 };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("data") => options.data = parser.value()?.into(),
-            Long("quick") => options.quick = true,
-            Long("rank") => options.rank = parser.value()?.parse()?,
-            Long("degrees") => options.degrees = parser.value()?.parse()?,
-            Long("help") | Short('h') => {
-                print!("{HELP}");
-                return Ok(None);
-            }
-            _ => return Err(argument.unexpected().into()),
+fn run() -> Outcome<()> {
+    let (mut degrees, mut in_burn) = (45.0, false);
+    let options = command::options(std::env::args_os().skip(1), 2, |name, parser| {
+        match name {
+            "degrees" => degrees = parser.value()?.parse()?,
+            "burn" => in_burn = true,
+            _ => return Ok(false),
         }
-    }
-    Ok(Some(options))
-}
-
-fn run(options: &Options) -> Outcome<()> {
-    let (share, epochs) = if options.quick { (5, 3) } else { (1, 8) };
-    let (train, test) = images::standardised(&idx::read(&options.data)?, share);
-    let upright = Sets::new(&train, &test)?;
-    let rotated = Sets::new(&train.rotated(options.degrees), &test.rotated(options.degrees))?;
-
-    println!("training a dense network on upright images");
-    let base = train_base(train.size, &upright, epochs)?;
-    let report = |name: &str, parameters: usize, model: &dyn Module| -> Result<()> {
-        let rate = |sets: &Sets| accuracy(&|x: &Tensor| model.forward(x), &sets.test).map(|right| 100.0 * right);
-        println!("{name:28} {parameters:7} {:7.1}% {:7.1}%", rate(&rotated)?, rate(&upright)?);
-        Ok(())
-    };
-    let width = train.size;
-    let mut tuned = Vec::new();
-    for family in [Family::LowRank, Family::ToeplitzLike] {
-        let builder = Builder::new(family, width, width).rank(options.rank).seed(1);
-        println!("fine-tuning to images rotated by {}°, {family} update of rank {}", options.degrees, options.rank);
-        tuned.push((family, fine_tune(&base, &builder, &rotated, epochs, options.quick)?));
-    }
-
-    println!("\n{:28} {:>7} {:>8} {:>8}", "", "trained", "rotated", "upright");
-    report("frozen network", 0, &base)?;
-    for (family, network) in &tuned {
-        let parameters = network.hidden.update().tensors().iter().map(|(_, tensor)| tensor.elem_count()).sum();
-        let name = if *family == Family::LowRank { "LoRA" } else { family.name() };
-        report(&format!("{name}, rank {}", options.rank), parameters, network)?;
-        let merged = Network { hidden: network.hidden.merge()?, output: network.output.clone() };
-        report("  merged into the weight", 0, &merged)?;
+        Ok(true)
+    })?;
+    let Some(options) = options else { return Ok(write!(stdout(), "{HELP}")?) };
+    let task = task(&options, degrees)?;
+    let [first, second] = &task.updates;
+    writeln!(
+        stdout(),
+        "a dense network learns {} upright images, then images rotated by {degrees}° by {} and {} updates of rank {}",
+        task.upright.train.labels.len(),
+        first.family(),
+        second.family(),
+        options.rank
+    )?;
+    let rows = if in_burn { in_burn_rows(&task)? } else { with_candle::run(&task)? };
+    writeln!(stdout(), "\n{:28} {:>7} {:>8} {:>8}", "", "trained", "rotated", "upright")?;
+    for Row { name, trained, rotated, upright } in rows {
+        writeln!(stdout(), "{name:28} {trained:7} {:7.1}% {:7.1}%", 100.0 * rotated, 100.0 * upright)?;
     }
     Ok(())
 }
 
-fn train_base(width: usize, sets: &Sets, epochs: usize) -> Outcome<Network<Linear, Linear>> {
-    let variables = VarMap::new();
-    let vb = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
-    let network =
-        Network { hidden: linear(width, width, vb.pp("hidden"))?, output: linear(width, 10, vb.pp("output"))? };
-    let mut training = Training::new(&network, &variables, 1e-3, 1)?;
-    for epoch in 1..=epochs {
-        let loss = training.epoch(&sets.train)?;
-        println!(
-            "  epoch {epoch}: loss {loss:.3}, held-out accuracy {:.1}%",
-            100.0 * accuracy(&network, &sets.held_out)?
-        );
-    }
-    Ok(network)
+fn task(options: &Options, degrees: f32) -> Outcome<Task> {
+    let (share, epochs) = if options.quick { (5, 3) } else { (1, 8) };
+    let (learning, test) = images::standardised(&idx::read(&options.data)?, share);
+    let update = |family| Builder::new(family, learning.size, learning.size).rank(options.rank).seed(1);
+    Ok(Task {
+        rotated: Sets::new(&learning.rotated(degrees), test.rotated(degrees)),
+        upright: Sets::new(&learning, test),
+        updates: [Family::LowRank, Family::ToeplitzLike].map(update),
+        epochs,
+        rates: if options.quick { &[3e-3] } else { &[1e-3, 3e-3, 1e-2] },
+    })
 }
 
-/// Trains an update of the hidden layer at several learning rates and keeps the best on the held-out images.
-fn fine_tune(
-    base: &Network<Linear, Linear>,
-    builder: &Builder,
-    sets: &Sets,
-    epochs: usize,
-    quick: bool,
-) -> Outcome<Network<Adapter, Linear>> {
-    let rates: &[f64] = if quick { &[3e-3] } else { &[1e-3, 3e-3, 1e-2] };
-    let mut best: Option<(f32, Network<Adapter, Linear>)> = None;
-    for &rate in rates {
-        let variables = VarMap::new();
-        let vb = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
-        let network = Network { hidden: Adapter::new(base.hidden.clone(), builder, vb)?, output: frozen(&base.output) };
-        let mut training = Training::new(&network, &variables, rate, 1)?;
-        let mut loss = 0.0;
-        for _ in 0..epochs {
-            loss = training.epoch(&sets.train)?;
-        }
-        let right = accuracy(&network, &sets.held_out)?;
-        println!("  learning rate {rate}: loss {loss:.3}, held-out accuracy {:.1}%", 100.0 * right);
-        if best.as_ref().is_none_or(|(least, _)| right > *least) {
-            best = Some((right, network));
-        }
+/// What an update is called in the table.
+fn name(update: &Builder) -> String {
+    match update.family() {
+        Family::LowRank => "LoRA".into(),
+        family => family.to_string(),
     }
-    best.map(|(_, network)| network).ok_or_else(|| "no learning rate was tried".into())
 }
 
-/// A layer that is not trained.
-fn frozen(layer: &Linear) -> Linear {
-    Linear::new(layer.weight().detach(), layer.bias().map(Tensor::detach))
+#[cfg(feature = "burn")]
+fn in_burn_rows(task: &Task) -> Outcome<Vec<Row>> {
+    with_burn::run(task)
+}
+
+#[cfg(not(feature = "burn"))]
+fn in_burn_rows(_: &Task) -> Outcome<Vec<Row>> {
+    Err("--burn needs the feature burn: --features candle,burn".into())
 }

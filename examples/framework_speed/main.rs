@@ -3,26 +3,45 @@
 //!
 //! `cargo run --release --features candle,burn --example framework_speed`
 
+#[path = "../support/command.rs"]
+mod command;
 #[cfg(feature = "burn")]
 mod with_burn;
 #[cfg(feature = "candle")]
 mod with_candle;
 
-use std::error::Error;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use displace::{Builder, Family, Linear, Workspace};
+use lexopt::prelude::*;
+
+use command::Outcome;
+
+const HELP: &str = "\
+Measures a structured layer inside candle and burn, beside the crate alone and the frameworks' dense layers.
+
+Usage: framework_speed [--quick] [--fastest]
+
+  --quick     few rounds: seconds
+  --fastest   the fastest round counts, not the median: for machines that do other things too
+  --help      this text
+";
 
 const N: usize = 1024;
 const RANK: usize = 4;
 const BATCH: usize = 256;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-
 /// Something to time.
 type Job<'a> = Box<dyn FnMut() -> Outcome<()> + 'a>;
 
-fn main() -> Outcome<()> {
+fn main() -> ExitCode {
+    command::end("framework_speed", run())
+}
+
+fn run() -> Outcome<()> {
+    let Some(timing) = timing()? else { return Ok(write!(stdout(), "{HELP}")?) };
     // Both frameworks ask this variable how many threads to use, once; a process of its own has it set from the start.
     if std::env::var_os("RAYON_NUM_THREADS").is_none_or(|threads| threads != "1") {
         let again = std::process::Command::new(std::env::current_exe()?)
@@ -31,19 +50,29 @@ fn main() -> Outcome<()> {
             .status()?;
         return if again.success() { Ok(()) } else { Err("the measurement failed".into()) };
     }
-    let has = |option: &str| std::env::args().any(|argument| argument == option);
-    let rounds = if has("--quick") { 5 } else { 60 };
-    // On a machine that does other things too, the fastest round says more than the median.
-    let quantile = if has("--fastest") { 0.0 } else { 0.5 };
-    let time = Timing { rounds, quantile };
     let layer = builder().build_layer::<f32>()?;
+    let Timing { rounds, quantile } = timing;
     println!("n = {N}, rank {RANK}, batch {BATCH}, f32, one thread, quantile {quantile} of {rounds} rounds");
     #[cfg(feature = "candle")]
-    with_candle::run(&layer, time)?;
+    with_candle::run(&layer, timing)?;
     #[cfg(feature = "burn")]
-    with_burn::run(&layer, time)?;
-    let _ = (layer, time);
+    with_burn::run(&layer, timing)?;
     Ok(())
+}
+
+/// What the command line asks for; `None` is a call for help.
+fn timing() -> Result<Option<Timing>, lexopt::Error> {
+    let mut timing = Timing { rounds: 60, quantile: 0.5 };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("quick") => timing.rounds = 5,
+            Long("fastest") => timing.quantile = 0.0,
+            Long("help") | Short('h') => return Ok(None),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Some(timing))
 }
 
 fn builder() -> Builder {

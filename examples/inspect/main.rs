@@ -5,6 +5,7 @@
 
 #[path = "../support"]
 mod support {
+    pub mod command;
     pub mod idx;
     pub mod images;
     pub mod network;
@@ -21,54 +22,48 @@ mod table;
 mod train;
 
 use std::error::Error;
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use options::{HELP, Options};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(2),
-        Err(error) => {
-            eprintln!("inspect: {error}");
-            ExitCode::from(2)
-        }
-    }
+    support::command::end("inspect", run())
 }
 
-/// Whether everything could be analysed.
-fn run() -> Result<bool, Box<dyn Error>> {
+/// Success, if everything could be analysed.
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse(std::env::args_os().skip(1))?;
     if options.help {
-        print!("{HELP}");
-        return Ok(true);
+        write!(stdout(), "{HELP}")?;
+        return Ok(ExitCode::SUCCESS);
     }
     if options.files.is_empty() {
         pair::run(&options)?;
-        return Ok(true);
+        return Ok(ExitCode::SUCCESS);
     }
     let found = files::inspect(&options);
-    if options.json {
-        println!("{:#}", json::of_files(&options, &found));
-    } else {
-        print!("{}", table::render(&found.reports));
-    }
-    draw(&options, &found.reports)?;
+    let text = match options.json {
+        true => format!("{:#}\n", json::of_files(&options, &found)),
+        false => table::render(&found.reports),
+    };
+    let shown = show(&text, &options, &found.reports);
     for note in &found.skipped {
         eprintln!("skipped: {note}");
     }
     for problem in &found.problems {
         eprintln!("problem: {problem}");
     }
-    Ok(found.problems.is_empty())
+    shown?;
+    Ok(if found.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-/// Draws what there is to draw.
-fn draw(options: &Options, reports: &[report::Report]) -> Result<(), Box<dyn Error>> {
-    if reports.is_empty() {
-        return Ok(());
+/// Prints a text and draws what there is to draw, whether or not the text was read to its end.
+fn show(text: &str, options: &Options, reports: &[report::Report]) -> Result<(), Box<dyn Error>> {
+    let shown = stdout().write_all(text.as_bytes());
+    if !reports.is_empty() {
+        let paths = plot::draw(reports, &options.out)?;
+        eprintln!("plot: {} and {}", paths[0].display(), paths[1].display());
     }
-    let paths = plot::draw(reports, &options.out)?;
-    eprintln!("plot: {} and {}", paths[0].display(), paths[1].display());
-    Ok(())
+    Ok(shown?)
 }

@@ -13,7 +13,7 @@ use crate::report::{Header, Report};
 use crate::support::network::Network;
 use crate::support::{idx, images};
 use crate::train::{NetworkMask, Schedule, Task, train, untrained};
-use crate::{draw, json, table};
+use crate::{json, show, table};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -61,21 +61,25 @@ pub fn run(options: &Options) -> Result<()> {
     let networks = networks(options, &upright, &rotated)?;
     let reports = reports(&networks, options)?;
     let lines = accuracies(&networks, &tests)?;
-    if options.json {
-        println!("{:#}", as_json(&networks, &reports, &lines)?);
-        return draw(options, &reports);
-    }
-    println!(
-        "A dense network trained on {} upright images, then fine-tuned on the same images rotated by {DEGREES}°",
-        upright.images()
+    let text = match options.json {
+        true => format!("{:#}\n", as_json(&networks, &reports, &lines)?),
+        false => as_text(&networks, &reports, &lines, [&upright, &tests.upright])?,
+    };
+    show(&text, options, &reports)
+}
+
+fn as_text(networks: &Networks, reports: &[Report], lines: &[Line], [learning, testing]: [&Task; 2]) -> Result<String> {
+    let mut text = format!(
+        "A dense network trained on {} upright images, then fine-tuned on the same images rotated by {DEGREES}°\n",
+        learning.images()
     );
-    print!("{}", table::render(&reports));
-    print!("{}", subnetworks(&networks)?);
-    println!("\nAccuracy on {} test images    upright  rotated", tests.upright.images());
-    for Line { name, upright, rotated } in &lines {
-        println!("{name:<58} {:>6.2}%  {:>6.2}%", 100.0 * upright, 100.0 * rotated);
+    text += &table::render(reports);
+    text += &subnetworks(networks)?;
+    text += &format!("\nAccuracy on {} test images    upright  rotated\n", testing.images());
+    for Line { name, upright, rotated } in lines {
+        text += &format!("{name:<58} {:>6.2}%  {:>6.2}%\n", 100.0 * upright, 100.0 * rotated);
     }
-    draw(options, &reports)
+    Ok(text)
 }
 
 fn networks(options: &Options, upright: &Task, rotated: &Task) -> Result<Networks> {

@@ -2,14 +2,17 @@
 //!
 //! `cargo run --release --features candle,safetensors --example mnist_candle`
 
-#[path = "../support/classify.rs"]
+#[path = "../support/classify_candle.rs"]
 mod classify;
+#[path = "../support/command.rs"]
+mod command;
 #[path = "../support/idx.rs"]
 mod idx;
 #[path = "../support/images.rs"]
 mod images;
 
-use std::path::{Path, PathBuf};
+use std::io::{Write, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -18,9 +21,9 @@ use candle_nn::{Linear, Module, VarBuilder, VarMap, linear};
 use displace::checkpoint::Reader;
 use displace::frameworks::candle::{StructuredLinear, structured_linear};
 use displace::{Builder, Family, Init};
-use lexopt::prelude::*;
 
 use classify::{Set, Training, accuracy};
+use command::{Options, Outcome};
 
 const HELP: &str = "\
 Trains a classifier of images with a Toeplitz-like hidden layer in candle.
@@ -53,46 +56,11 @@ impl Module for Network {
     }
 }
 
-struct Options {
-    data: PathBuf,
-    quick: bool,
-    rank: usize,
-    out: PathBuf,
-}
-
 fn main() -> ExitCode {
-    match options().and_then(|options| options.map_or(Ok(()), |options| run(&options))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mnist_candle: {error}");
-            ExitCode::from(2)
-        }
-    }
+    command::train("mnist_candle", HELP, "mnist_candle.safetensors", train)
 }
 
-type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-fn options() -> Outcome<Option<Options>> {
-    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/data");
-    let mut options = Options { data, quick: false, rank: 4, out: "mnist_candle.safetensors".into() };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("data") => options.data = parser.value()?.into(),
-            Long("quick") => options.quick = true,
-            Long("rank") => options.rank = parser.value()?.parse()?,
-            Long("out") => options.out = parser.value()?.into(),
-            Long("help") | Short('h') => {
-                print!("{HELP}");
-                return Ok(None);
-            }
-            _ => return Err(argument.unexpected().into()),
-        }
-    }
-    Ok(Some(options))
-}
-
-fn run(options: &Options) -> Outcome<()> {
+fn train(options: &Options, out: &Path) -> Outcome<()> {
     let (share, epochs) = if options.quick { (5, 3) } else { (1, 12) };
     let (train, test) = images::standardised(&idx::read(&options.data)?, share);
     let hidden = Builder::new(Family::ToeplitzLike, train.size, train.size).rank(options.rank).init(Init::He);
@@ -101,7 +69,8 @@ fn run(options: &Options) -> Outcome<()> {
     let variables = VarMap::new();
     let network = Network::new(&hidden, VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu))?;
     let parameters: usize = variables.all_vars().iter().map(|variable| variable.elem_count()).sum();
-    println!("{parameters} parameters, of which {} outside the output layer", parameters - 10 * (hidden.rows() + 1));
+    let inner = parameters - 10 * (hidden.rows() + 1);
+    writeln!(stdout(), "{parameters} parameters, of which {inner} outside the output layer")?;
 
     let mut training = Training::new(&network, &variables, 1e-3, 1)?;
     let mut best = 0.0;
@@ -110,13 +79,13 @@ fn run(options: &Options) -> Outcome<()> {
         let loss = training.epoch(&train)?;
         let seconds = start.elapsed().as_secs_f32();
         let right = accuracy(&network, &test)?;
-        println!("epoch {epoch:2}: loss {loss:.3}, test accuracy {:.1}%, {seconds:.1} s", 100.0 * right);
+        writeln!(stdout(), "epoch {epoch:2}: loss {loss:.3}, test accuracy {:.1}%, {seconds:.1} s", 100.0 * right)?;
         if right > best {
             best = right;
-            variables.save(&options.out)?;
+            variables.save(out)?;
         }
     }
-    reload(&options.out, &hidden, &test, best)
+    reload(out, &hidden, &test, best)
 }
 
 /// Loads the best epoch into a new network, and its hidden layer into one that needs no framework.
@@ -125,7 +94,7 @@ fn reload(path: &Path, hidden: &Builder, test: &Set, expected: f32) -> Outcome<(
     let network = Network::new(hidden, VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu))?;
     variables.load(path)?;
     let right = accuracy(&network, test)?;
-    println!("{}: test accuracy {:.1}% after loading", path.display(), 100.0 * right);
+    writeln!(stdout(), "{}: test accuracy {:.1}% after loading", path.display(), 100.0 * right)?;
     if right != expected {
         return Err("the checkpoint is not what was saved".into());
     }
@@ -134,6 +103,6 @@ fn reload(path: &Path, hidden: &Builder, test: &Set, expected: f32) -> Outcome<(
     let image = test.x.get(0)?;
     let (alone, inside) = (layer.forward(&image.to_vec1()?)?, network.hidden.forward(&image)?.to_vec1::<f32>()?);
     let difference = alone.iter().zip(&inside).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    println!("the hidden layer without candle differs by at most {difference:.1e}");
+    writeln!(stdout(), "the hidden layer without candle differs by at most {difference:.1e}")?;
     Ok(())
 }

@@ -29,6 +29,14 @@ pub fn standardised(data: &DataSet, share: usize) -> (Split, Split) {
 }
 
 impl Split {
+    /// The first images and the rest.
+    #[allow(dead_code, reason = "not every example holds images out")]
+    pub fn cut(&self, count: usize) -> (Self, Self) {
+        let ((x, rest), (labels, others)) = (self.x.split_at(count * self.size), self.labels.split_at(count));
+        let part = |x: &[f32], labels: &[u32]| Self { x: x.to_vec(), labels: labels.to_vec(), size: self.size };
+        (part(x, labels), part(rest, others))
+    }
+
     /// The images turned about their centres, by bilinear interpolation; outside of an image is its darkest level.
     #[allow(dead_code, reason = "not every example turns its images")]
     pub fn rotated(&self, degrees: f32) -> Self {

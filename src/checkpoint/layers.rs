@@ -49,7 +49,9 @@ impl<R: Read + Seek> Reader<R> {
     /// Reads the parameters of a structure that is known already: out of a file that a framework wrote, or of a family that is
     /// not of this crate.
     ///
-    /// The entries of a [`Dense`](crate::unstructured::Dense) matrix may be called `weight`, as frameworks do.
+    /// Tensors may have the names that [`frameworks::burn`](crate::frameworks) gives them, the k-th that is a matrix `matrices.k`
+    /// and the k-th that is a vector `vectors.k`, and the entries of a [`Dense`](crate::unstructured::Dense) matrix may be called
+    /// `weight`, as candle and PyTorch do. (The `weight` of burn's own `Linear` is the transposed matrix.)
     ///
     /// # Errors
     ///
@@ -88,13 +90,18 @@ impl<R: Read + Seek> Reader<R> {
     /// The tensors of a layout, one after the other. Nothing is allocated before all of them have shown to be there.
     fn parameters<T: Scalar>(&self, prefix: &str, layout: &Layout) -> Result<Vec<T>> {
         let mut names = Vec::new();
+        let (mut matrices, mut vectors) = (0.., 0..);
         for tensor in layout.tensors().iter().filter(|tensor| !tensor.range.is_empty()) {
-            let mut name = join(prefix, tensor.name);
-            if tensor.name == "M" && self.tensor(&name).is_none() {
-                name = join(prefix, "weight");
-            }
+            let in_burn = match tensor.shape.len() {
+                1 => vectors.next().map(|k| format!("vectors.{k}")),
+                _ => matrices.next().map(|k| format!("matrices.{k}")),
+            };
+            let entries = (tensor.name == "M").then(|| "weight".to_string());
+            let known = std::iter::once(tensor.name.to_string()).chain(in_burn).chain(entries);
+            let mut stored = known.filter_map(|name| self.tensor(&join(prefix, &name)));
             let stored =
-                self.tensor(&name).ok_or_else(|| CheckpointError::MissingTensor { name: join(prefix, tensor.name) })?;
+                stored.next().ok_or_else(|| CheckpointError::MissingTensor { name: join(prefix, tensor.name) })?;
+            let name = stored.name().to_string();
             if stored.shape() != tensor.shape {
                 let (expected, actual) = (tensor.shape.clone(), stored.shape().to_vec());
                 return Err(CheckpointError::WrongShape { name, expected, actual });

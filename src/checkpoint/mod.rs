@@ -8,7 +8,9 @@
 //! A layer called `encoder.0` is stored as one tensor for each of its matrix's [`Layout`](crate::Layout), such as
 //! `encoder.0.G` (r×m) and `encoder.0.H` (r×n) for a Toeplitz-like one, and `encoder.0.bias` (m), in one of four
 //! [`Precision`]s. These are the names under which the layers for candle keep their variables, so
-//! a file that `VarMap::save` wrote is read by [`Reader::layer_of`], and a file of [`Writer`] by `VarMap::load`.
+//! a file that `VarMap::save` wrote is read by [`Reader::layer_of`], and a file of [`Writer`] by `VarMap::load`. What burn's
+//! `SafetensorsStore` wrote is read by [`Reader::layer_of`] as well; the other way its `with_key_remapping` turns `G` and `H` into
+//! `matrices.0` and `matrices.1`, or a layer goes through [`Reader::layer`] and `StructuredLinear::from_linear`.
 //!
 //! What the structures are is said in the metadata of the file. Under the key `displace` stands a JSON text:
 //!
@@ -30,8 +32,11 @@
 //!   `hankel-like`, `vandermonde-like`, `circle-vandermonde-like`, `cauchy-like`, `learned-subdiagonal`, `learned-tridiagonal`,
 //!   `{"shift-like": [A, B]}` with operators such as `{"plain": f}` or `{"transposed": f}`, `low-rank` and `dense`; the
 //!   module of each family has its definition. `rank` is there where a family has one.
-//! * `constants` are numbers that are neither trained nor implied: `order`, the length N of the transforms that generators
-//!   refer to, or nodes that are fixed.
+//! * `constants` are numbers that are neither trained nor implied. `order`: the length N of the transforms that generators
+//!   refer to. `v` or `theta`: nodes or angles that are fixed. For Cauchy and Cauchy-like matrices, `s` and `t`: nodes that are
+//!   fixed; `free`, empty: nodes that are tensors of these names; `order` and `gap`: the order and the smallest gap that
+//!   trained nodes keep, s_i given as i and t_j as m + j; without any of them, that of
+//!   [`CauchyNodes::apart`](crate::structured::CauchyNodes::apart).
 //! * Under the key `displace.check` stands the 64-bit FNV-1a hash of the text, in sixteen hexadecimal digits. It may be left
 //!   out; if it is there it has to be right.
 //!
@@ -56,6 +61,8 @@
 //! pad = lambda v: np.pad(v, (0, N - len(v)))
 //! M = 0.5 * sum(f_circulant(pad(g), 1) @ f_circulant(pad(h), -1).T for g, h in zip(G, H))[:m, :n]
 //! ```
+//!
+//! `examples/rebuild.py` in the repository does the same for every family.
 //!
 //! # What can go wrong
 //!

@@ -57,10 +57,11 @@ impl Adapter {
                 let zero = builder.build_update::<f32>().and_then(|zero| Linear::new(zero, None)).map_err(wrap)?;
                 StructuredLinear::from_linear(zero, vb)
             }
-            _ => {
+            DType::F64 => {
                 let zero = builder.build_update::<f64>().and_then(|zero| Linear::new(zero, None)).map_err(wrap)?;
                 StructuredLinear::from_linear(zero, vb)
             }
+            other => bail!("structured layers are of F32 or F64, not {other:?}"),
         }?;
         let frozen = candle_nn::Linear::new(weight.detach(), layer.bias().map(Tensor::detach));
         Ok(Self { frozen, update, scale: 1.0 })

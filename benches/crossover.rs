@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench crossover` times both paths, alternately, over a grid of sizes, ranks and batches, and prints for each
 //! case how much longer the chosen path takes than the better one. With `--json` one JSON object a line, to fit the constants
-//! of `src/matrix/path.rs` to; with `--quick` a small grid.
+//! of `src/matrix/path.rs` to; with `--quick` a small grid; with names, only families whose names contain one of them.
 
 use std::time::Instant;
 
@@ -38,7 +38,7 @@ fn main() {
         );
     }
     let sizes: &[usize] =
-        if options.quick { &[64, 256] } else { &[16, 32, 64, 128, 200, 256, 512, 784, 1024, 2048, 4096] };
+        if options.quick { &[64, 256] } else { &[1, 2, 5, 16, 32, 64, 100, 128, 200, 256, 512, 784, 1024, 2048, 4096] };
     let batches: &[usize] = if options.quick { &[1, 32] } else { &[1, 4, 16, 32, 64, 256] };
     for &n in sizes {
         for &batch in batches {
@@ -56,7 +56,7 @@ fn main() {
 
 fn size<T: Scalar>(options: Options, n: usize, batch: usize, summary: &mut Summary) {
     for family in Family::ALL {
-        if matches!(family, Family::Dense) {
+        if matches!(family, Family::Dense) || !is_wanted(family) {
             continue;
         }
         let ranks: &[usize] = match (family.has_rank(), options.quick) {
@@ -71,6 +71,12 @@ fn size<T: Scalar>(options: Options, n: usize, batch: usize, summary: &mut Summa
             case(options, &matrix, rank, batch, summary);
         }
     }
+}
+
+/// Whether the command line names the family, or none.
+fn is_wanted(family: Family) -> bool {
+    let mut names = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
+    names.peek().is_none() || names.any(|name| family.name().to_lowercase().contains(&name.to_lowercase()))
 }
 
 fn case<T: Scalar>(options: Options, matrix: &Matrix<T>, rank: usize, batch: usize, summary: &mut Summary) {

@@ -13,6 +13,7 @@ pub mod learned;
 mod sandwich;
 mod scaled_shift;
 pub mod shift_like;
+mod terms;
 pub mod toeplitz_like;
 mod torus;
 pub mod vandermonde_like;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use crate::error::all_finite;
 use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure};
 use crate::shape::Shape;
-use crate::transform::laplace::{Laplace, Nodes};
+use crate::transform::laplace::Laplace;
 use crate::{Error, Result, Scalar};
 
 /// The structure of an m×n Vandermonde matrix of real nodes in [−1, 1], or of its n×m transpose.
@@ -132,7 +132,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
     }
 
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, _: &mut [T]) {
-        place(&self.plan, parameters, prepared);
+        place(prepared, |nodes| self.plan.place(parameters, nodes));
     }
 
     fn scratch_len(&self) -> usize {
@@ -216,19 +216,19 @@ pub(crate) fn check_count(shape: Shape) -> Result<()> {
 }
 
 /// Places nodes, in the storage of the ones before if nobody shares them.
-pub(crate) fn place<T: Scalar>(plan: &Laplace<T>, nodes: &[T], prepared: &mut Prepared<T>) {
+pub(crate) fn place<T: Scalar, N: Default + Any + Send + Sync>(prepared: &mut Prepared<T>, put: impl FnOnce(&mut N)) {
     let object = prepared.object.as_mut().and_then(Arc::get_mut);
-    if let Some(placed) = object.and_then(|object| object.downcast_mut::<Nodes<T>>()) {
-        return plan.place(nodes, placed);
+    if let Some(placed) = object.and_then(|object| object.downcast_mut::<N>()) {
+        return put(placed);
     }
-    let mut placed = Nodes::default();
-    plan.place(nodes, &mut placed);
+    let mut placed = N::default();
+    put(&mut placed);
     let object: Arc<dyn Any + Send + Sync> = Arc::new(placed);
     prepared.object = Some(object);
 }
 
 /// The nodes that [`place`] has placed.
-pub(crate) fn placed<T: Scalar>(prepared: &Prepared<T>) -> &Nodes<T> {
+pub(crate) fn placed<T: Scalar, N: Any + Send + Sync>(prepared: &Prepared<T>) -> &N {
     let object = prepared.object.as_ref().and_then(|object| object.downcast_ref());
     object.expect("prepared by another structure")
 }

@@ -314,7 +314,7 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
 
     fn cost(&self, batch: usize) -> f64 {
         let Terms { shape, rank, order, ref evaluation, .. } = self.terms;
-        let numbers = (order + shape.rows) as f64 * if T::NAME == "f32" { NUMBER } else { 1.5 * NUMBER };
+        let numbers = (order + shape.rows) as f64 * NUMBER * size_of::<T>() as f64;
         transform_cost::<T>(order, rank + 1, batch) + rank as f64 * (numbers + evaluation.cost(shape.rows, batch))
     }
 }
@@ -356,8 +356,8 @@ impl Reconstruction for ByNodes {
     }
 }
 
-/// Nanoseconds per number that a term hands from one transform to the next, f32; f64 takes half as long again.
-const NUMBER: f64 = 0.8;
+/// Nanoseconds per byte that a term hands from one transform to the next.
+const NUMBER: f64 = 0.07;
 
 /// A factor of a complex product: itself, or its conjugate.
 #[derive(Clone, Copy, PartialEq, Eq)]

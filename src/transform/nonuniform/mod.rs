@@ -296,9 +296,9 @@ struct Cost {
 }
 
 /// Measured for f32.
-const COST: Cost = Cost { lanes: [20.0, 0.7], alone: [350.0, 2.3, 2.4] };
+const COST: Cost = Cost { lanes: [20.0, 0.7], alone: [300.0, 2.9, 1.5] };
 /// Measured for f64.
-const COST_F64: Cost = Cost { lanes: [40.0, 2.0], alone: [350.0, 3.6, 4.4] };
+const COST_F64: Cost = Cost { lanes: [40.0, 2.0], alone: [280.0, 4.6, 2.4] };
 
 /// This part of a batch of rows of `len` numbers.
 fn part(rows: &Range<usize>, len: usize) -> Range<usize> {

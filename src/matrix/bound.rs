@@ -45,6 +45,8 @@ pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
     prepared: Prepared<T>,
     dense: Option<Vec<T>>,
     choice: PathChoice,
+    /// The path of one vector alone, kept because choosing it takes as long as the smallest products.
+    single: Path,
     /// What preparing needs, kept for the next time.
     scratch: Workspace<T>,
     structure: Arc<S>,
@@ -59,6 +61,7 @@ impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
             prepared: self.prepared,
             dense: self.dense,
             choice: self.choice,
+            single: self.single,
             scratch: self.scratch,
             structure: self.structure,
         }
@@ -81,6 +84,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             prepared: Prepared::default(),
             dense: None,
             choice: PathChoice::Auto,
+            single: Path::Fast,
             scratch: Workspace::new(),
             structure,
         };
@@ -168,6 +172,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
 
     /// The path that a product with a batch takes.
     pub fn path(&self, batch: usize) -> Path {
+        if batch == 1 { self.single } else { self.chosen_path(batch) }
+    }
+
+    fn chosen_path(&self, batch: usize) -> Path {
         match self.choice {
             PathChoice::Dense => Path::Dense,
             PathChoice::Fast => Path::Fast,
@@ -332,14 +340,15 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             PathChoice::Dense => true,
             PathChoice::Auto => TYPICAL_BATCHES.into_iter().any(|batch| self.dense_is_cheaper(batch)),
         };
-        if !wanted {
-            self.dense = None;
-            return;
-        }
-        let mut dense = self.dense.take().unwrap_or_default();
+        let dense = self.dense.take().unwrap_or_default();
+        self.dense = wanted.then(|| self.write_dense(dense));
+        self.single = self.chosen_path(1);
+    }
+
+    fn write_dense(&self, mut dense: Vec<T>) -> Vec<T> {
         dense.resize(self.rows() * self.cols(), T::zero());
         self.structure.write_dense(&self.parameters, &mut dense);
-        self.dense = Some(dense);
+        dense
     }
 
     fn dense_is_cheaper(&self, batch: usize) -> bool {
@@ -363,6 +372,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
             prepared: self.prepared.clone(),
             dense: self.dense.clone(),
             choice: self.choice,
+            single: self.single,
             scratch: Workspace::new(),
             structure: Arc::clone(&self.structure),
         }

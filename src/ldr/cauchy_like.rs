@@ -9,8 +9,8 @@
 //! inverse have the same rank under the pair with its roles exchanged.
 //!
 //! *Parameters:* r(m + n), and m + n for the nodes where they are trained ([`CauchyNodes`]). *Cost:* r Cauchy products that
-//! share their nodes and lie side by side: r(m + n) times 10 ns (f32) or 30 ns (f64) a product, about four times that for
-//! all gradients. *Accuracy:* that of the Cauchy product for each generator; sums over j may cancel. *Choose it* when
+//! share their nodes and lie side by side: r(m + n) times some 6 ns (f32) or 14 ns (f64) a product, and three times as much for one
+//! vector at r = 1; about four times that for all gradients. *Accuracy:* that of the Cauchy product for each generator; sums over j may cancel. *Choose it* when
 //! the nodes mean something, or as the class into which Toeplitz-like matrices turn under Fourier transforms; as a layer of
 //! a given displacement rank [`ToeplitzLike`](super::ToeplitzLike) is faster.
 

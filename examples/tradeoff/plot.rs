@@ -85,7 +85,8 @@ where
             .label(family.name())
             .legend(move |(x, y)| Circle::new((x + 10, y), 5, color.filled()));
         let label = |o: &&Outcome| {
-            o.method.rank.map(|r| Text::new(format!("r={r}"), point(o), (NAME, 13).into_font().color(&color)))
+            let text = |r| Text::new(format!("r={r}"), (7, -14), (NAME, 13).into_font().color(&color));
+            o.method.rank.map(|r| EmptyElement::at(point(o)) + text(r))
         };
         let labels: Vec<_> = own.iter().filter_map(label).collect();
         chart.draw_series(labels)?;

@@ -29,29 +29,29 @@ pub enum PathChoice {
 }
 
 /// Nanoseconds of a multiplication and addition in a blocked GEMM, f32; f64 takes twice as long.
-const GEMM: f64 = 0.0195;
+const GEMM: f64 = 0.020;
 /// Nanoseconds that a blocked GEMM takes to pack a number of the matrix, once a batch.
-const PACK: f64 = 0.57;
+const PACK: f64 = 0.42;
 /// The same as `GEMM` in a product with few rows.
-const FEW: f64 = 0.0285;
+const FEW: f64 = 0.024;
 /// Nanoseconds to read one f32 of the matrix for a product with few rows, once a batch: from a cache, or from memory.
-const READ: [f64; 2] = [0.047, 0.17];
+const READ: [f64; 2] = [0.042, 0.19];
 /// Matrices of more bytes than this are read from memory.
 const CACHE: f64 = (8 << 20) as f64;
 /// Nanoseconds of a product with few rows, once a batch.
-const START: f64 = 55.0;
+const START: f64 = 40.0;
 /// Nanoseconds an output of a product with few rows, and of a blocked one.
-const OUTPUT: [f64; 2] = [0.9, 0.27];
+const OUTPUT: [f64; 2] = [0.98, 0.27];
 /// Nanoseconds per n·log2(n) of a real transform, f32, a lane; f64 takes twice as long.
-const STEP: f64 = 0.042;
+const STEP: f64 = 0.035;
 /// Nanoseconds of each transform of a block, and of each of a single signal, whatever the length.
-const CALL: [f64; 2] = [64.0, 70.0];
+const CALL: [f64; 2] = [120.0, 39.0];
 /// Times as much that a single signal costs as one of a block.
-const SINGLE: f64 = 1.4;
+const SINGLE: f64 = 1.6;
 /// Nanoseconds per f32 that is moved between rows and lanes.
-const MOVE: f64 = 0.062;
+const MOVE: f64 = 0.070;
 /// The same for a single signal by a general library.
-const LIBRARY: f64 = 4.0;
+const LIBRARY: f64 = 2.2;
 
 /// Estimated nanoseconds per example of a dense m×n product.
 pub(crate) fn dense_cost<T: Scalar>(rows: usize, cols: usize, batch: usize) -> f64 {

@@ -124,7 +124,7 @@ const CALL: f64 = 40.0;
 /// Measured in f32.
 const COST: Cost = Cost { block: [100.0, 15.0, 0.8], single: [70.0, 0.0, 0.22], meets: 100 };
 /// Measured in f64.
-const COST_F64: Cost = Cost { block: [100.0, 8.0, 1.05], single: [70.0, 0.0, 0.44], meets: 150 };
+const COST_F64: Cost = Cost { block: [100.0, 8.0, 1.05], single: [70.0, 0.0, 0.48], meets: 150 };
 
 /// Whether so many right-hand sides are better served as a block that is not full than one by one.
 fn is_wide<T>(count: usize) -> bool {

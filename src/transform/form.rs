@@ -45,8 +45,9 @@ pub(crate) fn untouched<T: Scalar>(sums: &[T]) -> bool {
     sums.chunks(256).all(|chunk| chunk.iter().fold(true, |all, sum| all & sum.is_zero()))
 }
 
-/// Blocks of more bytes than this leave the second-level cache, and rows are transformed one by one for that.
-const BLOCK_BYTES: usize = 1 << 19;
+/// Signals whose blocks would take more bytes than this are transformed one by one: at n = 2^18 blocks are hardly faster, and they
+/// take `LANES` times the scratch.
+const BLOCK_BYTES: usize = 1 << 22;
 
 /// How the transforms of one length cut a batch.
 pub(crate) struct Arrangement {
@@ -72,7 +73,7 @@ impl Forms {
     /// The arrangements for the length n.
     pub(super) fn new<T: Scalar>(n: usize) -> Self {
         let kernel = single::exists::<T>(n);
-        let small = n * T::LANES * size_of::<T>() < BLOCK_BYTES;
+        let small = n * T::LANES * size_of::<T>() <= BLOCK_BYTES;
         Self { lanes: is_fast_length(n) && (small || !kernel), few: few(T::LANES, n, kernel) }
     }
 

@@ -13,7 +13,7 @@ pub(crate) fn is_fast_length(mut n: usize) -> bool {
 /// The largest length that is looked for; no matrix has a side of a quarter of it.
 const MAX_LENGTH: usize = 1 << 44;
 
-/// Multiples of this have kernels for single signals, for f32 as for f64.
+/// Multiples of this have kernels for single signals, for f32 as for f64, if they are not short.
 const SINGLE: usize = 128;
 
 /// The length that is used where any length of at least `min` is exact: the smallest even one that is 1, 3 or 9 times a

@@ -6,6 +6,9 @@
 #[path = "common/families.rs"]
 #[allow(dead_code, reason = "these tests need only a few of the helpers")]
 mod common;
+#[path = "common/vandermonde.rs"]
+#[allow(dead_code, reason = "these tests need only some of the helpers")]
+mod shared;
 
 use std::f64::consts::{PI, TAU};
 use std::sync::Arc;
@@ -19,14 +22,7 @@ use displace::ldr::CircleVandermondeLike;
 use displace::structured::CircleVandermonde;
 use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar, Structure, Workspace};
 use proptest::prelude::*;
-
-fn limit<T: Scalar>() -> f64 {
-    if T::NAME == "f32" { 2e-5 } else { 1e-11 }
-}
-
-fn wide<T: Scalar>(values: &[T]) -> Vec<f64> {
-    values.iter().map(|v| v.wide()).collect()
-}
+use shared::*;
 
 /// Angles of all kinds: anywhere, at and near 0 and π, clustered, repeated, outside [−π, π).
 fn angles<T: Scalar>(count: usize, seed: u64) -> Vec<T> {
@@ -63,17 +59,6 @@ fn powers<T: Scalar>(angles: &[T], rows: usize, cols: usize, derivative: bool) -
         }
     }
     dense
-}
-
-/// `Σ_b dy_i x_k`: the gradient in the entries.
-fn outer<T: Scalar>(x: &[T], dy: &[T], n: usize, m: usize) -> Vec<f64> {
-    let mut outer = vec![0.0; m * n];
-    for (x, dy) in x.chunks(n).zip(dy.chunks(m)) {
-        for (row, dy) in outer.chunks_mut(n).zip(dy) {
-            row.iter_mut().zip(x).for_each(|(o, x)| *o += dy.wide() * x.wide());
-        }
-    }
-    outer
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -174,29 +159,9 @@ fn check_like<T: Scalar>(structure: CircleVandermondeLike<T>, fixed: &[T], batch
     let (x, dy) = (random::<T>(batch * n, seed + 1), random::<T>(batch * m, seed + 2));
     let mut gradient = vec![0.0; numbers.len()];
     twin.pull_back(&numbers, &outer(&x, &dy, n, m), &mut gradient);
-    let (y, dx) = (product(&dense, &x, n), product(&transpose(&dense, n), &dy, m));
-    let (x_size, dy_size) = (norm(&wide(&x)) * norm(&dense), norm(&wide(&dy)) * norm(&dense));
-    let mut matrix = Matrix::new(Arc::new(structure), parameters).unwrap();
-    let mut workspace = Workspace::new();
-    for path in [PathChoice::Fast, PathChoice::Dense] {
-        matrix.set_path(path);
-        let what =
-            |op: &str| format!("{op}, {} {m}×{n} r={rank} N={order}, batch {batch}, seed {seed}, {path:?}", T::NAME);
-        assert_close(&matrix.to_dense(), &dense, limit::<T>(), norm(&dense), &what("entries"));
-        assert_close(&matrix.apply(&x).unwrap(), &y, limit::<T>(), x_size, &what("product"));
-        assert_close(&matrix.apply_transposed(&dy).unwrap(), &dx, limit::<T>(), dy_size, &what("transposed"));
-        let (mut got, mut got_dx) = (vec![T::zero(); gradient.len()], vec![T::one(); batch * n]);
-        matrix.backward(&x, &dy, Some(&mut got_dx), &mut got, &mut workspace).unwrap();
-        assert_close(&got_dx, &dx, limit::<T>(), dy_size, &what("gradient in x"));
-        for tensor in matrix.layout().tensors() {
-            let (got, expected) = (&got[tensor.range.clone()], &gradient[tensor.range.clone()]);
-            let largest = norm(expected).max(0.1 * norm(&gradient) / (n as f64).sqrt());
-            assert_close(got, expected, limit::<T>(), largest, &what(tensor.name));
-        }
-        let mut alone = vec![T::zero(); gradient.len()];
-        matrix.backward(&x, &dy, None, &mut alone, &mut workspace).unwrap();
-        assert_eq!(got, alone);
-    }
+    let case = format!("r={rank} N={order}, batch {batch}, seed {seed}");
+    let matrix = Matrix::new(Arc::new(structure), parameters).unwrap().into_dyn();
+    check_paths(matrix, &dense, [&x, &dy], &gradient, &case);
 }
 
 fn check_likes<T: Scalar>(m: usize, n: usize, rank: usize, batch: usize, seed: u64) {
@@ -370,36 +335,17 @@ fn another_rank_and_the_reconstruction_keep_angles_and_order() {
     }
 }
 
-/// Central differences of `Σ dy ⊙ y` in every parameter: the truncation error is O(step²), the rounding error
-/// O(ε/step).
-fn check_differences(mut matrix: Matrix<f64>) {
-    let (m, n) = (matrix.rows(), matrix.cols());
-    let (x, dy) = (random::<f64>(3 * n, 1), random::<f64>(3 * m, 2));
-    matrix.set_path(PathChoice::Fast);
-    let mut gradient = vec![0.0; matrix.parameters().len()];
-    matrix.backward(&x, &dy, None, &mut gradient, &mut Workspace::new()).unwrap();
-    let base = matrix.parameters().to_vec();
-    let step = 1e-5;
-    for k in 0..base.len() {
-        let mut loss = |sign: f64| {
-            matrix.update(|p| p[k] = base[k] + sign * step).unwrap();
-            let y = matrix.apply(&x).unwrap();
-            y.iter().zip(&dy).map(|(y, d)| y * d).sum::<f64>()
-        };
-        let difference = (loss(1.0) - loss(-1.0)) / (2.0 * step);
-        matrix.update(|p| p.copy_from_slice(&base)).unwrap();
-        let error = (difference - gradient[k]).abs();
-        assert!(error <= 1e-6 * (norm(&gradient) + 1.0), "parameter {k}: {difference} and {}", gradient[k]);
-    }
-}
-
 #[test]
 fn gradients_are_the_limits_of_differences() {
     let theta = [0.9, -0.7, 3.0, 0.0, PI];
-    check_differences(CircleVandermonde::from_angles(&theta, 40).unwrap().into_dyn());
-    check_differences(CircleVandermonde::transposed_from_angles(&theta, 40).unwrap().into_dyn());
+    check_differences(CircleVandermonde::from_angles(&theta, 40).unwrap().into_dyn(), 1e-5, 1e-6);
+    check_differences(CircleVandermonde::transposed_from_angles(&theta, 40).unwrap().into_dyn(), 1e-5, 1e-6);
     let (g, h) = (random::<f64>(2 * 11, 5), random::<f64>(2 * 37, 6));
-    check_differences(CircleVandermondeLike::from_generators(11, &theta, 37, 2, &g, &h).unwrap().into_dyn());
+    check_differences(
+        CircleVandermondeLike::from_generators(11, &theta, 37, 2, &g, &h).unwrap().into_dyn(),
+        1e-5,
+        1e-6,
+    );
 }
 
 #[test]
@@ -414,20 +360,7 @@ fn initial_entries_have_the_variance_asked_for() {
         }
     }
     for (m, n, rank) in [(65, 64, 1), (32, 200, 4), (101, 30, 3)] {
-        let mut sums = vec![0.0; m];
-        let builds = 200;
-        for seed in 0..builds {
-            let builder = Builder::new(Family::CircleVandermondeLike, m, n).rank(rank).seed(seed);
-            let dense = builder.init(Init::Variance(3.0)).build::<f64>().unwrap().to_dense();
-            for (sum, row) in sums.iter_mut().zip(dense.chunks(n)) {
-                *sum += row.iter().map(|e| e * e).sum::<f64>() / n as f64;
-            }
-        }
-        // A row's mean square has heavy tails: within a factor of two after 200 builds, a tenth on average over rows.
-        let variances: Vec<f64> = sums.iter().map(|sum| sum / builds as f64).collect();
-        assert!(variances.iter().all(|v| (1.5..6.0).contains(v)), "{variances:?}");
-        let mean = variances.iter().sum::<f64>() / m as f64;
-        assert!((mean - 3.0).abs() < 0.3, "{mean}");
+        check_rows_variances(Family::CircleVandermondeLike, m, n, rank);
     }
 }
 

@@ -36,18 +36,15 @@ use std::sync::Arc;
 use num_complex::Complex;
 
 use super::circle_filter::{CircleFilter, Node};
-use super::half_circulant::HalfCirculants;
+use super::terms::{Evaluation, Terms};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{
-    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, take, transform_cost,
-};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, transform_cost};
 use crate::shape::Shape;
-use crate::structured::circle_vandermonde::{nodes, place, placed, spread};
-use crate::structured::vandermonde::check_count;
-use crate::transform::nonuniform::Nonuniform;
-use crate::transform::{Into, fast_length};
-use crate::unstructured::gemm::gemm_tn;
-use crate::{Error, Result, Scalar};
+use crate::structured::circle_vandermonde::{nodes, spread};
+use crate::structured::vandermonde::place;
+use crate::transform::fast_length;
+use crate::transform::nonuniform::{Nodes, Nonuniform};
+use crate::{Result, Scalar};
 
 /// The structure of a Vandermonde-like m×n matrix of displacement rank r with ⌊m/2⌋ nodes on the unit circle.
 ///
@@ -55,26 +52,11 @@ use crate::{Error, Result, Scalar};
 /// fixed.
 #[derive(Debug)]
 pub struct CircleVandermondeLike<T: Scalar> {
-    shape: Shape,
+    terms: Terms<T, Nonuniform<T>>,
     filter: CircleFilter,
-    rank: usize,
     layout: Layout,
     /// The angles, if they are not among the parameters.
     fixed: Option<Vec<T>>,
-    plan: Nonuniform<T>,
-    circulants: HalfCirculants<T>,
-}
-
-/// What a structure prepares, and where. Complex numbers are pairs in rows of m numbers; an unpaired last one is real.
-struct View<'a, T> {
-    /// Spectra of h_j.
-    spectra: &'a [T],
-    /// `g_j / (1 − f vᴺ)`, row by row.
-    weights: &'a [T],
-    /// `1 / (1 − f vᴺ)`.
-    factors: &'a [T],
-    /// The logarithmic derivative in θ of `1 / (1 − f vᴺ)`.
-    slopes: &'a [T],
 }
 
 impl<T: Scalar> CircleVandermondeLike<T> {
@@ -94,22 +76,9 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// As for [`CircleVandermondeLike::new`], and [`Error::OutOfRange`] for an order below n or above 2n + 1.
     pub fn with_order(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
-        let shape = Shape::new(rows, cols)?;
-        shape.check_rank(rank)?;
-        shape.check_rank(1)?;
-        check_count(shape)?;
-        if order < cols || order > 2 * cols + 1 {
-            return Err(Error::OutOfRange { what: "the order N", value: order as f64, range: "[n, 2n + 1]" });
-        }
-        Ok(Self {
-            shape,
-            filter: CircleFilter { order, cols },
-            rank,
-            layout: shape.generator_layout(rank).with("theta", &[rows / 2]),
-            fixed: None,
-            plan: Nonuniform::new(order),
-            circulants: HalfCirculants::new(cols, order, rank),
-        })
+        let terms = Terms::new(rows, cols, rank, order)?;
+        let layout = terms.layout().with("theta", &[rows / 2]);
+        Ok(Self { terms, filter: CircleFilter { order, cols }, layout, fixed: None })
     }
 
     /// Takes the angles out of the parameters and fixes them.
@@ -118,9 +87,9 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// [`Error::Length`] unless there are ⌊m/2⌋ of them, [`Error::NotFinite`].
     pub fn fix_angles(mut self, angles: &[T]) -> Result<Self> {
-        has_length("theta", angles, self.shape.rows / 2)?;
+        has_length("theta", angles, self.terms.shape.rows / 2)?;
         all_finite("theta", angles)?;
-        self.layout = self.shape.generator_layout(self.rank);
+        self.layout = self.terms.layout();
         self.fixed = Some(angles.to_vec());
         Ok(self)
     }
@@ -140,7 +109,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ) -> Result<Matrix<T, Self>> {
         let structure = Self::new(rows, cols, rank)?;
         has_length("theta", angles, rows / 2)?;
-        let mut parameters = structure.shape.join_generators(rank, g, h)?;
+        let mut parameters = structure.terms.shape.join_generators(rank, g, h)?;
         parameters.extend_from_slice(angles);
         Matrix::new(Arc::new(structure), parameters)
     }
@@ -180,66 +149,32 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// As for [`CircleVandermondeLike::from_generators`], and [`Error::Length`] unless `dense` holds m·n numbers.
     pub fn from_dense(rows: usize, angles: &[T], cols: usize, dense: &[T]) -> Result<Matrix<T, Self>> {
-        let (m, n, rank) = (rows, cols, rows.min(cols));
-        let structure = Self::new(m, n, rank)?;
-        has_length("theta", angles, m / 2)?;
-        has_length("the entries", dense, m * n)?;
+        let structure = Self::new(rows, cols, rows.min(cols))?;
+        has_length("theta", angles, rows / 2)?;
+        has_length("the entries", dense, rows * cols)?;
         all_finite("theta", angles)?;
         let mut displaced: Vec<f64> = dense.iter().map(|entry| entry.wide()).collect();
         structure.by_nodes(angles).displace(&mut displaced);
-        let mut parameters = vec![T::zero(); structure.layout.len()];
-        parameters[rank * (m + n)..].copy_from_slice(angles);
-        let (g, h) = structure.shape.generators_mut(rank, &mut parameters);
-        for (i, row) in displaced.chunks_exact(n).enumerate() {
-            for (k, &displaced) in row.iter().enumerate() {
-                let at = if rank == m { &mut h[i * n + k] } else { &mut g[k * m + i] };
-                *at = T::of(displaced);
-            }
-        }
-        match rank == m {
-            true => (0..rank).for_each(|i| g[i * m + i] = T::one()),
-            false => (0..rank).for_each(|k| h[k * n + k] = T::one()),
-        }
+        let parameters = structure.terms.full_rank_parameters(&displaced, angles);
         Matrix::new(Arc::new(structure), parameters)
     }
 
     /// The order N of the transforms.
     pub fn order(&self) -> usize {
-        self.filter.order
+        self.terms.order
     }
 
     /// The angles: the fixed ones, or those among the parameters.
     pub fn angles<'a>(&'a self, parameters: &'a [T]) -> &'a [T] {
         match &self.fixed {
             Some(angles) => angles,
-            None => &parameters[self.generators()..],
+            None => &parameters[self.terms.generators()..],
         }
     }
 
-    /// Numbers in G and H.
-    fn generators(&self) -> usize {
-        self.rank * (self.shape.rows + self.shape.cols)
-    }
-
-    fn view<'a>(&self, prepared: &'a Prepared<T>) -> View<'a, T> {
-        let (spectra, rest) = prepared.numbers.split_at(self.circulants.spectra_len());
-        let (weights, rest) = rest.split_at(self.rank * self.shape.rows);
-        let (factors, slopes) = rest.split_at(self.shape.rows);
-        View { spectra, weights, factors, slopes }
-    }
-
-    /// `G Hᵀ`, widened.
-    fn displacement(&self, parameters: &[T]) -> Vec<f64> {
-        let Shape { rows: m, cols: n } = self.shape;
-        let (g, h) = self.shape.generators(self.rank, parameters);
-        let mut dense = vec![T::zero(); m * n];
-        gemm_tn(g, h, &mut dense, [m, self.rank, n]);
-        dense.into_iter().map(Scalar::wide).collect()
-    }
-
     fn by_nodes(&self, angles: &[T]) -> ByNodes {
-        let nodes = nodes(angles, self.shape.rows).map(|turns| self.filter.node(turns)).collect();
-        ByNodes { cols: self.shape.cols, nodes }
+        let Shape { rows, cols } = self.terms.shape;
+        ByNodes { cols, nodes: nodes(angles, rows).map(|turns| self.filter.node(turns)).collect() }
     }
 }
 
@@ -249,20 +184,20 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
     }
 
     fn rows(&self) -> usize {
-        self.shape.rows
+        self.terms.shape.rows
     }
 
     fn cols(&self) -> usize {
-        self.shape.cols
+        self.terms.shape.cols
     }
 
     fn rank(&self) -> Option<usize> {
-        Some(self.rank)
+        Some(self.terms.rank)
     }
 
     fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
-        let Shape { rows, cols } = self.shape;
-        let structure = Self::with_order(rows, cols, rank, self.filter.order).and_then(|free| match &self.fixed {
+        let Shape { rows, cols } = self.terms.shape;
+        let structure = Self::with_order(rows, cols, rank, self.terms.order).and_then(|free| match &self.fixed {
             Some(angles) => free.fix_angles(angles),
             None => Ok(free),
         });
@@ -274,7 +209,7 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
     }
 
     fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
-        let order = ("order", vec![self.filter.order as f64]);
+        let order = ("order", vec![self.terms.order as f64]);
         let angles = self.fixed.as_ref().map(|angles| ("theta", angles.iter().map(|angle| angle.wide()).collect()));
         std::iter::once(order).chain(angles).collect()
     }
@@ -284,90 +219,39 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
     }
 
     fn check(&self, parameters: &[T]) -> Result<()> {
-        let (generators, angles) = parameters.split_at(self.generators());
+        let (generators, angles) = parameters.split_at(self.terms.generators());
         all_finite("parameters", generators)?;
         all_finite("theta", angles)
     }
 
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
-        let m = self.shape.rows;
-        let angles = self.angles(parameters);
+        let (angles, m) = (self.angles(parameters), self.terms.shape.rows);
         if self.fixed.is_none() || prepared.object.is_none() {
-            place(&self.plan, angles, m, prepared);
+            place(prepared, |placed| self.terms.evaluation.place(angles, m, placed));
         }
-        let (g, h) = self.shape.generators(self.rank, parameters);
-        let len = self.circulants.spectra_len();
-        let numbers = prepared.numbers_mut(len + (self.rank + 2) * m);
-        let (spectra, rest) = numbers.split_at_mut(len);
-        let (weights, rest) = rest.split_at_mut(self.rank * m);
-        let (factors, slopes) = rest.split_at_mut(m);
-        self.circulants.prepare(h, spectra, scratch);
-        for ((turns, factor), slope) in nodes(angles, m).zip(factors.chunks_mut(2)).zip(slopes.chunks_mut(2)) {
-            let node = self.filter.node(turns);
-            write(node.divisor.inv(), factor);
-            write(self.filter.slope(node), slope);
-        }
-        for (g, weights) in g.chunks_exact(m).zip(weights.chunks_exact_mut(m)) {
-            multiply(factors, Factor::Plain, g, weights);
-        }
+        self.terms.prepare(parameters, prepared, scratch, |factors, slopes| {
+            for ((turns, factor), slope) in nodes(angles, m).zip(factors.chunks_mut(2)).zip(slopes.chunks_mut(2)) {
+                let node = self.filter.node(turns);
+                write(node.divisor.inv(), factor);
+                write(self.filter.slope(node), slope);
+            }
+        });
     }
 
     fn scratch_len(&self) -> usize {
-        let rows = T::LANES * (self.filter.order + 2 * self.shape.rows);
-        let inner = self.circulants.scratch_len().max(self.plan.scratch_len(self.shape.rows));
-        3 * self.circulants.largest_block() + rows + inner
+        self.terms.scratch_len()
     }
 
-    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
-        let Shape { rows: m, cols: n } = self.shape;
-        let circulants = &self.circulants;
-        let [input, inner] = [(); 2].map(|()| take(&mut scratch, circulants.largest_block()));
-        let filtered = take(&mut scratch, T::LANES * self.filter.order);
-        let values = take(&mut scratch, T::LANES * m);
-        let view = self.view(bound.prepared);
-        y.fill(T::zero());
-        for (form, rows) in circulants.forms().blocks::<T>(x.len() / n) {
-            let (x, y) = (&x[rows.start * n..rows.end * n], &mut y[rows.start * m..rows.end * m]);
-            let [input, inner] = [&mut *input, &mut *inner].map(|b| &mut b[..circulants.block(form)]);
-            let (filtered, values) = (&mut filtered[..rows.len() * self.filter.order], &mut values[..y.len()]);
-            circulants.analyse(form, x, input, scratch);
-            for (h, weights) in circulants.spectra(view.spectra, form).zip(view.weights.chunks_exact(m)) {
-                circulants.filter(form, input, h, inner, filtered, scratch);
-                self.plan.forward(placed(bound.prepared), filtered, values, scratch);
-                for (y, values) in y.chunks_exact_mut(m).zip(values.chunks_exact(m)) {
-                    add_product(weights, Factor::Plain, values, y);
-                }
-            }
-        }
+    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
+        self.terms.apply(bound, x, y, scratch);
     }
 
-    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], mut scratch: &mut [T]) {
-        let Shape { rows: m, cols: n } = self.shape;
-        let circulants = &self.circulants;
-        let [inner, output] = [(); 2].map(|()| take(&mut scratch, circulants.largest_block()));
-        let dual = take(&mut scratch, T::LANES * self.filter.order);
-        let weighted = take(&mut scratch, T::LANES * m);
-        let view = self.view(bound.prepared);
-        if self.rank == 0 {
-            return x.fill(T::zero());
-        }
-        for (form, rows) in circulants.forms().blocks::<T>(y.len() / m) {
-            let (y, x) = (&y[rows.start * m..rows.end * m], &mut x[rows.start * n..rows.end * n]);
-            let [inner, output] = [&mut *inner, &mut *output].map(|b| &mut b[..circulants.block(form)]);
-            let (dual, weighted) = (&mut dual[..rows.len() * self.filter.order], &mut weighted[..y.len()]);
-            let terms = circulants.spectra(view.spectra, form).zip(view.weights.chunks_exact(m));
-            for (j, (h, weights)) in terms.enumerate() {
-                weigh(weights, y, weighted);
-                self.plan.adjoint(placed(bound.prepared), weighted, dual, scratch);
-                circulants.analyse_dual(form, dual, inner, scratch);
-                circulants.add_dual(form, Into::set_first(j), output, inner, h);
-            }
-            circulants.synthesise(form, output, x, scratch);
-        }
+    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
+        self.terms.apply_transposed(bound, y, x, scratch);
     }
 
     fn gradient_len(&self) -> usize {
-        self.rank * self.shape.rows + self.circulants.spectra_len() + self.shape.rows / 2
+        self.terms.gradient_len(self.terms.shape.rows / 2)
     }
 
     fn backward(
@@ -375,74 +259,19 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
         bound: Bound<'_, T>,
         x: &[T],
         dy: &[T],
-        mut dx: Option<&mut [T]>,
+        dx: Option<&mut [T]>,
         sums: &mut [T],
-        mut scratch: &mut [T],
+        scratch: &mut [T],
     ) {
-        let Shape { rows: m, cols: n } = self.shape;
-        let circulants = &self.circulants;
-        let [input, inner, output] = [(); 3].map(|()| take(&mut scratch, circulants.largest_block()));
-        let signals = take(&mut scratch, T::LANES * self.filter.order);
-        let [values, weighted] = [(); 2].map(|()| take(&mut scratch, T::LANES * m));
-        let view = self.view(bound.prepared);
-        let nodes = placed(bound.prepared);
-        let (g_sums, rest) = sums.split_at_mut(self.rank * m);
-        let (h_sums, angle_sums) = rest.split_at_mut(circulants.spectra_len());
-        for (form, rows) in circulants.forms().blocks::<T>(x.len() / n) {
-            let (x, dy) = (&x[rows.start * n..rows.end * n], &dy[rows.start * m..rows.end * m]);
-            let [input, inner, output] =
-                [&mut *input, &mut *inner, &mut *output].map(|b| &mut b[..circulants.block(form)]);
-            let signals = &mut signals[..rows.len() * self.filter.order];
-            let [values, weighted] = [&mut *values, &mut *weighted].map(|b| &mut b[..dy.len()]);
-            circulants.analyse(form, x, input, scratch);
-            let terms = circulants.spectra(view.spectra, form).zip(view.weights.chunks_exact(m));
-            let sums = g_sums.chunks_exact_mut(m).zip(circulants.sums(h_sums, form));
-            for (j, ((h, weights), (g_sum, h_sum))) in terms.zip(sums).enumerate() {
-                // z = V Z_½(h)ᵀ x, once more; dG gathers dy conj(z).
-                circulants.filter(form, input, h, inner, signals, scratch);
-                self.plan.forward(nodes, signals, values, scratch);
-                for (values, dy) in values.chunks_exact(m).zip(dy.chunks_exact(m)) {
-                    add_product(values, Factor::Conjugate, dy, g_sum);
-                }
-                weigh(weights, dy, weighted);
-                if self.fixed.is_none() {
-                    self.plan.node_gradient(nodes, signals, weighted, angle_sums, scratch);
-                    for (values, dual) in values.chunks_exact(m).zip(weighted.chunks_exact(m)) {
-                        add_slopes(view.slopes, values, dual, angle_sums);
-                    }
-                }
-                // u = Vᵀ (conj(g) dy); dH gathers Z_½(u)ᵀ x, dx is the sum of Z_½(h) u.
-                self.plan.adjoint(nodes, weighted, signals, scratch);
-                circulants.analyse_dual(form, signals, inner, scratch);
-                circulants.correlate(form, h_sum, input, inner);
-                if dx.is_some() {
-                    circulants.add_dual(form, Into::set_first(j), output, inner, h);
-                }
-            }
-            match dx.as_mut().map(|dx| &mut dx[rows.start * n..rows.end * n]) {
-                Some(dx) if self.rank == 0 => dx.fill(T::zero()),
-                Some(dx) => circulants.synthesise(form, output, dx, scratch),
-                None => {}
-            }
-        }
+        self.terms.backward(bound, [x, dy], dx, self.fixed.is_none(), sums, scratch);
     }
 
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
-        let m = self.shape.rows;
-        let (g_sums, rest) = sums.split_at(self.rank * m);
-        let (h_sums, angle_sums) = rest.split_at(self.circulants.spectra_len());
-        let (generators, dtheta) = gradient.split_at_mut(self.generators());
-        let (dg, dh) = self.shape.generators_mut(self.rank, generators);
-        let factors = self.view(bound.prepared).factors;
-        for (dg, sums) in dg.chunks_exact_mut(m).zip(g_sums.chunks_exact(m)) {
-            add_product(factors, Factor::Conjugate, sums, dg);
-        }
-        self.circulants.finish(h_sums, dh, scratch);
-        dtheta.iter_mut().zip(angle_sums).for_each(|(d, &s)| *d += s);
+        self.terms.finish_gradient(bound, sums, gradient, scratch);
     }
 
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
-        let mut wide = self.displacement(parameters);
+        let mut wide = self.terms.displacement(parameters);
         self.by_nodes(self.angles(parameters)).reconstruct(&mut wide);
         dense.iter_mut().zip(wide).for_each(|(entry, wide)| *entry = T::of(wide));
     }
@@ -456,9 +285,9 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
             adjoint_rows.extend_from_slice(row);
         });
         if self.fixed.is_none() {
-            let n = self.shape.cols;
-            let slopes = &mut gradient[self.generators()..];
-            let mut matrix = self.displacement(parameters);
+            let n = self.terms.shape.cols;
+            let slopes = &mut gradient[self.terms.generators()..];
+            let mut matrix = self.terms.displacement(parameters);
             by_nodes.each(&mut matrix, |i, node, row| {
                 node.integrate(row);
                 if let Some(slope) = slopes.get_mut(i) {
@@ -467,36 +296,26 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
             });
         }
         let adjoint: Vec<T> = adjoint.into_iter().map(T::of).collect();
-        self.shape.pull_back_generators(self.rank, parameters, &adjoint, gradient);
+        self.terms.shape.pull_back_generators(self.terms.rank, parameters, &adjoint, gradient);
     }
 
     /// Angles as in [`CircleVandermonde`](crate::structured::CircleVandermonde), and normal generators, scaled so that
     /// every *pair of rows* of M has the variance asked for, whatever its node.
     fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
-        let Shape { rows: m, cols: n } = self.shape;
+        let Terms { shape: Shape { rows: m, cols: n }, rank, .. } = self.terms;
         if self.fixed.is_none() {
-            spread(m, rng, &mut parameters[self.generators()..]);
+            spread(m, rng, &mut parameters[self.terms.generators()..]);
         }
-        let variance = init.variance(m, n) / self.rank.max(1) as f64;
-        let product = |turns| variance / self.filter.gain(self.filter.node(turns));
-        let products: Vec<f64> = nodes(self.angles(parameters), m).map(product).collect();
-        let shared = (products.iter().sum::<f64>() / products.len() as f64).sqrt();
-        let (g, h) = self.shape.generators_mut(self.rank, parameters);
-        normal(rng, shared, h);
-        normal(rng, 1.0, g);
-        for g in g.chunks_exact_mut(m) {
-            for (pair, product) in g.chunks_mut(2).zip(&products) {
-                let factor = T::of((product / shared.max(f64::MIN_POSITIVE)).sqrt());
-                pair.iter_mut().for_each(|g| *g *= factor);
-            }
-        }
+        let variance = init.variance(m, n) / rank.max(1) as f64;
+        let of_node = |turns| variance / self.filter.gain(self.filter.node(turns));
+        let variances: Vec<f64> = nodes(self.angles(parameters), m).map(of_node).collect();
+        self.terms.initialise(&variances, rng, parameters);
     }
 
     fn cost(&self, batch: usize) -> f64 {
-        let transforms = transform_cost::<T>(self.filter.order, self.rank + 1, batch);
-        let numbers =
-            (self.filter.order + self.shape.rows) as f64 * if T::NAME == "f32" { NUMBER } else { 1.5 * NUMBER };
-        transforms + self.rank as f64 * (numbers + self.plan.cost(self.shape.rows, batch))
+        let Terms { shape, rank, order, ref evaluation, .. } = self.terms;
+        let numbers = (order + shape.rows) as f64 * NUMBER * size_of::<T>() as f64;
+        transform_cost::<T>(order, rank + 1, batch) + rank as f64 * (numbers + evaluation.cost(shape.rows, batch))
     }
 }
 
@@ -537,8 +356,8 @@ impl Reconstruction for ByNodes {
     }
 }
 
-/// Nanoseconds per number that a term hands from one transform to the next, f32; f64 takes half as long again.
-const NUMBER: f64 = 0.8;
+/// Nanoseconds per byte that a term hands from one transform to the next.
+const NUMBER: f64 = 0.07;
 
 /// A factor of a complex product: itself, or its conjugate.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -565,28 +384,50 @@ fn products<T: Scalar>(factors: &[T], kind: Factor, row: &[T], out: &mut [T], pu
     }
 }
 
-/// `out = factors · row`.
-fn multiply<T: Scalar>(factors: &[T], kind: Factor, row: &[T], out: &mut [T]) {
-    products(factors, kind, row, out, |out, product| *out = product);
-}
+impl<T: Scalar> Evaluation<T> for Nonuniform<T> {
+    type Nodes = Nodes<T>;
+    const EACH: usize = 2;
 
-/// `out += factors · row`.
-fn add_product<T: Scalar>(factors: &[T], kind: Factor, row: &[T], out: &mut [T]) {
-    products(factors, kind, row, out, |out, product| *out += product);
-}
-
-/// Rows of products with the conjugates of `weights`.
-fn weigh<T: Scalar>(weights: &[T], rows: &[T], weighted: &mut [T]) {
-    let m = weights.len();
-    for (row, weighted) in rows.chunks_exact(m).zip(weighted.chunks_exact_mut(m)) {
-        multiply(weights, Factor::Conjugate, row, weighted);
+    fn new(order: usize) -> Self {
+        Self::new(order)
     }
-}
 
-/// Adds to each sum the real part of `conj(dual) · value · slope`.
-fn add_slopes<T: Scalar>(slopes: &[T], values: &[T], dual: &[T], sums: &mut [T]) {
-    let pairs = slopes.as_chunks().0.iter().zip(values.as_chunks().0).zip(dual.as_chunks().0);
-    for (sum, ((&[a, b], &[re, im]), &[x, y])) in sums.iter_mut().zip(pairs) {
-        *sum += (a * re - b * im) * x + (a * im + b * re) * y;
+    fn scratch_len(&self, rows: usize) -> usize {
+        self.scratch_len(rows)
+    }
+
+    fn forward(&self, nodes: &Nodes<T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
+        self.forward(nodes, x, y, scratch);
+    }
+
+    fn adjoint(&self, nodes: &Nodes<T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
+        self.adjoint(nodes, y, x, scratch);
+    }
+
+    fn node_gradient(&self, nodes: &Nodes<T>, x: &[T], dy: &[T], gradient: &mut [T], scratch: &mut [T]) {
+        self.node_gradient(nodes, x, dy, gradient, scratch);
+    }
+
+    fn multiply(factors: &[T], row: &[T], out: &mut [T]) {
+        products(factors, Factor::Plain, row, out, |out, product| *out = product);
+    }
+
+    fn add_product(factors: &[T], row: &[T], out: &mut [T]) {
+        products(factors, Factor::Plain, row, out, |out, product| *out += product);
+    }
+
+    fn multiply_conjugate(factors: &[T], row: &[T], out: &mut [T]) {
+        products(factors, Factor::Conjugate, row, out, |out, product| *out = product);
+    }
+
+    fn add_conjugate_product(factors: &[T], row: &[T], out: &mut [T]) {
+        products(factors, Factor::Conjugate, row, out, |out, product| *out += product);
+    }
+
+    fn add_slopes(slopes: &[T], values: &[T], dual: &[T], sums: &mut [T]) {
+        let pairs = slopes.as_chunks().0.iter().zip(values.as_chunks().0).zip(dual.as_chunks().0);
+        for (sum, ((&[a, b], &[re, im]), &[x, y])) in sums.iter_mut().zip(pairs) {
+            *sum += (a * re - b * im) * x + (a * im + b * re) * y;
+        }
     }
 }

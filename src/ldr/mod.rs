@@ -14,6 +14,7 @@ mod sandwich;
 mod scaled_shift;
 mod scaled_torus;
 pub mod shift_like;
+mod terms;
 pub mod toeplitz_like;
 mod torus;
 pub mod vandermonde_like;

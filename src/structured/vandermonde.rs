@@ -23,7 +23,7 @@ use std::sync::Arc;
 use crate::error::all_finite;
 use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure};
 use crate::shape::Shape;
-use crate::transform::laplace::{Laplace, Nodes};
+use crate::transform::laplace::{GROUP, Laplace, is_series};
 use crate::{Error, Result, Scalar};
 
 /// The structure of an m×n Vandermonde matrix of real nodes in [−1, 1], or of its n×m transpose.
@@ -132,7 +132,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
     }
 
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, _: &mut [T]) {
-        place(&self.plan, parameters, prepared);
+        place(prepared, |nodes| self.plan.place(parameters, nodes));
     }
 
     fn scratch_len(&self) -> usize {
@@ -193,8 +193,8 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
         spread(self.plan.cols(), rng, parameters);
     }
 
-    fn cost(&self, _: usize) -> f64 {
-        laplace_cost::<T>(self.layout.len(), self.plan.cols())
+    fn cost(&self, batch: usize) -> f64 {
+        laplace_cost::<T>(self.layout.len(), self.plan.cols(), batch, self.transposed)
     }
 }
 
@@ -216,19 +216,19 @@ pub(crate) fn check_count(shape: Shape) -> Result<()> {
 }
 
 /// Places nodes, in the storage of the ones before if nobody shares them.
-pub(crate) fn place<T: Scalar>(plan: &Laplace<T>, nodes: &[T], prepared: &mut Prepared<T>) {
+pub(crate) fn place<T: Scalar, N: Default + Any + Send + Sync>(prepared: &mut Prepared<T>, put: impl FnOnce(&mut N)) {
     let object = prepared.object.as_mut().and_then(Arc::get_mut);
-    if let Some(placed) = object.and_then(|object| object.downcast_mut::<Nodes<T>>()) {
-        return plan.place(nodes, placed);
+    if let Some(placed) = object.and_then(|object| object.downcast_mut::<N>()) {
+        return put(placed);
     }
-    let mut placed = Nodes::default();
-    plan.place(nodes, &mut placed);
+    let mut placed = N::default();
+    put(&mut placed);
     let object: Arc<dyn Any + Send + Sync> = Arc::new(placed);
     prepared.object = Some(object);
 }
 
 /// The nodes that [`place`] has placed.
-pub(crate) fn placed<T: Scalar>(prepared: &Prepared<T>) -> &Nodes<T> {
+pub(crate) fn placed<T: Scalar, N: Any + Send + Sync>(prepared: &Prepared<T>) -> &N {
     let object = prepared.object.as_ref().and_then(|object| object.downcast_ref());
     object.expect("prepared by another structure")
 }
@@ -251,11 +251,25 @@ pub(crate) fn spread<T: Scalar>(n: usize, rng: &mut fastrand::Rng, nodes: &mut [
     }
 }
 
-/// Nanoseconds per node and coefficient of a Laplace transform in f32, and per doubling of n; f64 takes three and two times as long.
-const LAPLACE: [f64; 2] = [0.8, 150.0];
+/// Nanoseconds per node and coefficient of a Laplace transform, and per doubling of n: of a row alone, and of one of several,
+/// which share the recurrences.
+type Cost = [[f64; 2]; 2];
 
-/// Estimated nanoseconds of a Laplace transform with m nodes and n coefficients; a batch makes it little cheaper.
-pub(crate) fn laplace_cost<T: Scalar>(m: usize, n: usize) -> f64 {
-    let [linear, level] = if T::NAME == "f32" { LAPLACE } else { [3.0 * LAPLACE[0], 2.0 * LAPLACE[1]] };
-    linear * (m as f64 + n as f64) + level * (n.max(2) as f64).log2()
+/// Measured, for values and for moments, in f32.
+const COST: [Cost; 2] = [[[0.8, 155.0], [0.75, 115.0]], [[1.15, 225.0], [0.9, 155.0]]];
+/// The same in f64.
+const COST_F64: [Cost; 2] = [[[2.2, 185.0], [2.35, 115.0]], [[2.2, 260.0], [2.1, 165.0]]];
+/// Nanoseconds of a term of a power series, where that is all: f32, f64.
+const TERM: [f64; 2] = [0.05, 0.085];
+
+/// Estimated nanoseconds per row of a Laplace transform with m nodes and n coefficients, from values to moments if it is the
+/// adjoint.
+pub(crate) fn laplace_cost<T: Scalar>(m: usize, n: usize, batch: usize, adjoint: bool) -> f64 {
+    let (costs, term) = if T::NAME == "f32" { (COST, TERM[0]) } else { (COST_F64, TERM[1]) };
+    let share = (batch.max(1) as f64).recip();
+    if is_series::<T>(n) {
+        return 15.0 + 100.0 * share + term * m as f64 * n as f64;
+    }
+    let [linear, level] = costs[usize::from(adjoint)][usize::from(batch >= GROUP)];
+    100.0 * share + linear * (m as f64 + n as f64) + level * (n as f64).log2()
 }

@@ -98,8 +98,12 @@ fn errors<T: Scalar>(s: &[T], t: &[T], way: Way, seed: u64) -> [f64; 2] {
 fn rounded<T: Scalar>(s: &[f64], t: &[f64]) -> (Vec<T>, Vec<T>) {
     let s: Vec<T> = s.iter().map(|&s| T::of(s)).collect();
     let mut t: Vec<T> = t.iter().map(|&t| T::of(t)).collect();
-    while let Err(Error::NodesCollide { col, .. }) = check_nodes(&s, &t) {
-        t[col] = t[col] * (T::one() + T::epsilon() * T::of(8.0)) + T::of(1e-30);
+    let mut sorted = s.clone();
+    sorted.sort_unstable_by(|&a, &b| compare(a, b));
+    for t in &mut t {
+        while sorted.binary_search_by(|&s| compare(s, *t)).is_ok() {
+            *t = *t * (T::one() + T::epsilon() * T::of(8.0)) + T::of(1e-30);
+        }
     }
     (s, t)
 }

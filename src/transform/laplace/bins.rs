@@ -64,10 +64,15 @@ pub(super) struct Bin<T> {
     pub root: Vec<T>,
 }
 
+/// Whether n coefficients are so few that power series are as good as bins.
+pub(crate) fn is_series<T: Scalar>(n: usize) -> bool {
+    n <= 2 * Constants::of::<T>().order
+}
+
 /// The bins for n coefficients: none at all if power series are as good.
 pub(super) fn plan<T: Scalar>(n: usize, constants: &Constants) -> (Tables<T>, Vec<Bin<T>>) {
     let mut bins = Vec::new();
-    if n > 2 * constants.order {
+    if !is_series::<T>(n) {
         while bins.last().is_none_or(|bin: &(usize, bool)| !bin.1) {
             let j = bins.len() + 1;
             bins.push((j, n << FIRST_LEVEL <= (2 * constants.leaf) << j));

@@ -35,6 +35,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bins::is_series;
 use bins::{Bin, Constants, Tables};
 pub(crate) use nodes::Nodes;
 use panel::{Panel, Rows};
@@ -43,7 +44,7 @@ use series::Series;
 use crate::Scalar;
 
 /// Rows of a batch that share the Chebyshev recurrences of a node.
-const GROUP: usize = 4;
+pub(crate) const GROUP: usize = 4;
 
 /// What multiplies the coefficients on their way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

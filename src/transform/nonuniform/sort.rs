@@ -10,8 +10,9 @@ use crate::Scalar;
 const BUCKET: u32 = 16;
 
 /// Places on the grid that are visited in turn: neighbours, whose points overlap, do not follow one another, so that
-/// none waits for what the one before has just stored.
-const STREAMS: usize = 8;
+/// none waits for what the one before has just stored. An odd number, lest the streams of equispaced nodes lie at distances
+/// that are powers of two and share the sets of the first-level cache.
+const STREAMS: usize = 7;
 
 /// Nodes in their own order, as turns in twice the precision, and their order along the grid.
 #[derive(Debug, Clone, Default)]

@@ -7,6 +7,7 @@ use super::super::Form;
 use super::super::isa::{Isa, Kernel, lanes, lanes_mut};
 use super::nodes::{Nodes, Place};
 use super::sort::Locate;
+use super::unfold::{Fold, Unfold};
 use super::window::{padded, width};
 use crate::Scalar;
 
@@ -18,10 +19,10 @@ pub enum Step<'a, T> {
     Place(Place<'a, T>),
     /// Scaling of coefficients.
     Scale(Scale<'a, T>),
-    /// Spectra to grids; the form says whether in lanes or alone, here and below.
-    Unfold(Form, Unfold<'a, T>),
+    /// Spectra to grids.
+    Unfold(Unfold<'a, T>),
     /// The transpose of it.
-    Fold(Form, Fold<'a, T>),
+    Fold(Fold<'a, T>),
     /// Grids to values: in lanes, or to rows one after the other.
     Gather(Form, Gather<'a, T>),
     /// The transpose of it.
@@ -35,10 +36,8 @@ impl<T: Scalar> Kernel<T> for Step<'_, T> {
             Self::Locate(kernel) => kernel.run(isa),
             Self::Place(kernel) => kernel.run(isa),
             Self::Scale(kernel) => kernel.run(isa),
-            Self::Unfold(Form::Lanes, kernel) => kernel.in_lanes(isa),
-            Self::Unfold(Form::Single, kernel) => kernel.alone(),
-            Self::Fold(Form::Lanes, kernel) => kernel.in_lanes(isa),
-            Self::Fold(Form::Single, kernel) => kernel.alone(),
+            Self::Unfold(kernel) => kernel.run(isa),
+            Self::Fold(kernel) => kernel.run(isa),
             Self::Gather(Form::Lanes, kernel) => kernel.in_lanes(isa),
             Self::Gather(Form::Single, kernel) => kernel.alone(isa),
             Self::Spread(Form::Lanes, kernel) => kernel.in_lanes(isa),
@@ -67,109 +66,6 @@ impl<T: Scalar> Kernel<T> for Scale<'_, T> {
         }
         for (to, (&from, &factor)) in self.to.iter_mut().zip(self.from.iter().zip(self.factors)) {
             *to = factor * from;
-        }
-    }
-}
-
-/// The number of a spectrum that a point of the grid is, twice, and one more for its conjugate.
-#[derive(Debug, Clone, Copy)]
-pub struct Source(pub u32);
-
-impl Source {
-    #[inline(always)]
-    fn place(self) -> usize {
-        (self.0 / 2) as usize
-    }
-
-    /// The sign of the imaginary part.
-    #[inline(always)]
-    fn sign<T: Scalar>(self) -> T {
-        if self.0 % 2 == 1 { -T::one() } else { T::one() }
-    }
-}
-
-/// Spectra to grids.
-pub struct Unfold<'a, T> {
-    pub sources: &'a [Source],
-    pub spectrum: &'a [T],
-    pub grid: &'a mut [T],
-}
-
-impl<T: Scalar> Unfold<'_, T> {
-    #[inline(always)]
-    fn in_lanes<I: Isa<T>>(self, isa: I) {
-        let (re, im) = self.spectrum.split_at(self.spectrum.len() / 2);
-        let (re, im) = (lanes::<T>(re), lanes::<T>(im));
-        for (out, source) in lanes_mut::<T>(self.grid).chunks_exact_mut(2).zip(self.sources) {
-            let at = source.place();
-            isa.store(&mut out[0], isa.load(&re[at]));
-            isa.store(&mut out[1], isa.mul(isa.splat(source.sign()), isa.load(&im[at])));
-        }
-    }
-
-    #[inline(always)]
-    fn alone(self) {
-        let (re, im) = self.spectrum.split_at(self.spectrum.len() / 2);
-        let (grid_re, grid_im) = self.grid.split_at_mut(self.grid.len() / 2);
-        for ((x, y), source) in grid_re.iter_mut().zip(grid_im).zip(self.sources) {
-            let at = source.place();
-            *x = re[at];
-            *y = source.sign::<T>() * im[at];
-        }
-    }
-}
-
-/// Grids to spectra: the transpose of [`Unfold`].
-pub struct Fold<'a, T> {
-    pub sources: &'a [Source],
-    /// Points before the first and behind the last of the upper half circle, each of which is one number of the
-    /// spectrum.
-    pub pad: usize,
-    pub grid: &'a [T],
-    pub spectrum: &'a mut [T],
-}
-
-impl<T: Scalar> Fold<'_, T> {
-    #[inline(always)]
-    fn in_lanes<I: Isa<T>>(self, isa: I) {
-        let (pad, points) = (self.pad, self.sources.len());
-        let half = self.spectrum.len() / 2;
-        let (re, im) = self.spectrum.split_at_mut(half);
-        let (re, im) = (lanes_mut::<T>(re), lanes_mut::<T>(im));
-        let grid = lanes::<T>(self.grid);
-        for point in pad..points - pad {
-            let at = self.sources[point].place();
-            isa.store(&mut re[at], isa.load(&grid[2 * point]));
-            let y = isa.mul(isa.splat(self.sources[point].sign()), isa.load(&grid[2 * point + 1]));
-            isa.store(&mut im[at], y);
-        }
-        for point in (0..pad).chain(points - pad..points) {
-            let at = self.sources[point].place();
-            let x = isa.add(isa.load(&re[at]), isa.load(&grid[2 * point]));
-            let sign = isa.splat(self.sources[point].sign());
-            let y = isa.mul_add(sign, isa.load(&grid[2 * point + 1]), isa.load(&im[at]));
-            isa.store(&mut re[at], x);
-            isa.store(&mut im[at], y);
-        }
-    }
-
-    #[inline(always)]
-    fn alone(self) {
-        let (pad, points) = (self.pad, self.sources.len());
-        let half = self.spectrum.len() / 2;
-        let (re, im) = self.spectrum.split_at_mut(half);
-        let (grid_re, grid_im) = self.grid.split_at(self.grid.len() / 2);
-        let within = pad..points - pad;
-        let parts = grid_re[within.clone()].iter().zip(&grid_im[within.clone()]);
-        for ((&x, &y), source) in parts.zip(&self.sources[within]) {
-            let at = source.place();
-            re[at] = x;
-            im[at] = source.sign::<T>() * y;
-        }
-        for point in (0..pad).chain(points - pad..points) {
-            let at = self.sources[point].place();
-            re[at] += grid_re[point];
-            im[at] += self.sources[point].sign::<T>() * grid_im[point];
         }
     }
 }

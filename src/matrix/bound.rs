@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::path::dense_cost;
+use super::path::{PRODUCTS, dense_cost};
 use super::{Bound, Layout, Path, PathChoice, Prepared, Structure, Workspace, take};
 use crate::error::has_length;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
@@ -45,6 +46,10 @@ pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
     prepared: Prepared<T>,
     dense: Option<Vec<T>>,
     choice: PathChoice,
+    /// Whether the parameters have been changed since the matrix was made or the path chosen.
+    changed: bool,
+    /// Rows of the last batch, or 0.
+    last: AtomicUsize,
     /// What preparing needs, kept for the next time.
     scratch: Workspace<T>,
     structure: Arc<S>,
@@ -59,6 +64,8 @@ impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
             prepared: self.prepared,
             dense: self.dense,
             choice: self.choice,
+            changed: self.changed,
+            last: self.last,
             scratch: self.scratch,
             structure: self.structure,
         }
@@ -81,6 +88,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             prepared: Prepared::default(),
             dense: None,
             choice: PathChoice::Auto,
+            changed: false,
+            last: AtomicUsize::new(0),
             scratch: Workspace::new(),
             structure,
         };
@@ -127,6 +136,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         has_length("parameters", parameters, self.parameters.len())?;
         self.structure.check(parameters)?;
         self.parameters.copy_from_slice(parameters);
+        self.changed = true;
         self.prepare();
         Ok(())
     }
@@ -151,6 +161,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             self.parameters.copy_from_slice(&self.previous);
             return Err(error);
         }
+        self.changed = true;
         self.prepare();
         Ok(())
     }
@@ -163,10 +174,12 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
+        self.changed = false;
         self.materialise();
     }
 
-    /// The path that a product with a batch takes.
+    /// The path that a product with a batch takes. (The gradients of a batch can take the fast one where a product does not,
+    /// see [`PathChoice::Auto`].)
     pub fn path(&self, batch: usize) -> Path {
         match self.choice {
             PathChoice::Dense => Path::Dense,
@@ -203,6 +216,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn apply_into(&self, x: &[T], y: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("x", x, self.cols())?;
         has_length("y", y, batch * self.rows())?;
+        self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nt(x, dense, y, [batch, self.cols(), self.rows()]);
             return Ok(());
@@ -234,6 +248,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn apply_transposed_into(&self, y: &[T], x: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("y", y, self.rows())?;
         has_length("x", x, batch * self.cols())?;
+        self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nn(y, dense, x, [batch, self.rows(), self.cols()]);
             return Ok(());
@@ -269,9 +284,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         if batch == 0 {
             return Ok(());
         }
+        self.last.store(batch, Ordering::Relaxed);
+        let in_training = self.choice != PathChoice::Auto || self.copy_pays(batch, PRODUCTS[1]);
         match self.dense_for(batch) {
-            Some(dense) => self.backward_dense(dense, x, dy, dx, gradient, workspace),
-            None => self.backward_fast(x, dy, dx, gradient, workspace),
+            Some(dense) if in_training => self.backward_dense(dense, x, dy, dx, gradient, workspace),
+            _ => self.backward_fast(x, dy, dx, gradient, workspace),
         }
         Ok(())
     }
@@ -302,7 +319,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let job = super::threads::Backward {
             shape: (self.rows(), self.cols()),
             chunk,
-            scratch_len: structure.scratch_len(),
+            scratch_len: structure.backward_scratch_len(),
             sums_len: len,
         };
         let pass = |x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]| {
@@ -330,7 +347,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let wanted = match self.choice {
             PathChoice::Fast => false,
             PathChoice::Dense => true,
-            PathChoice::Auto => TYPICAL_BATCHES.into_iter().any(|batch| self.dense_is_cheaper(batch)),
+            PathChoice::Auto => self.copy_is_wanted(),
         };
         if !wanted {
             self.dense = None;
@@ -342,9 +359,29 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.dense = Some(dense);
     }
 
+    /// Whether a dense copy is worth what it costs.
+    fn copy_is_wanted(&self) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        if self.changed && last > 0 && self.structure.dense_copy_cost(self.bound()) > 0.0 {
+            return self.copy_pays(last, PRODUCTS[1]);
+        }
+        let products = PRODUCTS[usize::from(self.changed)];
+        TYPICAL_BATCHES.into_iter().any(|batch| self.copy_pays(batch, products))
+    }
+
+    /// Nanoseconds an example that a dense copy saves.
+    fn saved(&self, batch: usize) -> f64 {
+        self.structure.cost_with(self.bound(), batch) - dense_cost::<T>(self.rows(), self.cols(), batch)
+    }
+
     fn dense_is_cheaper(&self, batch: usize) -> bool {
-        let dense = dense_cost::<T>(self.rows(), self.cols(), batch);
-        !self.structure.is_dense() && dense < self.structure.cost_with(self.bound(), batch)
+        !self.structure.is_dense() && self.saved(batch) > 0.0
+    }
+
+    /// Whether a dense copy saves, in so many products, more than it costs.
+    fn copy_pays(&self, batch: usize, products: f64) -> bool {
+        let cost = self.structure.dense_copy_cost(self.bound());
+        !self.structure.is_dense() && self.saved(batch) * batch as f64 * products > cost
     }
 
     fn dense_for(&self, batch: usize) -> Option<&[T]> {
@@ -363,6 +400,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
             prepared: self.prepared.clone(),
             dense: self.dense.clone(),
             choice: self.choice,
+            changed: self.changed,
+            last: AtomicUsize::new(self.last.load(Ordering::Relaxed)),
             scratch: Workspace::new(),
             structure: Arc::clone(&self.structure),
         }

@@ -76,7 +76,7 @@ impl Scatter {
         let (entries, rest) = self.leaves[leaf * each..][..each].split_at(3 * tree.width);
         let (transposed, generators) = rest.split_at(3 * tree.width);
         let places = tree.starts[leaf + 1] - tree.starts[leaf];
-        Sweep { entries, transposed, generators, places, cyclic: false, ways: tree.ways }
+        Sweep { entries, transposed, generators, places, ways: tree.ways }
     }
 
     /// The place of an end in its leaf.

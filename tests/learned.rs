@@ -305,6 +305,54 @@ fn a_batch_gives_what_its_rows_give() {
     }
 }
 
+/// `½ Σ_j K(A, g_j) K(B, h_j)ᵀ x` in O(N²), by Horner's rule, for a square matrix of rank 1.
+fn product_by_recurrence(structure: &LearnedOperators<f64>, parameters: &[f64], x: &[f64]) -> Vec<f64> {
+    let n = structure.order();
+    let part = |name: &str| &parameters[structure.layout().tensor(name).unwrap().range.clone()];
+    let mut v = part("H").to_vec();
+    let t: Vec<f64> = (0..n)
+        .map(|_| {
+            let t = v.iter().zip(x).map(|(v, x)| v * x).sum();
+            v = step(part("B"), &v);
+            t
+        })
+        .collect();
+    t.iter()
+        .rev()
+        .fold(vec![0.0; n], |w, t| step(part("A"), &w).iter().zip(part("G")).map(|(w, g)| w + 0.5 * t * g).collect())
+}
+
+#[test]
+fn large_trees_equal_the_recurrence() {
+    for (family, kind) in [(FAMILIES[0], Kind::Wide), (FAMILIES[1], Kind::Near(0.02)), (FAMILIES[1], Kind::Near(0.05))]
+    {
+        let structure = structure::<f64>(family, 1100, 1100, 1);
+        let mut parameters = parameters(&structure, kind, 6);
+        let [x, dy] = [7, 8].map(|seed| random::<f64>(1100, seed));
+        let what = |op: &str| format!("{op}: {family} {kind:?}");
+        let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        assert!(structure.is_fast(&parameters).unwrap(), "{}", what("tree"));
+        let expected = product_by_recurrence(&structure, &parameters, &x);
+        let mut matrix = Matrix::new(Arc::new(structure), parameters.clone()).unwrap();
+        matrix.set_path(PathChoice::Fast);
+        let y = matrix.apply(&x).unwrap();
+        assert_close(&y, &expected, limit::<f64>(), norm(&expected), &what("product"));
+        let (mut dx, mut gradient) = (x.clone(), vec![0.0; parameters.len()]);
+        matrix.backward(&x, &dy, Some(&mut dx), &mut gradient, &mut Workspace::new()).unwrap();
+        assert!((inner(&dx, &x) - inner(&dy, &y)).abs() <= 1e-11 * norm(&dx) * norm(&x), "{}", what("gradient in x"));
+
+        // A central difference along the gradient itself errs by the step's square and by rounding over the step.
+        let (size, h) = (norm(&gradient), 1e-5);
+        let mut loss = |sign: f64| {
+            parameters.copy_from_slice(matrix.parameters());
+            parameters.iter_mut().zip(&gradient).for_each(|(p, g)| *p += sign * h * g / size);
+            inner(&dy, &product_by_recurrence(matrix.structure(), &parameters, &x))
+        };
+        let slope = (loss(1.0) - loss(-1.0)) / (2.0 * h);
+        assert!((slope - size).abs() <= 1e-6 * size, "{}: {slope} for {size}", what("gradient"));
+    }
+}
+
 /// Materialising takes O(N³): in training it has to pay with every change of the parameters.
 #[test]
 fn a_dense_copy_has_to_pay() {

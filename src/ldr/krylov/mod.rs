@@ -5,6 +5,7 @@
 //! ([`Recurrence`]) or for several ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
 
 mod band;
+mod dense;
 mod direct;
 mod junction;
 mod recurrence;
@@ -15,6 +16,7 @@ mod sweep;
 mod tree;
 
 use band::Band;
+pub(super) use dense::{columns, continued_columns, krylov_rows, krylov_rows_backward};
 use direct::Direct;
 use recurrence::{Gradient, Recurrence};
 use scatter::Scatter;
@@ -38,16 +40,20 @@ const SHARED: usize = 64;
 /// Numbers in the rows of a chunk at the most, if that is eight examples or more.
 const CHUNK: usize = 1 << 16;
 
-/// Examples from which on it is worth sharing, rather than to sweep one by one, or to go through trees.
-const WORTH: [usize; 2] = [3, 16];
+/// Examples from which on it is worth sharing, rather than to sweep one by one.
+const WORTH: usize = 5;
 
-/// Orders up to which tridiagonal operators are swept even where there is a tree, in products and for gradients.
-const SWEPT: [usize; 2] = [512, recurrence::WHOLE];
+/// Orders up to which tridiagonal operators are swept whether their reflections die away or not. A product by a tree would be a
+/// third faster at the largest of them, but gradients would take longer, and so would a change of the parameters, by far.
+const SWEPT: usize = 1024;
 
 /// What does not depend on parameters: the order N, the number r of generators and the tree.
 #[derive(Debug)]
 pub(super) struct KrylovPlan {
+    /// A tree with room for all that is taken; its lengths are an upper bound of those of the other one.
     tree: Tree,
+    /// One with less room, which is tried first.
+    lean: Option<Tree>,
     segments: Segments,
 }
 
@@ -62,10 +68,8 @@ pub(super) struct Krylov {
 /// What an operator is multiplied by.
 #[derive(Debug)]
 enum Engine {
-    /// Where reflections die away.
-    Tree(Scatter),
-    /// The same for an order that is short.
-    Either(Scatter, Recurrence),
+    /// Where reflections die away; and whether they do it early.
+    Tree(Scatter, bool),
     /// Everywhere else.
     Sweep(Recurrence),
 }
@@ -73,7 +77,7 @@ enum Engine {
 /// How one example is multiplied by an operator.
 #[derive(Debug)]
 enum Method<'a> {
-    Tree(&'a Scatter),
+    Tree(&'a Scatter, &'a Tree),
     Sweep(&'a Recurrence),
 }
 
@@ -90,7 +94,12 @@ impl KrylovPlan {
     /// A plan for operators of order N, that are zero on and above the diagonal but for the corner, or tridiagonal with two
     /// corners.
     pub fn new(order: usize, rank: usize, tridiagonal: bool) -> Self {
-        Self { tree: Tree::new(order, rank, if tridiagonal { 2 } else { 1 }), segments: Segments::new(order) }
+        let ways = if tridiagonal { 2 } else { 1 };
+        Self {
+            tree: Tree::new(order, rank, ways, false),
+            lean: Tree::is_worth_leaning(order, ways).then(|| Tree::new(order, rank, ways, true)),
+            segments: Segments::new(order),
+        }
     }
 
     fn order(&self) -> usize {
@@ -99,25 +108,36 @@ impl KrylovPlan {
 
     /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each.
     pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>) -> Krylov {
-        let recurrence = || Recurrence::new(&self.segments, &entries, &generators);
-        let engine = match Scatter::new(&self.tree, &entries, &generators) {
-            None => Engine::Sweep(recurrence()),
-            Some(scatter) if self.is_short() => Engine::Either(scatter, recurrence()),
-            Some(scatter) => Engine::Tree(scatter),
+        let scatter = if self.is_short() { None } else { self.scatter(&entries, &generators) };
+        let engine = match scatter {
+            None => Engine::Sweep(Recurrence::new(&self.segments, &entries, &generators)),
+            Some((scatter, is_lean)) => Engine::Tree(scatter, is_lean),
         };
         Krylov { entries, generators, engine }
     }
 
-    /// Whether recurrences can be faster than trees.
+    /// Whether the recurrence is taken whatever the parameters are.
     fn is_short(&self) -> bool {
-        self.tree.ways == 2 && self.order() <= SWEPT[1]
+        self.tree.ways == 2 && self.order() <= SWEPT
     }
 
-    fn method<'a>(&self, krylov: &'a Krylov, gradient: bool) -> Method<'a> {
+    /// A tree, and whether it is lean.
+    fn scatter(&self, entries: &[f64], generators: &[f64]) -> Option<(Scatter, bool)> {
+        let lean = self.lean.as_ref().and_then(|tree| Scatter::new(tree, entries, generators));
+        let is_lean = lean.is_some();
+        lean.or_else(|| Scatter::new(&self.tree, entries, generators)).map(|scatter| (scatter, is_lean))
+    }
+
+    /// Whether reflections die away, so that there is a tree.
+    pub fn is_fast(&self, krylov: &Krylov) -> bool {
+        matches!(krylov.engine, Engine::Tree(..)) || self.scatter(&krylov.entries, &krylov.generators).is_some()
+    }
+
+    fn method<'a>(&'a self, krylov: &'a Krylov) -> Method<'a> {
         match &krylov.engine {
-            Engine::Tree(scatter) => Method::Tree(scatter),
-            Engine::Either(scatter, _) if self.order() > SWEPT[usize::from(gradient)] => Method::Tree(scatter),
-            Engine::Either(_, recurrence) | Engine::Sweep(recurrence) => Method::Sweep(recurrence),
+            Engine::Tree(scatter, true) => Method::Tree(scatter, self.lean.as_ref().unwrap_or(&self.tree)),
+            Engine::Tree(scatter, false) => Method::Tree(scatter, &self.tree),
+            Engine::Sweep(recurrence) => Method::Sweep(recurrence),
         }
     }
 
@@ -128,12 +148,8 @@ impl KrylovPlan {
 
     /// Examples that one call takes, of so many: all of a chunk, or one.
     fn group(&self, sides: [&Krylov; 2], examples: usize) -> usize {
-        let share = |krylov: &Krylov| match krylov.engine {
-            Engine::Sweep(_) => examples >= WORTH[0],
-            Engine::Either(..) => examples >= WORTH[1],
-            Engine::Tree(_) => false,
-        };
-        if sides.into_iter().all(share) { examples } else { 1 }
+        let swept = sides.into_iter().all(|krylov| matches!(krylov.engine, Engine::Sweep(_)));
+        if swept && examples >= WORTH { examples } else { 1 }
     }
 
     /// The groups of examples of a batch, one for each call. They do not depend on what is behind a chunk.
@@ -151,11 +167,10 @@ impl KrylovPlan {
         let Tree { order, rank, ways, .. } = self.tree;
         let (n, r) = (order as f64, rank as f64);
         let examples = batch.min(self.chunk());
-        if krylov.is_some_and(|krylov| self.group([krylov; 2], examples) > 1) {
-            return n * n * r * (ROWS[0] / examples as f64 + ROWS[1]);
-        }
-        if krylov.is_some_and(|krylov| matches!(self.method(krylov, false), Method::Sweep(_))) {
-            return n * n * (3.0 + r) * STEP;
+        match krylov.map_or(self.is_short(), |krylov| matches!(krylov.engine, Engine::Sweep(_))) {
+            true if examples >= WORTH => return n * n * r * (ROWS[0] / examples as f64 + ROWS[1]),
+            true => return n * n * (3.0 + r) * STEP,
+            false => {}
         }
         let (w, levels) = (ways as f64, self.tree.height() as f64);
         let spectra = 2.0 * w * w * (w + r) * n * levels;
@@ -165,7 +180,8 @@ impl KrylovPlan {
     /// Numbers of scratch that products need.
     pub fn scratch_len(&self) -> usize {
         let direct = Direct::scratch_len(self.order(), self.chunk()).max(Recurrence::scratch_len(&self.segments));
-        direct.max(Scatter::scratch_len(&self.tree))
+        let trees = [Some(&self.tree), self.lean.as_ref()].into_iter().flatten();
+        trees.map(Scatter::scratch_len).fold(direct, usize::max)
     }
 
     /// Numbers of scratch that any method needs.
@@ -198,8 +214,8 @@ impl KrylovPlan {
         if y.len() > self.order() {
             return self.direct(krylov).forward(t, y, scratch);
         }
-        match self.method(krylov, false) {
-            Method::Tree(scatter) => scatter.forward(&self.tree, t, Some(y), false, states, scratch),
+        match self.method(krylov) {
+            Method::Tree(scatter, tree) => scatter.forward(tree, t, Some(y), false, states, scratch),
             Method::Sweep(recurrence) => recurrence.combine(&self.segments, t, y, scratch),
         }
     }
@@ -217,8 +233,8 @@ impl KrylovPlan {
         if y.len() > self.order() {
             return self.direct(krylov).transposed(y, t, scratch);
         }
-        match self.method(krylov, keep) {
-            Method::Tree(scatter) => scatter.transposed(&self.tree, y, t, keep, states, scratch),
+        match self.method(krylov) {
+            Method::Tree(scatter, tree) => scatter.transposed(tree, y, t, keep, states, scratch),
             Method::Sweep(recurrence) => {
                 let kept = if keep { Recurrence::kept_len(&self.segments) } else { 0 };
                 recurrence.expand(&self.segments, y, t, &mut states[..kept], scratch);
@@ -237,11 +253,11 @@ impl KrylovPlan {
         sums: &mut [f64],
         scratch: &mut [f64],
     ) {
-        let recurrence = match self.method(krylov, true) {
-            Method::Tree(scatter) => {
-                scatter.forward(&self.tree, t, z, true, states.down, scratch);
-                let up = &states.up[..Scatter::up_len(&self.tree)];
-                return scatter.correlate(&self.tree, t, y, states.down, up, sums, scratch);
+        let recurrence = match self.method(krylov) {
+            Method::Tree(scatter, tree) => {
+                scatter.forward(tree, t, z, true, states.down, scratch);
+                let (up, sums) = (&states.up[..Scatter::up_len(tree)], &mut sums[..Scatter::sums_len(tree)]);
+                return scatter.correlate(tree, t, y, states.down, up, sums, scratch);
             }
             Method::Sweep(recurrence) => recurrence,
         };
@@ -267,8 +283,8 @@ impl KrylovPlan {
         entries: &mut [f64],
         scratch: &mut [f64],
     ) {
-        if let Method::Tree(scatter) = self.method(krylov, true) {
-            return scatter.finish(&self.tree, sums, generators, entries, scratch);
+        if let Method::Tree(scatter, tree) = self.method(krylov) {
+            return scatter.finish(tree, &mut sums[..Scatter::sums_len(tree)], generators, entries, scratch);
         }
         let (generator_sums, rest) = sums.split_at(generators.len());
         generators.iter_mut().zip(generator_sums).for_each(|(g, s)| *g += s);
@@ -278,36 +294,6 @@ impl KrylovPlan {
     fn direct<'a>(&self, krylov: &'a Krylov) -> Direct<'a> {
         Direct { order: self.order(), band: Band::of(&krylov.entries), generators: &krylov.generators }
     }
-}
-
-impl Krylov {
-    /// Whether products take near-linear time.
-    pub fn is_fast(&self) -> bool {
-        !matches!(self.engine, Engine::Sweep(_))
-    }
-}
-
-/// The Krylov vectors of one generator, N rows of N numbers.
-pub(super) fn krylov_rows(entries: &[f64], generator: &[f64]) -> Vec<f64> {
-    let n = generator.len();
-    let (mut rows, mut next) = (vec![0.0; n * n], vec![0.0; n]);
-    Band::of(entries).krylov(generator, &mut rows, &mut next);
-    rows
-}
-
-/// Adds to the gradients in a generator and in the three diagonals that of a loss with the gradient `rows_gradient` in
-/// [`krylov_rows`].
-pub(super) fn krylov_rows_backward(
-    entries: &[f64],
-    rows: &[f64],
-    rows_gradient: &mut [f64],
-    generator: &mut [f64],
-    gradient: &mut [f64],
-) {
-    let mut dual = vec![0.0; generator.len()];
-    let mut gradient = band::BandGradient::of(gradient);
-    Band::of(entries).krylov_backward(rows, rows_gradient, &mut dual, &mut gradient);
-    generator.iter_mut().zip(dual).for_each(|(g, d)| *g += d);
 }
 
 #[cfg(test)]
@@ -326,7 +312,7 @@ mod tests {
     }
 
     /// The two engines do the same.
-    fn check(order: usize, rank: usize, tridiagonal: bool) {
+    fn check(order: usize, rank: usize, tridiagonal: bool, lean: bool) {
         let mut rng = fastrand::Rng::with_seed((10 * order + rank) as u64);
         let mut entries: Vec<f64> = random(3 * order, &mut rng).iter().map(|e| 0.03 * e).collect();
         entries[..order].iter_mut().for_each(|lower| *lower += 1.0);
@@ -336,10 +322,11 @@ mod tests {
         }
         let (generators, y) = (random(rank * order, &mut rng), random(order, &mut rng));
         let plan = KrylovPlan::new(order, rank, tridiagonal);
-        let (tree, segments) = (&plan.tree, &plan.segments);
+        let tree = if lean { plan.lean.as_ref().unwrap() } else { &plan.tree };
+        let segments = &plan.segments;
         let scatter = Scatter::new(tree, &entries, &generators).unwrap();
         let recurrence = Recurrence::new(segments, &entries, &generators);
-        let what = |op: &str| format!("{op}, N = {order}, r = {rank}, tridiagonal: {tridiagonal}");
+        let what = |op: &str| format!("{op}, N = {order}, r = {rank}, tridiagonal: {tridiagonal}, lean: {lean}");
         let mut scratch = vec![f64::NAN; plan.gradient_scratch_len()];
 
         let mut up = vec![f64::NAN; Scatter::up_len(tree)];
@@ -371,9 +358,15 @@ mod tests {
         for tridiagonal in [false, true] {
             for order in [1, 2, 3, 17, 64, 65, 100, 130, 257, 520] {
                 for rank in 1..=3.min(order) {
-                    check(order, rank, tridiagonal);
+                    check(order, rank, tridiagonal, false);
                 }
             }
         }
+    }
+
+    #[test]
+    fn so_do_lean_trees() {
+        check(1040, 2, true, true);
+        check(2200, 1, true, true);
     }
 }

@@ -11,10 +11,13 @@ use crate::matrix::take;
 use crate::transform::isa::Kernels;
 
 /// Orders up to which all vectors are kept for the gradient.
-pub(super) const WHOLE: usize = 1024;
+const WHOLE: usize = 512;
 
-/// Powers in a run of larger orders.
-const RUN: usize = 64;
+/// Numbers in the vectors of a run: second-level caches hold as many.
+const CACHED: usize = 1 << 16;
+
+/// Runs at the most.
+const RUNS: usize = 512;
 
 /// Generators that share a sweep downwards; the coefficients of more would not stay in registers.
 const TOGETHER: usize = 2;
@@ -58,10 +61,18 @@ impl Recurrence {
         }
     }
 
+    /// Powers in a run, whole passes.
+    fn run(n: usize) -> usize {
+        match n <= WHOLE {
+            true => n,
+            false => ((CACHED / n).clamp(16, 64) / STEPS * STEPS).max(n.div_ceil(RUNS).next_multiple_of(STEPS)),
+        }
+    }
+
     /// Numbers that [`Recurrence::expand`] keeps for the gradient.
     pub fn kept_len(segments: &Segments) -> usize {
         let n = segments.order();
-        let vectors = if n <= WHOLE { n.next_multiple_of(STEPS) } else { n.div_ceil(RUN) };
+        let vectors = if n <= WHOLE { n.next_multiple_of(STEPS) } else { n.div_ceil(Self::run(n)) };
         vectors * segments.numbers() + SKIPPED
     }
 
@@ -72,7 +83,8 @@ impl Recurrence {
 
     /// Numbers of scratch for the gradient.
     pub fn gradient_scratch_len(segments: &Segments) -> usize {
-        let run = if segments.order() <= WHOLE { 0 } else { RUN * segments.numbers() + RUN };
+        let n = segments.order();
+        let run = if n <= WHOLE { 0 } else { Self::run(n) * (segments.numbers() + 1) };
         (2 + 3 + TOGETHER + STEPS) * segments.numbers() + run + SKIPPED
     }
 
@@ -90,7 +102,7 @@ impl Recurrence {
                 f64::run(Expand { ring, w, t, kept });
                 continue;
             }
-            for (t, kept) in t.chunks_mut(RUN).zip(kept.chunks_exact_mut(w.len())) {
+            for (t, kept) in t.chunks_mut(Self::run(n)).zip(kept.chunks_exact_mut(w.len())) {
                 kept.copy_from_slice(w);
                 f64::run(Expand { ring, w, t, kept: &mut [] });
             }
@@ -133,7 +145,8 @@ impl Recurrence {
         let [w, upwards] = [(); 2].map(|()| take(&mut scratch, numbers));
         let rows = take(&mut scratch, STEPS * numbers);
         let sums = take(&mut scratch, (3 + TOGETHER) * numbers);
-        let (again, unused) = if n <= WHOLE { Default::default() } else { scratch.split_at_mut(RUN * numbers) };
+        let run = Self::run(n);
+        let (again, unused) = if n <= WHOLE { Default::default() } else { scratch.split_at_mut(run * numbers) };
         if let Some(y) = y.as_deref_mut() {
             y.fill(0.0);
         }
@@ -146,13 +159,13 @@ impl Recurrence {
             for [first, powers] in Self::runs(n) {
                 let mut duals = kept;
                 if n > WHOLE {
-                    upwards.copy_from_slice(&kept[first / RUN * numbers..][..numbers]);
+                    upwards.copy_from_slice(&kept[first / run * numbers..][..numbers]);
                     let (ring, t) = (Ring { segments, packed: self.upwards[0].get() }, &mut unused[..powers]);
                     f64::run(Expand { ring, w: upwards, t, kept: again });
                     duals = again;
                 }
-                let run = BandSums { duals, packed: &mut *sums, rows: &mut *rows };
-                Self::combine_run(ring, w, t, [first, powers], Some(run));
+                let band_sums = BandSums { duals, packed: &mut *sums, rows: &mut *rows };
+                Self::combine_run(ring, w, t, [first, powers], Some(band_sums));
             }
             if let Some(y) = y.as_deref_mut() {
                 segments.add(w, [0, 1], y);
@@ -167,7 +180,7 @@ impl Recurrence {
 
     /// Runs of powers from the last to the first: the first power of each, and their number.
     fn runs(n: usize) -> impl Iterator<Item = [usize; 2]> {
-        let run = if n <= WHOLE { n } else { RUN };
+        let run = Self::run(n);
         (0..n.div_ceil(run)).rev().map(move |at| [at * run, run.min(n - at * run)])
     }
 }
@@ -275,5 +288,6 @@ mod tests {
     fn large_orders_go_in_runs() {
         check(WHOLE + 3, 1);
         check(WHOLE + 65, 3);
+        check(1100, 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Bare transforms, for benchmarks to measure the floor of a product's cost by. Not part of the interface.
 
 use crate::Scalar;
+use crate::matrix::{Workspace, take};
 use crate::transform::{Form, RealTransform, Wrap};
 
 pub use crate::transform::fast_length;
@@ -9,8 +10,8 @@ pub use crate::transform::fast_length;
 #[derive(Debug)]
 pub struct BareTransforms<T: Scalar> {
     transforms: [RealTransform<T>; 2],
-    block: Vec<T>,
-    scratch: Vec<T>,
+    /// The block, and scratch behind it.
+    memory: Workspace<T>,
     form: Form,
 }
 
@@ -19,24 +20,34 @@ impl<T: Scalar> BareTransforms<T> {
     pub fn new(n: usize, batch: usize) -> Self {
         let transforms = [RealTransform::new(n, Wrap::Cyclic), RealTransform::new(n, Wrap::Negacyclic)];
         let form = transforms[0].forms().blocks::<T>(batch.max(1)).next().map_or(Form::Lanes, |(form, _)| form);
-        let block = vec![T::of(0.5); transforms[0].block(form)];
-        let scratch = vec![T::zero(); transforms[0].scratch_len().max(transforms[1].scratch_len())];
-        Self { transforms, block, scratch, form }
+        let mut bare = Self { transforms, memory: Workspace::new(), form };
+        bare.parts().1.fill(T::of(0.5));
+        bare
     }
 
-    /// Signals that one call transforms.
-    pub fn signals(&self) -> usize {
-        self.form.signals::<T>()
+    /// Transforms of one signal that one call of [`BareTransforms::run`] does.
+    pub fn transforms(&self) -> usize {
+        4 * self.form.signals::<T>()
+    }
+
+    fn parts(&mut self) -> (&[RealTransform<T>; 2], &mut [T], &mut [T]) {
+        let Self { transforms, memory, form } = self;
+        let block = transforms[0].block(*form);
+        let scratch = transforms.iter().map(RealTransform::scratch_len).max().unwrap_or(0);
+        let mut memory = memory.slice(block + scratch);
+        (transforms, take(&mut memory, block), memory)
     }
 
     /// One forward and one inverse transform of each kind.
     pub fn run(&mut self) {
-        for transform in &self.transforms {
-            transform.forward(self.form, &mut self.block, &mut self.scratch);
-            transform.inverse(self.form, &mut self.block, &mut self.scratch);
+        let form = self.form;
+        let (transforms, block, scratch) = self.parts();
+        for transform in transforms {
+            transform.forward(form, block, scratch);
+            transform.inverse(form, block, scratch);
         }
         // Keep the numbers from growing into infinities, at the cost of one short pass.
-        let scale = self.transforms[0].gain().powi(-2);
-        self.block.iter_mut().for_each(|x| *x *= scale);
+        let scale = transforms[0].gain().powi(-2);
+        block.iter_mut().for_each(|x| *x *= scale);
     }
 }

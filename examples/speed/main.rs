@@ -4,13 +4,13 @@
 //! object a line.
 
 mod realfft;
+mod subject;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
-use displace::bare::BareTransforms;
-use displace::{Builder, Family, Matrix, PathChoice, Scalar, Workspace};
+use displace::{Builder, Family, Scalar};
 use lexopt::prelude::*;
+use subject::{Product, Subject, rounds};
 
 const HELP: &str = "\
 Times products and gradients of Toeplitz-like, Toeplitz and circulant matrices.
@@ -58,10 +58,8 @@ fn main() -> ExitCode {
         );
     }
     if options.growth {
-        for n in (10..=16).map(|k| 1 << k) {
-            grown::<f32>(&options, n);
-            grown::<f64>(&options, n);
-        }
+        grown::<f32>(&options);
+        grown::<f64>(&options);
         return ExitCode::SUCCESS;
     }
     let sizes: &[usize] = if options.quick { &[256, 784] } else { &[512, 784, 1024, 2048, 4096] };
@@ -93,121 +91,38 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
     Ok(Some(options))
 }
 
+/// All ranks of one size and batch, with the dense product of that size beside them.
 fn cases<T: Scalar>(options: &Options, n: usize, batch: usize) {
-    let Ok(dense) = Builder::new(Family::Dense, n, n).build::<T>() else { return };
-    let dense_ns = Times::of(&dense, batch, options.seconds());
     let ranks: &[usize] = if options.quick { &[1, 4] } else { &[1, 2, 4, 8, 16] };
     let methods = ranks.iter().map(|&rank| (Family::ToeplitzLike, rank));
-    for (family, rank) in methods.chain([(Family::Toeplitz, 0), (Family::Circulant, 0)]) {
-        measure::<T>(options, family, n, rank, batch, Some(&dense_ns));
-    }
+    let methods = methods.chain([(Family::Toeplitz, 0), (Family::Circulant, 0)]);
+    let mut subjects: Vec<_> = methods.filter_map(|(family, rank)| Subject::<T>::new(family, n, rank, batch)).collect();
+    let mut dense = Product::new(Builder::new(Family::Dense, n, n), batch);
+    rounds(options.seconds(), || {
+        dense.iter_mut().for_each(Product::time);
+        subjects.iter_mut().for_each(Subject::time);
+    });
+    subjects.iter().for_each(|subject| subject.print(options, dense.as_ref()));
 }
 
-/// One size of many, without the dense product, which would not fit into memory.
-fn grown<T: Scalar>(options: &Options, n: usize) {
-    for batch in [1, 32] {
-        measure::<T>(options, Family::ToeplitzLike, n, 4, batch, None);
-    }
-}
-
-/// Nanoseconds an example.
-struct Times {
-    forward: f64,
-    transpose: f64,
-    backward: f64,
-}
-
-impl Times {
-    fn of<T: Scalar>(matrix: &Matrix<T>, batch: usize, seconds: f64) -> Self {
-        let x = numbers::<T>(batch * matrix.cols());
-        let (mut y, mut dx, mut workspace) = (x.clone(), x.clone(), Workspace::new());
-        let mut gradient = vec![T::zero(); matrix.parameters().len()];
-        let per_example = |total: f64| total / batch as f64;
-        Self {
-            forward: per_example(median(seconds, || {
-                matrix.apply_into(&x, &mut y, &mut workspace).unwrap_or_default();
-            })),
-            transpose: per_example(median(seconds, || {
-                matrix.apply_transposed_into(&x, &mut y, &mut workspace).unwrap_or_default();
-            })),
-            backward: per_example(median(seconds, || {
-                matrix.backward(&x, &x, Some(&mut dx), &mut gradient, &mut workspace).unwrap_or_default();
-            })),
-        }
-    }
-}
-
-fn measure<T: Scalar>(options: &Options, family: Family, n: usize, rank: usize, batch: usize, dense: Option<&Times>) {
-    let builder = Builder::new(family, n, n).path(PathChoice::Fast);
-    let builder = if family.has_rank() { builder.rank(rank) } else { builder };
-    let Ok(matrix) = builder.build::<T>() else { return };
-    let seconds = options.seconds();
-    let mut bare = BareTransforms::<T>::new(transform_length(family, n), batch);
-    let signals = bare.signals() as f64;
-    let transforms = if family.has_rank() { 2 * rank + 2 } else { 2 };
-    let floor_ns = median(seconds, || bare.run()) / (4.0 * signals) * transforms as f64;
-    let own = Times::of(&matrix, batch, seconds);
-    let realfft_ns =
-        (family == Family::ToeplitzLike).then(|| peer_time(&matrix, &numbers(batch * n), seconds) / batch as f64);
-    let cases = [
-        ("forward", own.forward, dense.map(|t| t.forward)),
-        ("transpose", own.transpose, dense.map(|t| t.transpose)),
-        ("backward", own.backward, dense.map(|t| t.backward)),
-    ];
-    for (case, ns, dense_ns) in cases {
-        let realfft_ns = realfft_ns.filter(|_| case == "forward");
-        let row = Row { case, family, n, rank, batch, dtype: T::NAME, ns, dense_ns, realfft_ns, floor_ns };
-        if options.json { print_json(&row) } else { print_row(&row) }
-    }
+/// One rank of many sizes, without the dense products, which would not fit into memory.
+fn grown<T: Scalar>(options: &Options) {
+    let sizes = (10..=16).map(|k| 1 << k).flat_map(|n| [(n, 1), (n, 32)]);
+    let mut subjects: Vec<_> =
+        sizes.filter_map(|(n, batch)| Subject::<T>::new(Family::ToeplitzLike, n, 4, batch)).collect();
+    rounds(10.0 * options.seconds(), || subjects.iter_mut().for_each(Subject::time));
+    subjects.iter().for_each(|subject| subject.print(options, None));
 }
 
 impl Options {
-    /// How long a case is measured.
+    /// How long the subjects of a table are measured, but for their least number of rounds.
     fn seconds(&self) -> f64 {
-        if self.quick { 0.01 } else { 0.05 }
+        if self.quick { 0.1 } else { 1.5 }
     }
 }
 
-fn numbers<T: Scalar>(len: usize) -> Vec<T> {
-    (0..len).map(|i| T::of(((i * 37) % 101) as f64 / 50.0 - 1.0)).collect()
-}
-
-/// The length of the transforms.
-fn transform_length(family: Family, n: usize) -> usize {
-    match family {
-        Family::Toeplitz => 2 * n,
-        Family::ToeplitzLike => displace::bare::fast_length(n),
-        _ => n,
-    }
-}
-
-fn peer_time<T: Scalar>(matrix: &Matrix<T>, x: &[T], seconds: f64) -> f64 {
-    let n = matrix.cols();
-    let (g, h) = matrix.parameters().split_at(matrix.parameters().len() / 2);
-    let mut peer = realfft::Peer::new(n, g, h);
-    let mut y = vec![T::zero(); x.len()];
-    peer.apply(x, &mut y);
-    if displace::bare::fast_length(n) == n {
-        // Where the orders agree, so must the products.
-        let own = matrix.apply(x).unwrap_or_default();
-        let error: f64 = own.iter().zip(&y).map(|(a, b)| (a.wide() - b.wide()).powi(2)).sum();
-        let size: f64 = own.iter().map(|a| a.wide().powi(2)).sum();
-        assert!(error <= 1e-9 * size, "the two implementations disagree: {error:e} of {size:e}");
-    }
-    median(seconds, || peer.apply(x, &mut y))
-}
-
-/// The median of the nanoseconds that calls take, over at least five calls and about so many seconds.
-fn median(seconds: f64, mut call: impl FnMut()) -> f64 {
-    call();
-    let (start, mut times) = (Instant::now(), Vec::new());
-    while times.len() < 5 || (start.elapsed().as_secs_f64() < seconds && times.len() < 1000) {
-        let start = Instant::now();
-        call();
-        times.push(start.elapsed().as_secs_f64() * 1e9);
-    }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+fn print(options: &Options, row: &Row) {
+    if options.json { print_json(row) } else { print_row(row) }
 }
 
 fn print_row(row: &Row) {

@@ -9,7 +9,7 @@ use super::filter::F;
 use crate::Scalar;
 use crate::matrix::take;
 use crate::transform::rows::{load, store};
-use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap};
+use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, untouched};
 
 /// The plan for r half-circulants of order N, applied to signals of n ≤ N numbers continued by zeros.
 #[derive(Debug)]
@@ -127,8 +127,7 @@ impl<T: Scalar> HalfCirculants<T> {
         let gain = self.cyclic.gain().recip();
         for (form, place) in self.forms().each(&self.cyclic, self.rank) {
             let sums = &sums[place];
-            // A batch of one form leaves the sums of the other at zero.
-            if sums.iter().all(|s| s.is_zero()) {
+            if untouched(sums) {
                 continue;
             }
             let (width, at_once) = (self.cyclic.width(form), form.signals::<T>());

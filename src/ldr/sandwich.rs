@@ -15,7 +15,7 @@ use crate::Scalar;
 use crate::matrix::take;
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
-use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap};
+use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, untouched};
 
 /// The plan: shape, orders, transforms and the order in which rows are read and written.
 #[derive(Debug)]
@@ -206,11 +206,9 @@ impl<T: Scalar> Sandwich<T> {
             let width = self.width(form);
             from.enter(form, input, signal, scratch);
             for (j, (near, far)) in near.chunks_exact(width).zip(far.chunks_exact(width)).enumerate() {
-                from.transform.multiply(form, Into::Set, Side::Transposed, inner, signal, near);
-                from.transform.inverse(form, inner, scratch);
+                from.transform.inverse_of_product(form, Side::Transposed, inner, signal, near, scratch);
                 self.between(form, diagonals.inner, inner);
-                to.transform.forward(form, inner, scratch);
-                to.transform.multiply(form, Into::set_first(j), Side::Plain, sum, inner, far);
+                to.transform.forward_times(form, Into::set_first(j), sum, inner, far, scratch);
             }
             to.leave(form, sum, output, scratch);
         }
@@ -250,10 +248,8 @@ impl<T: Scalar> Sandwich<T> {
             let sums = g_sums.chunks_exact_mut(width).zip(h_sums.chunks_exact_mut(width));
             for (j, ((g, h), (g_sum, h_sum))) in terms.zip(sums).enumerate() {
                 // t = D C'(w)ᵀ S x, once more, and dt = D C(u)ᵀ P dy.
-                right.transform.multiply(form, Into::Set, Side::Transposed, inner, input, h);
-                right.transform.inverse(form, inner, scratch);
-                left.transform.multiply(form, Into::Set, Side::Transposed, other, dual, g);
-                left.transform.inverse(form, other, scratch);
+                right.transform.inverse_of_product(form, Side::Transposed, inner, input, h, scratch);
+                left.transform.inverse_of_product(form, Side::Transposed, other, dual, g, scratch);
                 if let Some(sums) = &mut diagonal_sums {
                     add_lane_products(form, sums.inner, inner, other);
                 }
@@ -301,8 +297,7 @@ impl<T: Scalar> Sandwich<T> {
         let kernels = take(&mut scratch, T::LANES * length);
         for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
             let sums = &sums[place];
-            // A batch of one form leaves the sums of the other at zero.
-            if sums.iter().all(|s| s.is_zero()) {
+            if untouched(sums) {
                 continue;
             }
             let (width, at_once) = (self.width(form), form.signals::<T>());

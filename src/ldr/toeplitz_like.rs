@@ -27,7 +27,7 @@ use crate::matrix::{
 };
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
-use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, fast_length};
+use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, fast_length, untouched};
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
 
@@ -360,10 +360,8 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
             load(form, x, n, self.columns, input);
             self.negacyclic.forward(form, input, scratch);
             for (j, (g, h)) in self.spectra(&bound.prepared.numbers, form).enumerate() {
-                self.negacyclic.multiply(form, Into::Set, Side::Transposed, inner, input, h);
-                self.negacyclic.inverse(form, inner, scratch);
-                self.cyclic.forward(form, inner, scratch);
-                self.cyclic.multiply(form, Into::set_first(j), Side::Plain, output, inner, g);
+                self.negacyclic.inverse_of_product(form, Side::Transposed, inner, input, h, scratch);
+                self.cyclic.forward_times(form, Into::set_first(j), output, inner, g, scratch);
             }
             self.cyclic.inverse(form, output, scratch);
             store(form, output, Order::Natural, y, m);
@@ -383,10 +381,8 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
             load(form, y, m, Order::Natural, input);
             self.cyclic.forward(form, input, scratch);
             for (j, (g, h)) in self.spectra(&bound.prepared.numbers, form).enumerate() {
-                self.cyclic.multiply(form, Into::Set, Side::Transposed, inner, input, g);
-                self.cyclic.inverse(form, inner, scratch);
-                self.negacyclic.forward(form, inner, scratch);
-                self.negacyclic.multiply(form, Into::set_first(j), Side::Plain, output, inner, h);
+                self.cyclic.inverse_of_product(form, Side::Transposed, inner, input, g, scratch);
+                self.negacyclic.forward_times(form, Into::set_first(j), output, inner, h, scratch);
             }
             self.negacyclic.inverse(form, output, scratch);
             store(form, output, self.columns, x, n);
@@ -420,13 +416,11 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
             let generators = self.spectra(&bound.prepared.numbers, form).zip(self.sums(sums, form));
             for (j, ((g, h), (g_sum, h_sum))) in generators.enumerate() {
                 // t = Z_−1(h)ᵀ x, once more; dG gathers Z_1(t)ᵀ dy.
-                self.negacyclic.multiply(form, Into::Set, Side::Transposed, inner, input, h);
-                self.negacyclic.inverse(form, inner, scratch);
+                self.negacyclic.inverse_of_product(form, Side::Transposed, inner, input, h, scratch);
                 self.cyclic.forward(form, inner, scratch);
                 self.cyclic.correlate(form, g_sum, dual, inner);
                 // dt = ½ Z_1(g)ᵀ dy; dH gathers Z_−1(dt)ᵀ x, dx is the sum of Z_−1(h) dt.
-                self.cyclic.multiply(form, Into::Set, Side::Transposed, inner, dual, g);
-                self.cyclic.inverse(form, inner, scratch);
+                self.cyclic.inverse_of_product(form, Side::Transposed, inner, dual, g, scratch);
                 self.negacyclic.forward(form, inner, scratch);
                 self.negacyclic.correlate(form, h_sum, input, inner);
                 if dx.is_some() {
@@ -449,8 +443,7 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         let (dg, dh) = self.torus.shape.generators_mut(self.rank, gradient);
         for (form, place) in self.forms().each(&self.cyclic, 2 * self.rank) {
             let sums = &sums[place];
-            // A batch of one form leaves the sums of the other at zero.
-            if sums.iter().all(|s| s.is_zero()) {
+            if untouched(sums) {
                 continue;
             }
             let (g_sums, h_sums) = sums.split_at(self.rank * self.width(form));

@@ -50,6 +50,8 @@ pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
     changed: bool,
     /// Rows of the last batch, or 0.
     last: AtomicUsize,
+    /// The path of one vector alone, kept because choosing it takes as long as the smallest products.
+    single: Path,
     /// What preparing needs, kept for the next time.
     scratch: Workspace<T>,
     structure: Arc<S>,
@@ -66,6 +68,7 @@ impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
             choice: self.choice,
             changed: self.changed,
             last: self.last,
+            single: self.single,
             scratch: self.scratch,
             structure: self.structure,
         }
@@ -90,6 +93,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             choice: PathChoice::Auto,
             changed: false,
             last: AtomicUsize::new(0),
+            single: Path::Fast,
             scratch: Workspace::new(),
             structure,
         };
@@ -181,6 +185,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// The path that a product with a batch takes. (The gradients of a batch can take the fast one where a product does not,
     /// see [`PathChoice::Auto`].)
     pub fn path(&self, batch: usize) -> Path {
+        if batch == 1 { self.single } else { self.chosen_path(batch) }
+    }
+
+    fn chosen_path(&self, batch: usize) -> Path {
         match self.choice {
             PathChoice::Dense => Path::Dense,
             PathChoice::Fast => Path::Fast,
@@ -349,14 +357,15 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             PathChoice::Dense => true,
             PathChoice::Auto => self.copy_is_wanted(),
         };
-        if !wanted {
-            self.dense = None;
-            return;
-        }
-        let mut dense = self.dense.take().unwrap_or_default();
+        let dense = self.dense.take().unwrap_or_default();
+        self.dense = wanted.then(|| self.write_dense(dense));
+        self.single = self.chosen_path(1);
+    }
+
+    fn write_dense(&self, mut dense: Vec<T>) -> Vec<T> {
         dense.resize(self.rows() * self.cols(), T::zero());
         self.structure.write_dense(&self.parameters, &mut dense);
-        self.dense = Some(dense);
+        dense
     }
 
     /// Whether a dense copy is worth what it costs.
@@ -402,6 +411,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
             choice: self.choice,
             changed: self.changed,
             last: AtomicUsize::new(self.last.load(Ordering::Relaxed)),
+            single: self.single,
             scratch: Workspace::new(),
             structure: Arc::clone(&self.structure),
         }

@@ -4,7 +4,7 @@
 //! an AVX2 machine of 3.2 GHz. The same bench, without `--json`, shows how well it chooses.
 
 use crate::Scalar;
-use crate::transform::{arrangement, few, is_fast_length};
+use crate::transform::{Arrangement, arrangement, few};
 
 /// How products are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,8 @@ const CALL: [f64; 2] = [64.0, 70.0];
 const SINGLE: f64 = 1.4;
 /// Nanoseconds per f32 that is moved between rows and lanes.
 const MOVE: f64 = 0.062;
-/// Times as much that a transform by a general library costs.
-const LIBRARY: f64 = 5.0;
+/// The same for a single signal by a general library.
+const LIBRARY: f64 = 4.0;
 
 /// Estimated nanoseconds per example of a dense m×n product.
 pub(crate) fn dense_cost<T: Scalar>(rows: usize, cols: usize, batch: usize) -> f64 {
@@ -81,23 +81,19 @@ pub(crate) fn gemm_cost(operations: f64) -> f64 {
 
 /// Estimated nanoseconds per example of `count` real transforms of length n, with their pointwise products.
 pub(crate) fn transform_cost<T: Scalar>(n: usize, count: usize, batch: usize) -> f64 {
-    let n_log = n as f64 * (n.max(2) as f64).log2();
-    let one = STEP * width::<T>() * n_log * radix_weight(n);
-    let (blocks, singles) = arrangement::<T>(n, batch.max(1));
-    let blocks = blocks as f64 * (CALL[0] + T::LANES as f64 * one);
-    let singles = singles as f64 * (CALL[1] + SINGLE * one);
+    let complex = if n.is_multiple_of(2) { 1.0 } else { 2.0 };
+    let one = STEP * width::<T>() * n as f64 * (n.max(2) as f64).log2() * complex;
+    let Arrangement { blocks, singles, kernel } = arrangement::<T>(n, batch.max(1));
+    let single = if kernel { SINGLE * radix_weight(n) } else { LIBRARY };
+    let blocks = blocks as f64 * (CALL[0] + T::LANES as f64 * one * radix_weight(n));
+    let singles = singles as f64 * (CALL[1] + one * single);
     count as f64 * (blocks + singles) / batch.max(1) as f64 + 2.0 * n as f64 * MOVE * width::<T>()
 }
 
-/// Times as much that a length costs as a power of two: radix 5 and 7 cost more, odd lengths are complex, and other primes
-/// go through the library.
+/// Times as much that a length costs as a power of two, for its factors 5 and 7.
 fn radix_weight(n: usize) -> f64 {
-    let complex = if n.is_multiple_of(2) { 1.0 } else { 2.0 };
-    if !is_fast_length(n) {
-        return LIBRARY * complex;
-    }
     let power = |p: usize| std::iter::successors(Some(n), |m| m.is_multiple_of(p).then(|| m / p)).count() - 1;
-    complex * (1.0 + 0.15 * power(5) as f64 + 0.35 * power(7) as f64)
+    1.0 + 0.15 * power(5) as f64 + 0.35 * power(7) as f64
 }
 
 fn width<T>() -> f64 {

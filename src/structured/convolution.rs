@@ -8,7 +8,7 @@
 use crate::matrix::{Bound, Family, Init, Layout, Prepared, Structure, normal, take, transform_cost};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
-use crate::transform::{Form, Into, Order, RealTransform, Side, Wrap};
+use crate::transform::{Form, Into, Order, RealTransform, Side, Wrap, untouched};
 use crate::{Result, Scalar};
 
 /// The engine of a family: shape, terms and transform.
@@ -143,8 +143,7 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
             let spectra = bound.prepared.numbers[self.engine().place_of(form)].chunks_exact(transform.width(form));
             for (t, (&order, spectrum)) in terms.iter().zip(spectra).enumerate() {
                 load(form, x, shape.cols, order, signal);
-                transform.forward(form, signal, scratch);
-                transform.multiply(form, Into::set_first(t), Side::Plain, sum, signal, spectrum);
+                transform.forward_times(form, Into::set_first(t), sum, signal, spectrum, scratch);
             }
             transform.inverse(form, sum, scratch);
             store(form, sum, Order::Natural, &mut y[block.start * shape.rows..block.end * shape.rows], shape.rows);
@@ -204,6 +203,9 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         for (form, place) in self.engine().forms() {
             let block = &mut block[..transform.block(form)];
             for (term, sum) in sums[place].chunks_exact(transform.width(form)).take(terms.len()).enumerate() {
+                if untouched(sum) {
+                    continue;
+                }
                 load(form, sum, transform.width(form), Order::Natural, block);
                 transform.inverse(form, block, scratch);
                 store(form, block, Order::Natural, kernel, *order);
@@ -265,8 +267,7 @@ fn transposed_block<T: Scalar>(
     let product = &mut take(&mut scratch, engine.block())[..transform.block(form)];
     let spectra = bound.prepared.numbers[engine.place_of(form)].chunks_exact(transform.width(form));
     for (t, (&order, spectrum)) in terms.iter().zip(spectra).enumerate() {
-        transform.multiply(form, Into::Set, Side::Transposed, product, dual, spectrum);
-        transform.inverse(form, product, scratch);
+        transform.inverse_of_product(form, Side::Transposed, product, dual, spectrum, scratch);
         store_into(form, Into::set_first(t), product, order, x, shape.cols, scratch);
     }
 }

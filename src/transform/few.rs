@@ -24,11 +24,13 @@ pub(crate) enum Way {
     Columns,
 }
 
-/// The product of `x`, one example a row, with the matrix, whose rows hold `cols` numbers.
+/// The product of `batch` rows `x` with the matrix, `rows` × `cols`.
 pub struct Few<'a, T> {
     pub(crate) way: Way,
     pub(crate) matrix: &'a [T],
+    pub(crate) rows: usize,
     pub(crate) cols: usize,
+    pub(crate) batch: usize,
     pub(crate) x: &'a [T],
     pub(crate) y: &'a mut [T],
 }
@@ -36,31 +38,31 @@ pub struct Few<'a, T> {
 impl<T: Scalar> Kernel<T> for Few<'_, T> {
     #[inline(always)]
     fn run<I: Isa<T>>(self, isa: I) {
-        let rows = self.matrix.len() / self.cols.max(1);
         match self.way {
-            Way::Rows => inner_products::<T, I>(isa, self.matrix, self.cols, rows, self.x, self.y),
-            Way::Columns => multiples::<T, I>(isa, self.matrix, self.cols, rows, self.x, self.y),
+            Way::Rows => inner_products::<T, I>(isa, self),
+            Way::Columns => multiples::<T, I>(isa, self),
         }
     }
 }
 
 #[inline(always)]
-fn inner_products<T: Scalar, I: Isa<T>>(isa: I, matrix: &[T], n: usize, m: usize, x: &[T], y: &mut [T]) {
-    let batch = x.len() / n.max(1);
-    for first in (0..m).step_by(ROWS) {
-        let count = ROWS.min(m - first);
+fn inner_products<T: Scalar, I: Isa<T>>(isa: I, few: Few<'_, T>) {
+    let Few { matrix, rows: m, cols: n, batch, x, y, .. } = few;
+    for (group, rows) in matrix.chunks(ROWS * n).take(m.div_ceil(ROWS)).enumerate() {
+        let (first, count) = (group * ROWS, ROWS.min(m - group * ROWS));
         // Beyond the last row the last one is taken again, and its result dropped.
-        let row = |r: usize| {
-            let at = first + r.min(count - 1);
-            &matrix[at * n..(at + 1) * n]
-        };
+        let row = |r: usize| &rows[r.min(count - 1) * n..][..n];
         let rows = [row(0), row(1), row(2), row(3)];
         let mut b = 0;
         while b < batch {
-            let pair = [&x[b * n..(b + 1) * n], &x[(b + 1).min(batch - 1) * n..][..n]];
+            let pair = [&x[b * n..][..n], &x[(b + 1).min(batch - 1) * n..][..n]];
             let sums = tile::<T, I>(isa, rows, pair);
-            for e in 0..2.min(batch - b) {
-                y[(b + e) * m + first..][..count].copy_from_slice(&sums[e][..count]);
+            for (e, sums) in sums.iter().enumerate().take(batch - b) {
+                let y = &mut y[(b + e) * m + first..][..count];
+                match y.as_chunks_mut::<ROWS>() {
+                    ([whole], _) => *whole = *sums,
+                    _ => y.copy_from_slice(&sums[..count]),
+                }
             }
             b += 2;
         }
@@ -82,37 +84,42 @@ fn tile<T: Scalar, I: Isa<T>>(isa: I, rows: [&[T]; ROWS], x: [&[T]; 2]) -> [[T; 
             sums[1][r] = isa.mul_add(m[r], x[1], sums[1][r]);
         }
     }
-    let mut totals = [[T::zero(); ROWS]; 2];
+    let mut totals = totals::<T, I>(isa, sums);
     for e in 0..2 {
         for r in 0..ROWS {
-            let mut total = total::<T, I>(isa, sums[e][r]);
             for k in full..x[e].len() {
-                total += rows[r][k] * x[e][k];
+                totals[e][r] += rows[r][k] * x[e][k];
             }
-            totals[e][r] = total;
         }
     }
     totals
 }
 
-/// The sum of the numbers in a register, halves added to halves.
+/// The sums of the numbers in each register, halves added to halves: transposed, they are sums of registers.
 #[inline(always)]
-fn total<T: Scalar, I: Isa<T>>(isa: I, v: I::V) -> T {
-    let mut lane: T::Lane = bytemuck::Zeroable::zeroed();
-    isa.store(&mut lane, v);
-    let values = lane.as_mut();
-    let mut len = T::LANES;
-    while len > 1 {
-        len /= 2;
-        for i in 0..len {
-            values[i] += values[i + len];
+fn totals<T: Scalar, I: Isa<T>>(isa: I, sums: [[I::V; ROWS]; 2]) -> [[T; ROWS]; 2] {
+    let mut totals = [[T::zero(); ROWS]; 2];
+    let registers = sums.as_flattened().chunks_exact(T::LANES);
+    for (registers, totals) in registers.zip(lanes_mut::<T>(totals.as_flattened_mut())) {
+        let mut tile = T::tile(isa.splat(T::zero()));
+        tile.as_mut().copy_from_slice(registers);
+        isa.transpose(&mut tile);
+        let values = tile.as_mut();
+        let mut len = T::LANES;
+        while len > 1 {
+            len /= 2;
+            for i in 0..len {
+                values[i] = isa.add(values[i], values[i + len]);
+            }
         }
+        isa.store(totals, values[0]);
     }
-    values[0]
+    totals
 }
 
 #[inline(always)]
-fn multiples<T: Scalar, I: Isa<T>>(isa: I, matrix: &[T], n: usize, m: usize, y: &[T], x: &mut [T]) {
+fn multiples<T: Scalar, I: Isa<T>>(isa: I, few: Few<'_, T>) {
+    let Few { matrix, rows: m, cols: n, x: y, y: x, .. } = few;
     x.fill(T::zero());
     let full = n / T::LANES * T::LANES;
     for first in (0..m).step_by(ROWS) {
@@ -159,8 +166,8 @@ mod tests {
     fn check<T: Scalar>(m: usize, n: usize, batch: usize) {
         let (matrix, x, y) = (numbers::<T>(m * n, 1), numbers::<T>(batch * n, 2), numbers::<T>(batch * m, 3));
         let (mut products, mut transposed) = (vec![T::nan(); batch * m], vec![T::nan(); batch * n]);
-        T::few(Few { way: Way::Rows, matrix: &matrix, cols: n, x: &x, y: &mut products });
-        T::few(Few { way: Way::Columns, matrix: &matrix, cols: n, x: &y, y: &mut transposed });
+        T::few(Few { way: Way::Rows, matrix: &matrix, rows: m, cols: n, batch, x: &x, y: &mut products });
+        T::few(Few { way: Way::Columns, matrix: &matrix, rows: m, cols: n, batch, x: &y, y: &mut transposed });
         // Sums of k products of numbers below 1: k ε each, and √k of them at the most in norm.
         let bound = |terms: usize| T::epsilon().wide() * (terms as f64 + 4.0);
         for b in 0..batch {
@@ -173,7 +180,8 @@ mod tests {
                 assert!((transposed[b * n + k].wide() - expected).abs() <= bound(m), "{m}×{n}, {batch}");
             }
             let mut alone = vec![T::nan(); m];
-            T::few(Few { way: Way::Rows, matrix: &matrix, cols: n, x: &x[b * n..(b + 1) * n], y: &mut alone });
+            let x = &x[b * n..(b + 1) * n];
+            T::few(Few { way: Way::Rows, matrix: &matrix, rows: m, cols: n, batch: 1, x, y: &mut alone });
             assert_eq!(alone, products[b * m..(b + 1) * m], "a row alone");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::RealTransform;
+use super::{RealTransform, is_fast_length, single};
 use crate::Scalar;
 
 /// An arrangement of signals.
@@ -25,41 +25,60 @@ impl Form {
 #[derive(Clone, Copy, Debug)]
 pub struct Forms {
     lanes: bool,
-    single: bool,
     /// Rows that are transformed one by one where more would fill a block.
     few: usize,
 }
 
-/// Up to this many rows out of `LANES` are transformed one by one rather than beside empty lanes: half of them, or a third
-/// where signals are so short that the calls count.
-fn few(lanes: usize, width: usize) -> usize {
-    if width < 512 { lanes.div_ceil(3) } else { lanes / 2 }
+/// Up to this many rows out of `LANES` are transformed one by one rather than beside empty lanes: half of them, a third
+/// where signals are so short that the calls count, and a quarter without kernels for single signals.
+fn few(lanes: usize, n: usize, kernel: bool) -> usize {
+    match n {
+        _ if !kernel => lanes / 4,
+        ..512 => lanes.div_ceil(3),
+        _ => lanes / 2,
+    }
+}
+
+/// Whether sums over blocks of one form are still zero, as a batch without such blocks leaves them. Without an early end
+/// inside a chunk, so that it is compiled to vector instructions.
+pub(crate) fn untouched<T: Scalar>(sums: &[T]) -> bool {
+    sums.chunks(256).all(|chunk| chunk.iter().fold(true, |all, sum| all & sum.is_zero()))
 }
 
 /// Blocks of more bytes than this leave the second-level cache, and rows are transformed one by one for that.
 const BLOCK_BYTES: usize = 1 << 19;
 
-/// Into how many blocks and single signals the transforms of length n cut a batch, without planning them.
-pub(crate) fn arrangement<T: Scalar>(n: usize, batch: usize) -> (usize, usize) {
-    let width = if n.is_multiple_of(2) { n } else { 2 * n };
-    let forms = Forms::new::<T>(width, super::single::exists::<T>(n));
+/// How the transforms of one length cut a batch.
+pub(crate) struct Arrangement {
+    pub blocks: usize,
+    pub singles: usize,
+    /// Whether single signals have a kernel.
+    pub kernel: bool,
+}
+
+/// The arrangement of a batch, without planning the transforms.
+pub(crate) fn arrangement<T: Scalar>(n: usize, batch: usize) -> Arrangement {
+    let (forms, kernel) = (Forms::new::<T>(n), single::exists::<T>(n));
     if !forms.lanes {
-        return (0, batch);
+        return Arrangement { blocks: 0, singles: batch, kernel };
     }
     let rest = batch % T::LANES;
     let alone = rest <= forms.few;
-    (batch / T::LANES + usize::from(rest > 0 && !alone), if alone { rest } else { 0 })
+    let blocks = batch / T::LANES + usize::from(rest > 0 && !alone);
+    Arrangement { blocks, singles: if alone { rest } else { 0 }, kernel }
 }
 
 impl Forms {
-    pub(super) fn new<T: Scalar>(width: usize, single: bool) -> Self {
-        let lanes = !single || width * T::LANES * size_of::<T>() < BLOCK_BYTES;
-        Self { lanes, single, few: if single { few(T::LANES, width) } else { 0 } }
+    /// The arrangements for the length n.
+    pub(super) fn new<T: Scalar>(n: usize) -> Self {
+        let kernel = single::exists::<T>(n);
+        let small = n * T::LANES * size_of::<T>() < BLOCK_BYTES;
+        Self { lanes: is_fast_length(n) && (small || !kernel), few: few(T::LANES, n, kernel) }
     }
 
     /// Whether an arrangement is used.
     pub fn has(self, form: Form) -> bool {
-        if form == Form::Lanes { self.lanes } else { self.single }
+        form == Form::Single || self.lanes
     }
 
     /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each.
@@ -68,7 +87,7 @@ impl Forms {
         transform: &RealTransform<T>,
         spectra: usize,
     ) -> impl Iterator<Item = (Form, Range<usize>)> {
-        let forms = [(Form::Lanes, self.lanes), (Form::Single, self.single)];
+        let forms = [(Form::Lanes, self.lanes), (Form::Single, true)];
         let mut start = 0;
         forms.into_iter().filter(|&(_, used)| used).map(move |(form, _)| {
             let place = start..start + spectra * transform.width(form);

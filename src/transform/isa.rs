@@ -6,6 +6,7 @@
 use super::few::Few;
 use super::nonuniform::Step;
 use super::pointwise::{Correlate, Multiply};
+use super::product::LastPass;
 use super::ring::Passes;
 use super::rows::{Load, Store};
 use super::single::{Finish, MultiplySingle, Unfinish};
@@ -55,6 +56,7 @@ pub trait Kernels: Copy + bytemuck::Pod {
 
     // The large kernels, compiled here once for all crates that use them.
     fn passes(kernel: Passes<'_, Self>);
+    fn last_pass(kernel: LastPass<'_, Self>);
     fn finish(kernel: Finish<'_, Self>);
     fn unfinish(kernel: Unfinish<'_, Self>);
     fn multiply_single(kernel: MultiplySingle<'_, Self>);
@@ -318,6 +320,9 @@ macro_rules! kernels {
             }
 
             fn passes(kernel: Passes<'_, Self>) {
+                Self::run(kernel);
+            }
+            fn last_pass(kernel: LastPass<'_, Self>) {
                 Self::run(kernel);
             }
             fn finish(kernel: Finish<'_, Self>) {

@@ -5,7 +5,8 @@
 //! 1. [`rows::load`] puts up to `LANES` rows of a batch into a *block*;
 //! 2. [`RealTransform::forward`] turns signals into spectra, in place;
 //! 3. [`RealTransform::multiply`] applies circulants, [`RealTransform::correlate`] gathers their gradients;
-//! 4. [`RealTransform::inverse`] and [`rows::store`] lead back.
+//! 4. [`RealTransform::inverse`] and [`rows::store`] lead back;
+//! 5. [`RealTransform::forward_times`] and [`RealTransform::inverse_of_product`] take two of these steps in one.
 
 pub(crate) mod butterfly;
 pub(crate) mod cauchy;
@@ -17,13 +18,14 @@ mod length;
 pub mod library;
 pub(crate) mod nonuniform;
 pub(crate) mod pointwise;
+mod product;
 pub(crate) mod real;
 mod ring;
 pub(crate) mod rows;
 mod single;
 mod split;
 
-pub(crate) use form::{Form, Forms, arrangement};
+pub(crate) use form::{Arrangement, Form, Forms, arrangement, untouched};
 pub use length::fast_length;
 pub(crate) use length::is_fast_length;
 pub(crate) use pointwise::{Into, Side};

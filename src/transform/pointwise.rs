@@ -58,13 +58,13 @@ impl<T: Scalar> RealTransform<T> {
 }
 
 pub struct Multiply<'a, T> {
-    segments: &'a [Segment],
-    reals: bool,
-    into: Into,
-    side: Side,
-    out: &'a mut [T],
-    a: &'a [T],
-    s: &'a [T],
+    pub(super) segments: &'a [Segment],
+    pub(super) reals: bool,
+    pub(super) into: Into,
+    pub(super) side: Side,
+    pub(super) out: &'a mut [T],
+    pub(super) a: &'a [T],
+    pub(super) s: &'a [T],
 }
 
 impl<T: Scalar> Kernel<T> for Multiply<'_, T> {

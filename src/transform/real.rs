@@ -14,7 +14,9 @@
 
 use super::form::{Form, Forms};
 use super::isa::lanes_mut;
-use super::library::LibraryRing;
+use super::library::LibraryTransform;
+use super::pointwise::{Into, Multiply, Side};
+use super::product::Values;
 use super::ring::{Ring, Turn};
 use super::single::SingleTransform;
 use super::split;
@@ -36,59 +38,65 @@ pub struct Segment {
     pub len: usize,
 }
 
+impl Segment {
+    /// Where its numbers are, of `lanes` signals.
+    fn place(self, lanes: usize) -> std::ops::Range<usize> {
+        self.start * lanes..(self.start + 2 * self.len) * lanes
+    }
+
+    /// Its real and its imaginary parts.
+    fn parts<T>(self, numbers: &[T], lanes: usize) -> [&[T]; 2] {
+        numbers[self.place(lanes)].split_at(self.len * lanes).into()
+    }
+
+    fn parts_mut<T>(self, numbers: &mut [T], lanes: usize) -> [&mut [T]; 2] {
+        numbers[self.place(lanes)].split_at_mut(self.len * lanes).into()
+    }
+}
+
+/// What becomes of the spectra of a block.
+struct Times<'a, T> {
+    into: Into,
+    s: &'a [T],
+    out: &'a mut [T],
+}
+
+/// What the spectra of a block are.
+#[derive(Clone, Copy)]
+struct Product<'a, T> {
+    side: Side,
+    a: &'a [T],
+    s: &'a [T],
+}
+
 /// A real transform of one length and kind.
 #[derive(Debug)]
 pub struct RealTransform<T> {
     n: usize,
     wrap: Wrap,
+    forms: Forms,
     segments: Vec<Segment>,
-    rings: Vec<ComplexRing<T>>,
+    rings: Vec<Ring<T>>,
     /// Pairs of positions of conjugate roots in the first segment of an even cyclic transform.
     conjugates: Vec<(usize, usize)>,
-    single: Option<SingleTransform<T>>,
+    single: Single<T>,
 }
 
+/// How single signals are transformed.
 #[derive(Debug)]
-enum ComplexRing<T> {
-    Lanes(Ring<T>),
-    Library(LibraryRing<T>),
+enum Single<T> {
+    Kernel(SingleTransform<T>),
+    Library(LibraryTransform<T>),
 }
 
-impl<T: Scalar> ComplexRing<T> {
-    /// The one place where the kind of transform is chosen: lane kernels wherever they exist.
-    fn new(len: usize, turn: Turn) -> Self {
-        match Ring::new(len, turn) {
-            Some(ring) => Self::Lanes(ring),
-            None => Self::Library(LibraryRing::new(len, turn)),
+impl<T: Scalar> Single<T> {
+    /// The one place where the kind of transform is chosen: our own kernels wherever they exist.
+    fn new(n: usize, wrap: Wrap) -> Self {
+        match SingleTransform::new(n, wrap) {
+            Some(kernel) => Self::Kernel(kernel),
+            None => Self::Library(LibraryTransform::new(n, wrap)),
         }
     }
-
-    fn forward(&self, block: &mut [T], lanes: usize, scratch: &mut [T]) {
-        let (re, im) = halves(block);
-        match self {
-            Self::Lanes(ring) => ring.forward(re, im),
-            Self::Library(ring) => ring.forward(re, im, lanes, scratch),
-        }
-    }
-
-    fn inverse(&self, block: &mut [T], lanes: usize, scratch: &mut [T]) {
-        let (re, im) = halves(block);
-        match self {
-            Self::Lanes(ring) => ring.inverse(re, im),
-            Self::Library(ring) => ring.inverse(re, im, lanes, scratch),
-        }
-    }
-
-    fn order(&self, len: usize) -> Vec<usize> {
-        match self {
-            Self::Lanes(ring) => ring.order(),
-            Self::Library(_) => (0..len).collect(),
-        }
-    }
-}
-
-fn halves<T>(block: &mut [T]) -> (&mut [T], &mut [T]) {
-    block.split_at_mut(block.len() / 2)
 }
 
 impl<T: Scalar> RealTransform<T> {
@@ -96,25 +104,28 @@ impl<T: Scalar> RealTransform<T> {
     pub fn new(n: usize, wrap: Wrap) -> Self {
         let segments = segments(n, wrap);
         let odd = n % 2 == 1;
-        let ring = |(i, s): (usize, &Segment)| {
-            let whole = odd || (wrap == Wrap::Cyclic && i == 0);
-            ComplexRing::new(s.len, if whole { Turn::ZERO } else { Turn::QUARTER })
-        };
-        let single = SingleTransform::new(n, wrap);
-        let mut transform = Self { n, wrap, segments, rings: Vec::new(), conjugates: Vec::new(), single };
-        if !transform.forms().has(Form::Lanes) {
+        let turn = |i: usize| if odd || (wrap == Wrap::Cyclic && i == 0) { Turn::ZERO } else { Turn::QUARTER };
+        let single = Single::new(n, wrap);
+        let forms = Forms::new::<T>(n);
+        let mut transform = Self { n, wrap, forms, segments, rings: Vec::new(), conjugates: Vec::new(), single };
+        if !forms.has(Form::Lanes) {
             return transform;
         }
-        transform.rings = transform.segments.iter().enumerate().map(ring).collect();
+        let rings = transform.segments.iter().enumerate();
+        transform.rings = rings.filter_map(|(i, segment)| Ring::new(segment.len, turn(i))).collect();
         if wrap == Wrap::Cyclic && !odd {
-            transform.conjugates = conjugates(&transform.rings[0].order(transform.segments[0].len));
+            transform.conjugates = conjugates(&transform.rings[0].order());
         }
         transform
     }
 
-    /// Numbers that a signal and its spectrum take: `n`, or `2n` when n is odd.
-    pub fn width(&self, _: Form) -> usize {
-        if self.n.is_multiple_of(2) { self.n } else { 2 * self.n }
+    /// Numbers that a signal and its spectrum take: `n`; when n is odd, `2n` in lanes and `n + 1` alone.
+    pub fn width(&self, form: Form) -> usize {
+        match form {
+            _ if self.n.is_multiple_of(2) => self.n,
+            Form::Lanes => 2 * self.n,
+            Form::Single => self.n + 1,
+        }
     }
 
     /// The length n of the signals.
@@ -134,7 +145,7 @@ impl<T: Scalar> RealTransform<T> {
 
     /// The arrangements of signals that this length uses.
     pub fn forms(&self) -> Forms {
-        Forms::new::<T>(self.width(Form::Lanes), self.single.is_some())
+        self.forms
     }
 
     /// Where the complex numbers of a spectrum are.
@@ -152,8 +163,9 @@ impl<T: Scalar> RealTransform<T> {
     pub fn order(&self, form: Form) -> Vec<usize> {
         debug_assert!(self.wrap == Wrap::Negacyclic && self.n.is_multiple_of(2));
         match (form, &self.single) {
-            (Form::Single, Some(single)) => single.order(),
-            _ => self.rings[0].order(self.n / 2),
+            (Form::Lanes, _) => self.rings[0].order(),
+            (Form::Single, Single::Kernel(single)) => single.order(),
+            (Form::Single, Single::Library(_)) => (0..self.n / 2).collect(),
         }
     }
 
@@ -164,75 +176,121 @@ impl<T: Scalar> RealTransform<T> {
 
     /// Numbers of scratch that a transform needs.
     pub fn scratch_len(&self) -> usize {
-        let library = |ring: &ComplexRing<T>| match ring {
-            ComplexRing::Lanes(_) => 0,
-            ComplexRing::Library(ring) => ring.scratch_len(),
-        };
-        let single = self.single.as_ref().map_or(0, SingleTransform::scratch_len);
-        self.rings.iter().map(library).max().unwrap_or(0).max(single)
+        match &self.single {
+            Single::Kernel(single) => single.scratch_len(),
+            Single::Library(single) => single.scratch_len(),
+        }
     }
 
     /// The spectra of the signals of a block, in place; only the first n elements of each signal count.
     pub fn forward(&self, form: Form, block: &mut [T], scratch: &mut [T]) {
         match (form, &self.single) {
-            (Form::Single, Some(single)) => single.forward(block, scratch),
-            _ => self.forward_lanes(block, scratch),
+            (Form::Lanes, _) => self.forward_lanes(block, None),
+            (Form::Single, Single::Kernel(single)) => single.forward(block, scratch),
+            (Form::Single, Single::Library(single)) => single.forward(block, scratch),
         }
     }
 
     /// [`Self::gain`] times the signals of the spectra of a block, in place.
     pub fn inverse(&self, form: Form, block: &mut [T], scratch: &mut [T]) {
         match (form, &self.single) {
-            (Form::Single, Some(single)) => single.inverse(block, scratch),
-            _ => self.inverse_lanes(block, scratch),
+            (Form::Lanes, _) => self.inverse_lanes(block, None),
+            (Form::Single, Single::Kernel(single)) => single.inverse(block, scratch),
+            (Form::Single, Single::Library(single)) => single.inverse(block, scratch),
         }
     }
 
-    fn forward_lanes(&self, block: &mut [T], scratch: &mut [T]) {
+    /// `out = S s` or `out += S s` for the spectra S of the signals of a block, which are lost.
+    pub fn forward_times(&self, form: Form, into: Into, out: &mut [T], block: &mut [T], s: &[T], scratch: &mut [T]) {
+        if form == Form::Single {
+            self.forward(form, block, scratch);
+            return self.multiply(form, into, Side::Plain, out, block, s);
+        }
+        self.forward_lanes(block, Some(Times { into, s, out }));
+    }
+
+    /// [`Self::gain`] times the signals of the spectra `a s`, with s conjugated for the transposed side.
+    pub fn inverse_of_product(&self, form: Form, side: Side, out: &mut [T], a: &[T], s: &[T], scratch: &mut [T]) {
+        if form == Form::Single {
+            self.multiply(form, Into::Set, side, out, a, s);
+            return self.inverse(form, out, scratch);
+        }
+        self.inverse_lanes(out, Some(Product { side, a, s }));
+    }
+
+    fn forward_lanes(&self, block: &mut [T], mut times: Option<Times<'_, T>>) {
         let lanes = T::LANES;
         if self.n % 2 == 1 {
             block[self.n * lanes..].fill(T::zero());
             if self.wrap == Wrap::Negacyclic {
                 split::alternate_signs(&mut block[..self.n * lanes]);
             }
-            return self.rings[0].forward(block, lanes, scratch);
         }
-        if self.wrap == Wrap::Negacyclic {
-            return self.rings[0].forward(block, lanes, scratch);
+        if !self.starts_with_reals() {
+            return self.forward_ring(0, block, &mut times);
         }
-        for (segment, ring) in self.segments.iter().zip(&self.rings).skip(1).rev() {
-            let half = segment.start * lanes;
-            split::sum_and_difference::<T>(&mut block[..2 * half]);
-            ring.forward(&mut block[half..2 * half], lanes, scratch);
+        for (i, segment) in self.segments.iter().enumerate().skip(1).rev() {
+            split::sum_and_difference::<T>(&mut block[..2 * segment.start * lanes]);
+            self.forward_ring(i, block, &mut times);
         }
         let q = self.segments[0].len * lanes;
         split::sum_and_difference::<T>(&mut block[..2 * q]);
         split::alternate_signs(&mut block[q..2 * q]);
-        self.rings[0].forward(&mut block[..2 * q], lanes, scratch);
+        let [re, im] = self.segments[0].parts_mut(block, lanes);
+        self.rings[0].forward(re, im);
         self.untangle(lanes_mut::<T>(&mut block[..2 * q]));
+        if let Some(Times { into, s, out }) = times {
+            self.multiply_segment(0, into, Side::Plain, out, block, s);
+        }
     }
 
-    fn inverse_lanes(&self, block: &mut [T], scratch: &mut [T]) {
+    fn inverse_lanes(&self, block: &mut [T], product: Option<Product<'_, T>>) {
         let lanes = T::LANES;
-        if self.n % 2 == 1 || self.wrap == Wrap::Negacyclic {
-            self.rings[0].inverse(block, lanes, scratch);
+        if !self.starts_with_reals() {
+            self.inverse_ring(0, block, product);
             if self.n % 2 == 1 && self.wrap == Wrap::Negacyclic {
                 split::alternate_signs(&mut block[..self.n * lanes]);
             }
             return;
         }
+        if let Some(Product { side, a, s }) = product {
+            self.multiply_segment(0, Into::Set, side, block, a, s);
+        }
         let q = self.segments[0].len * lanes;
         self.tangle(lanes_mut::<T>(&mut block[..2 * q]));
         // The other rings gain a quarter of their length, these two signals half of it: make them the same.
         block[..2 * q].iter_mut().for_each(|x| *x *= T::of(0.5));
-        self.rings[0].inverse(&mut block[..2 * q], lanes, scratch);
+        let [re, im] = self.segments[0].parts_mut(block, lanes);
+        self.rings[0].inverse(re, im);
         split::alternate_signs(&mut block[q..2 * q]);
         split::sum_and_difference::<T>(&mut block[..2 * q]);
-        for (segment, ring) in self.segments.iter().zip(&self.rings).skip(1) {
-            let half = segment.start * lanes;
-            ring.inverse(&mut block[half..2 * half], lanes, scratch);
-            split::sum_and_difference::<T>(&mut block[..2 * half]);
+        for (i, segment) in self.segments.iter().enumerate().skip(1) {
+            self.inverse_ring(i, block, product);
+            split::sum_and_difference::<T>(&mut block[..2 * segment.start * lanes]);
         }
+    }
+
+    /// Transforms the signal of a segment, and multiplies its values if asked.
+    fn forward_ring(&self, i: usize, block: &mut [T], times: &mut Option<Times<'_, T>>) {
+        let segment = self.segments[i];
+        let [re, im] = segment.parts_mut(block, T::LANES);
+        let Some(Times { into, s, out }) = times else { return self.rings[i].forward(re, im) };
+        let (s, out) = (segment.parts(s, 1), segment.parts_mut(out, T::LANES));
+        self.rings[i].forward_to(Values::Times { into: *into, s, out }, re, im);
+    }
+
+    /// Restores the signal of a segment, from a product if asked.
+    fn inverse_ring(&self, i: usize, block: &mut [T], product: Option<Product<'_, T>>) {
+        let segment = self.segments[i];
+        let [re, im] = segment.parts_mut(block, T::LANES);
+        let Some(Product { side, a, s }) = product else { return self.rings[i].inverse(re, im) };
+        let (a, s) = (segment.parts(a, T::LANES), segment.parts(s, 1));
+        self.rings[i].inverse_from(Values::Product { side, a, s }, re, im);
+    }
+
+    fn multiply_segment(&self, i: usize, into: Into, side: Side, out: &mut [T], a: &[T], s: &[T]) {
+        let reals = i == 0 && self.starts_with_reals();
+        T::multiply(Multiply { segments: &self.segments[i..=i], reals, into, side, out, a, s });
     }
 
     /// Takes the spectra U and W of two real signals out of that of `u + i w`: U goes to one position of each pair of

@@ -13,6 +13,7 @@ use std::f64::consts::TAU;
 
 use super::butterfly::{Complex, Dft, Radix, mul, mul_conj};
 use super::isa::{Isa, Kernel, lanes_mut};
+use super::product::{LastPass, Values};
 use crate::Scalar;
 
 /// Blocks up to this many bytes are taken through all their remaining passes before the next block is touched, so that
@@ -107,12 +108,28 @@ impl<T: Scalar> Ring<T> {
 
     /// Values at the roots, in place; `re` and `im` hold `len · LANES` numbers.
     pub fn forward(&self, re: &mut [T], im: &mut [T]) {
-        self.descend(0, 0, re, im);
+        match self.fits_cache(0) {
+            true => T::passes(Passes { passes: &self.passes, block: 0, inverse: false, re, im }),
+            false => self.descend(0, 0, None, re, im),
+        }
     }
 
     /// `n` times the inverse of [`Self::forward`], in place.
     pub fn inverse(&self, re: &mut [T], im: &mut [T]) {
-        self.ascend(0, 0, re, im);
+        match self.fits_cache(0) {
+            true => T::passes(Passes { passes: &self.passes, block: 0, inverse: true, re, im }),
+            false => self.ascend(0, 0, None, re, im),
+        }
+    }
+
+    /// Leaves the values elsewhere, and nothing of use in `re` and `im`.
+    pub fn forward_to(&self, values: Values<'_, T>, re: &mut [T], im: &mut [T]) {
+        self.descend(0, 0, Some(values), re, im);
+    }
+
+    /// Starts from other values than those in `re` and `im`.
+    pub fn inverse_from(&self, values: Values<'_, T>, re: &mut [T], im: &mut [T]) {
+        self.ascend(0, 0, Some(values), re, im);
     }
 
     /// The order of the values: position p holds the value at `e^{2πi(θ + j)/n}` for the j returned at p.
@@ -126,33 +143,56 @@ impl<T: Scalar> Ring<T> {
         order
     }
 
+    /// Whether a pass is taken together with all that follow.
     fn fits_cache(&self, pass: usize) -> bool {
-        let elements = self.passes[pass].radix * self.passes[pass].part;
-        2 * elements * T::LANES * size_of::<T>() <= CACHE_BYTES
+        let Some(Pass { radix, part, .. }) = self.passes.get(pass) else { return true };
+        2 * radix * part * T::LANES * size_of::<T>() <= CACHE_BYTES
     }
 
-    fn descend(&self, pass: usize, block: usize, re: &mut [T], im: &mut [T]) {
-        let Some(here) = self.passes.get(pass) else { return };
+    fn descend(&self, pass: usize, block: usize, mut values: Option<Values<'_, T>>, re: &mut [T], im: &mut [T]) {
         if self.fits_cache(pass) {
-            return T::passes(Passes { passes: &self.passes[pass..], block, inverse: false, re, im });
+            let Some(values) = values else {
+                return T::passes(Passes { passes: &self.passes[pass..], block, inverse: false, re, im });
+            };
+            let (passes, radix, roots) = self.split_last(pass, block);
+            T::passes(Passes { passes, block, inverse: false, re, im });
+            return T::last_pass(LastPass { values, radix, roots, re, im });
         }
+        let here = &self.passes[pass];
         T::passes(Passes { passes: std::slice::from_ref(here), block, inverse: false, re, im });
         let part = here.part * T::LANES;
         for (j, (re, im)) in re.chunks_exact_mut(part).zip(im.chunks_exact_mut(part)).enumerate() {
-            self.descend(pass + 1, block * here.radix + j, re, im);
+            let values = values.as_mut().map(|values| values.part(j * here.part, here.part));
+            self.descend(pass + 1, block * here.radix + j, values, re, im);
         }
     }
 
-    fn ascend(&self, pass: usize, block: usize, re: &mut [T], im: &mut [T]) {
-        let Some(here) = self.passes.get(pass) else { return };
+    fn ascend(&self, pass: usize, block: usize, mut values: Option<Values<'_, T>>, re: &mut [T], im: &mut [T]) {
         if self.fits_cache(pass) {
-            return T::passes(Passes { passes: &self.passes[pass..], block, inverse: true, re, im });
+            let Some(values) = values else {
+                return T::passes(Passes { passes: &self.passes[pass..], block, inverse: true, re, im });
+            };
+            let (passes, radix, roots) = self.split_last(pass, block);
+            T::last_pass(LastPass { values, radix, roots, re, im });
+            return T::passes(Passes { passes, block, inverse: true, re, im });
         }
+        let here = &self.passes[pass];
         let part = here.part * T::LANES;
         for (j, (re, im)) in re.chunks_exact_mut(part).zip(im.chunks_exact_mut(part)).enumerate() {
-            self.ascend(pass + 1, block * here.radix + j, re, im);
+            let values = values.as_mut().map(|values| values.part(j * here.part, here.part));
+            self.ascend(pass + 1, block * here.radix + j, values, re, im);
         }
         T::passes(Passes { passes: std::slice::from_ref(here), block, inverse: true, re, im });
+    }
+
+    /// The passes from `pass` on but for the last one, and the radix and roots of that; with radix 1 no pass is left out.
+    fn split_last(&self, pass: usize, block: usize) -> (&[Pass<T>], usize, &[T]) {
+        let passes = &self.passes[pass..];
+        let Some((last, others)) = passes.split_last().filter(|(last, _)| LastPass::<T>::exists(last.radix)) else {
+            return (passes, 1, &[]);
+        };
+        let blocks = others.iter().map(|pass| pass.radix).product::<usize>();
+        (others, last.radix, last.roots_of(block * blocks, blocks))
     }
 }
 
@@ -233,17 +273,14 @@ fn blocks<T: Scalar, I: Isa<T>, const P: usize, const INVERSE: bool>(
     let each = 2 * (P - 1);
     let blocks = re.chunks_exact_mut(P * part).zip(im.chunks_exact_mut(P * part));
     for ((re, im), roots) in blocks.zip(roots.chunks_exact(each)) {
-        let mut w = [Complex { re: isa.splat(T::zero()), im: isa.splat(T::zero()) }; P];
-        for j in 1..P {
-            w[j] = Complex { re: isa.splat(roots[2 * j - 2]), im: isa.splat(roots[2 * j - 1]) };
-        }
+        let w = splat_roots::<T, I, P>(isa, roots);
         let (re, im) = (parts::<_, P>(re, part), parts::<_, P>(im, part));
         for k in 0..part {
             let mut x = w;
             for j in 0..P {
                 x[j] = Complex { re: isa.load(&re[j][k]), im: isa.load(&im[j][k]) };
             }
-            x = if INVERSE { inverse(isa, x, w) } else { forward(isa, x, w) };
+            x = if INVERSE { inverse_butterfly(isa, x, w) } else { forward_butterfly(isa, x, w) };
             for j in 0..P {
                 isa.store(&mut re[j][k], x[j].re);
                 isa.store(&mut im[j][k], x[j].im);
@@ -252,8 +289,18 @@ fn blocks<T: Scalar, I: Isa<T>, const P: usize, const INVERSE: bool>(
     }
 }
 
+/// The powers 0..P of a root, the first left at zero.
 #[inline(always)]
-fn forward<T: Scalar, I: Isa<T>, const P: usize>(
+pub(super) fn splat_roots<T: Scalar, I: Isa<T>, const P: usize>(isa: I, roots: &[T]) -> [Complex<I::V>; P] {
+    let mut w = [Complex { re: isa.splat(T::zero()), im: isa.splat(T::zero()) }; P];
+    for j in 1..P {
+        w[j] = Complex { re: isa.splat(roots[2 * j - 2]), im: isa.splat(roots[2 * j - 1]) };
+    }
+    w
+}
+
+#[inline(always)]
+pub(super) fn forward_butterfly<T: Scalar, I: Isa<T>, const P: usize>(
     isa: I,
     mut x: [Complex<I::V>; P],
     w: [Complex<I::V>; P],
@@ -269,7 +316,7 @@ where
 
 /// The inverse butterfly: a transform with the other sign is one whose outputs 1..P are reversed.
 #[inline(always)]
-fn inverse<T: Scalar, I: Isa<T>, const P: usize>(
+pub(super) fn inverse_butterfly<T: Scalar, I: Isa<T>, const P: usize>(
     isa: I,
     x: [Complex<I::V>; P],
     w: [Complex<I::V>; P],

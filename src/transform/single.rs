@@ -20,10 +20,13 @@ use crate::Scalar;
 /// The largest odd factor q of the cyclic signal that is multiplied by a matrix.
 const MAX_TAIL: usize = 9;
 
-/// Whether there are transforms of single signals of length n.
+/// Shorter signals take no longer by a general library.
+const SHORTEST: usize = 512;
+
+/// Whether there are transforms of single signals of length n here.
 pub(super) fn exists<T: Kernels>(n: usize) -> bool {
     let unit = 2 * T::LANES * T::LANES;
-    n > 0 && n.is_multiple_of(unit) && n >> n.trailing_zeros() <= MAX_TAIL && super::is_fast_length(n)
+    n >= SHORTEST && n.is_multiple_of(unit) && n >> n.trailing_zeros() <= MAX_TAIL && super::is_fast_length(n)
 }
 
 /// A real transform of single signals.
@@ -48,7 +51,7 @@ struct Tail<T> {
 }
 
 impl<T: Scalar> SingleTransform<T> {
-    /// Plans the transform; `None` unless n is a multiple of 2 W² and has no large prime factor.
+    /// Plans the transform; `None` unless n is a long enough multiple of 2 W² without a large prime factor.
     pub fn new(n: usize, wrap: Wrap) -> Option<Self> {
         if !exists::<T>(n) {
             return None;
@@ -480,12 +483,14 @@ impl<T: Scalar> Kernel<T> for MultiplySingle<'_, T> {
 impl<T: Scalar> MultiplySingle<'_, T> {
     #[inline(always)]
     fn each<I: Isa<T>, const ADD: bool, const CONJ: bool>(&mut self, isa: I) {
-        let (out_re, out_im) = self.out.split_at_mut(self.a.len() / 2);
-        let (a_re, a_im) = self.a.split_at(self.a.len() / 2);
-        let (s_re, s_im) = self.s.split_at(self.s.len() / 2);
-        let out = lanes_mut::<T>(out_re).iter_mut().zip(lanes_mut::<T>(out_im));
-        let a = lanes::<T>(a_re).iter().zip(lanes::<T>(a_im));
-        let s = lanes::<T>(s_re).iter().zip(lanes::<T>(s_im));
+        let half = self.a.len() / 2;
+        let whole = half / T::LANES * T::LANES;
+        let (out_re, out_im) = self.out.split_at_mut(half);
+        let (a_re, a_im) = self.a.split_at(half);
+        let (s_re, s_im) = self.s.split_at(half);
+        let out = lanes_mut::<T>(&mut out_re[..whole]).iter_mut().zip(lanes_mut::<T>(&mut out_im[..whole]));
+        let a = lanes::<T>(&a_re[..whole]).iter().zip(lanes::<T>(&a_im[..whole]));
+        let s = lanes::<T>(&s_re[..whole]).iter().zip(lanes::<T>(&s_im[..whole]));
         for (((out_re, out_im), (a_re, a_im)), (s_re, s_im)) in out.zip(a).zip(s) {
             let a = Complex { re: isa.load(a_re), im: isa.load(a_im) };
             let s = Complex { re: isa.load(s_re), im: isa.load(s_im) };
@@ -496,6 +501,12 @@ impl<T: Scalar> MultiplySingle<'_, T> {
             }
             isa.store(out_re, z.re);
             isa.store(out_im, z.im);
+        }
+        for k in whole..half {
+            let s = num_complex::Complex::new(s_re[k], if CONJ { -s_im[k] } else { s_im[k] });
+            let z = num_complex::Complex::new(a_re[k], a_im[k]) * s;
+            out_re[k] = if ADD { out_re[k] + z.re } else { z.re };
+            out_im[k] = if ADD { out_im[k] + z.im } else { z.im };
         }
     }
 }

@@ -31,3 +31,8 @@ pub(super) fn alternate_signs<T: Scalar>(block: &mut [T]) {
         }
     }
 }
+
+/// The same for one signal alone.
+pub(super) fn alternate_single_signs<T: Scalar>(signal: &mut [T]) {
+    signal.iter_mut().skip(1).step_by(2).for_each(|x| *x = -*x);
+}

@@ -43,10 +43,8 @@ fn spectrum<T: Scalar>(transform: &RealTransform<T>, form: Form, signal: &[T]) -
     block.iter().step_by(form.signals::<T>()).copied().collect()
 }
 
-/// The forms that a length uses; the lanes of a large length are tested too, though nobody uses them.
 fn forms<T: Scalar>(transform: &RealTransform<T>) -> Vec<Form> {
-    let single = transform.forms().each(transform, 0).any(|(form, _)| form == Form::Single);
-    if single { vec![Form::Lanes, Form::Single] } else { vec![Form::Lanes] }
+    transform.forms().each(transform, 0).map(|(form, _)| form).collect()
 }
 
 fn check_products<T: Scalar>(n: usize, wrap: Wrap) {
@@ -153,6 +151,40 @@ fn correlations_are_gradients() {
         for wrap in [Wrap::Cyclic, Wrap::Negacyclic] {
             check_correlation::<f32>(n, wrap);
             check_correlation::<f64>(n, wrap);
+        }
+    }
+}
+
+fn check_products_inside<T: Scalar>(n: usize, wrap: Wrap) {
+    let transform = RealTransform::<T>::new(n, wrap);
+    let mut scratch = vec![T::zero(); transform.scratch_len()];
+    for form in forms(&transform) {
+        let [signals, out] = [5, 6].map(|seed| random::<T>(transform.block(form), seed));
+        let s = random::<T>(transform.width(form), 7);
+        for into in [Into::Set, Into::Add] {
+            let (mut expected, mut spectra) = (out.clone(), signals.clone());
+            transform.forward(form, &mut spectra, &mut scratch);
+            transform.multiply(form, into, Side::Plain, &mut expected, &spectra, &s);
+            let mut got = out.clone();
+            transform.forward_times(form, into, &mut got, &mut signals.clone(), &s, &mut scratch);
+            assert_eq!(got, expected, "{} n={n} {wrap:?} {form:?} {into:?}", T::NAME);
+        }
+        for side in [Side::Plain, Side::Transposed] {
+            let (mut expected, mut got) = (out.clone(), out.clone());
+            transform.multiply(form, Into::Set, side, &mut expected, &signals, &s);
+            transform.inverse(form, &mut expected, &mut scratch);
+            transform.inverse_of_product(form, side, &mut got, &signals, &s, &mut scratch);
+            assert_eq!(got, expected, "{} n={n} {wrap:?} {form:?} {side:?}", T::NAME);
+        }
+    }
+}
+
+#[test]
+fn products_inside_transforms_are_those_beside_them_bit_for_bit() {
+    for n in sizes() {
+        for wrap in [Wrap::Cyclic, Wrap::Negacyclic] {
+            check_products_inside::<f32>(n, wrap);
+            check_products_inside::<f64>(n, wrap);
         }
     }
 }

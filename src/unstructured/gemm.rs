@@ -10,7 +10,7 @@ use crate::transform::few::{self, Few, Way};
 pub(crate) fn gemm_nt<T: Scalar>(a: &[T], b: &[T], c: &mut [T], shape: [usize; 3]) {
     let [p, q, s] = shape;
     if p <= few::most::<T>() && q > 0 {
-        return T::few(Few { way: Way::Rows, matrix: b, cols: q, x: a, y: c });
+        return T::few(Few { way: Way::Rows, matrix: b, rows: s, cols: q, batch: p, x: a, y: c });
     }
     product(view(a, p, q), view(b, s, q).map(|b| b.reversed_axes()), c, p, s, T::zero());
 }
@@ -19,7 +19,7 @@ pub(crate) fn gemm_nt<T: Scalar>(a: &[T], b: &[T], c: &mut [T], shape: [usize; 3
 pub(crate) fn gemm_nn<T: Scalar>(a: &[T], b: &[T], c: &mut [T], shape: [usize; 3]) {
     let [p, q, s] = shape;
     if p <= few::most::<T>() && q > 0 && s > 0 {
-        return T::few(Few { way: Way::Columns, matrix: b, cols: s, x: a, y: c });
+        return T::few(Few { way: Way::Columns, matrix: b, rows: q, cols: s, batch: p, x: a, y: c });
     }
     product(view(a, p, q), view(b, q, s), c, p, s, T::zero());
 }

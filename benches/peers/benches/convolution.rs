@@ -16,7 +16,7 @@ use num_complex::Complex;
 #[cfg(feature = "scirs2")]
 use scirs2_linalg::fft_based::{circulant_matmul, toeplitz_matmul};
 
-const SIZES: [usize; 8] = [16, 64, 256, 784, 1024, 2048, 4096, 8192];
+const SIZES: [usize; 11] = [16, 32, 64, 128, 256, 784, 1000, 1024, 2048, 4096, 8192];
 
 fn main() {
     let mut criterion = Criterion::default()

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use common::*;
 use displace::displacement::DisplacementOperator;
 use displace::ldr::{LearnedOperators, ToeplitzLike};
-use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar, Structure, Workspace};
+use displace::{Builder, Error, Family, Init, Matrix, Path, PathChoice, Scalar, Structure, Workspace};
 use proptest::prelude::*;
 
 const FAMILIES: [Family; 2] = [Family::LearnedSubdiagonal, Family::LearnedTridiagonal];
@@ -183,6 +183,8 @@ fn trees_of_several_levels_equal_the_definition() {
             check::<f64>(family, kind, [130, 67, 2, 3], 21);
             check::<f64>(family, kind, [140, 140, 1, 1], 22);
             check::<f32>(family, kind, [50, 130, 1, 2], 23);
+            // A batch that shares what it can, and six examples more.
+            check::<f64>(family, kind, [60, 80, 2, 70], 24);
         }
     }
 }
@@ -301,6 +303,90 @@ fn a_batch_gives_what_its_rows_give() {
             }
         }
     }
+}
+
+/// `½ Σ_j K(A, g_j) K(B, h_j)ᵀ x` in O(N²), by Horner's rule, for a square matrix of rank 1.
+fn product_by_recurrence(structure: &LearnedOperators<f64>, parameters: &[f64], x: &[f64]) -> Vec<f64> {
+    let n = structure.order();
+    let part = |name: &str| &parameters[structure.layout().tensor(name).unwrap().range.clone()];
+    let mut v = part("H").to_vec();
+    let t: Vec<f64> = (0..n)
+        .map(|_| {
+            let t = v.iter().zip(x).map(|(v, x)| v * x).sum();
+            v = step(part("B"), &v);
+            t
+        })
+        .collect();
+    t.iter()
+        .rev()
+        .fold(vec![0.0; n], |w, t| step(part("A"), &w).iter().zip(part("G")).map(|(w, g)| w + 0.5 * t * g).collect())
+}
+
+#[test]
+fn large_trees_equal_the_recurrence() {
+    for (family, kind) in [(FAMILIES[0], Kind::Wide), (FAMILIES[1], Kind::Near(0.02)), (FAMILIES[1], Kind::Near(0.05))]
+    {
+        let structure = structure::<f64>(family, 1100, 1100, 1);
+        let mut parameters = parameters(&structure, kind, 6);
+        let [x, dy] = [7, 8].map(|seed| random::<f64>(1100, seed));
+        let what = |op: &str| format!("{op}: {family} {kind:?}");
+        let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        assert!(structure.is_fast(&parameters).unwrap(), "{}", what("tree"));
+        let expected = product_by_recurrence(&structure, &parameters, &x);
+        let mut matrix = Matrix::new(Arc::new(structure), parameters.clone()).unwrap();
+        matrix.set_path(PathChoice::Fast);
+        let y = matrix.apply(&x).unwrap();
+        assert_close(&y, &expected, limit::<f64>(), norm(&expected), &what("product"));
+        let (mut dx, mut gradient) = (x.clone(), vec![0.0; parameters.len()]);
+        matrix.backward(&x, &dy, Some(&mut dx), &mut gradient, &mut Workspace::new()).unwrap();
+        assert!((inner(&dx, &x) - inner(&dy, &y)).abs() <= 1e-11 * norm(&dx) * norm(&x), "{}", what("gradient in x"));
+
+        // A central difference along the gradient itself errs by the step's square and by rounding over the step.
+        let (size, h) = (norm(&gradient), 1e-5);
+        let mut loss = |sign: f64| {
+            parameters.copy_from_slice(matrix.parameters());
+            parameters.iter_mut().zip(&gradient).for_each(|(p, g)| *p += sign * h * g / size);
+            inner(&dy, &product_by_recurrence(matrix.structure(), &parameters, &x))
+        };
+        let slope = (loss(1.0) - loss(-1.0)) / (2.0 * h);
+        assert!((slope - size).abs() <= 1e-6 * size, "{}: {slope} for {size}", what("gradient"));
+    }
+}
+
+/// Materialising takes O(N³): in training it has to pay with every change of the parameters.
+#[test]
+fn a_dense_copy_has_to_pay() {
+    let matrix = |family, n, kind| {
+        let structure = structure::<f64>(family, n, n, 1);
+        let parameters = parameters(&structure, kind, 4);
+        Matrix::new(Arc::new(structure), parameters).unwrap()
+    };
+    let train = |matrix: &mut Matrix<f64, LearnedOperators<f64>>, batch: usize| {
+        let n = matrix.cols();
+        let (x, mut gradient) = (random::<f64>(batch * n, 5), vec![0.0; matrix.parameters().len()]);
+        matrix.apply(&x).unwrap();
+        matrix.backward(&x, &x, None, &mut gradient, &mut Workspace::new()).unwrap();
+        matrix.update(|p| p.iter_mut().zip(gradient).for_each(|(p, g)| *p -= 1e-9 * g)).unwrap();
+    };
+    for kind in [Kind::Near(0.02), Kind::Reflecting] {
+        let mut matrix = matrix(Family::LearnedTridiagonal, 256, kind);
+        // It may stay as it is, and serve many products.
+        assert_eq!(matrix.path(64), Path::Dense, "{kind:?}");
+        for batch in [1, 50] {
+            train(&mut matrix, batch);
+            assert_eq!([1, 50, 64].map(|batch| matrix.path(batch)), [Path::Fast; 3], "{kind:?}, batches of {batch}");
+        }
+        matrix.set_path(PathChoice::Auto);
+        assert_eq!(matrix.path(64), Path::Dense, "{kind:?}, chosen again");
+    }
+    // Small matrices for large batches are another matter, and those with cheap products never need a copy.
+    let mut small = matrix(Family::LearnedTridiagonal, 64, Kind::Near(0.02));
+    train(&mut small, 512);
+    assert_eq!(small.path(512), Path::Dense);
+    let mut scaled = matrix(Family::LearnedSubdiagonal, 1024, Kind::Near(0.002));
+    assert_eq!(scaled.path(64), Path::Fast);
+    train(&mut scaled, 1);
+    assert_eq!(scaled.path(64), Path::Fast);
 }
 
 #[test]

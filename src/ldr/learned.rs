@@ -16,8 +16,7 @@
 //! matrix has the displacement `½ (G Hᵀ − A^N G (B^N H)ᵀ)`: of rank r for LDR-SD, where A^N and B^N are multiples of the identity, and of
 //! rank 2r at most for LDR-TD. Thomas, Gu, Dao, Rudra and Ré, "Learning compressed transforms with low displacement rank" (2018).
 //!
-//! *Parameters:* r(m + n) + 2N or 6N. *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm. There are three ways to multiply, chosen
-//! when the parameters change:
+//! *Parameters:* r(m + n) + 2N or 6N. There are three ways to multiply, chosen when the parameters change:
 //!
 //! * *A scaled shift*, for subdiagonal operators. `A = S Z_f S⁻¹` for a diagonal S, so that M is a sum of products of f-circulants
 //!   between diagonals: 2r + 2 real transforms of length 2N, and 4r + 5 for all gradients. Rounding errors grow with the
@@ -27,34 +26,44 @@
 //!   series, in the number of steps, of what passes through it and what it reflects; these are combined at junctions, as
 //!   scattering matrices are, and all their coefficients are entries of powers of blocks of A: none grows that is not in M
 //!   already. The alternative, transfer matrices and the characteristic polynomial, grows like `(1 + |d|)^N` even where A does not. A block of L
-//!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10⁶. A subdiagonal operator
+//!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10⁶. (Where large blocks forget after 3/2 or
+//!   9/8 L, shorter transforms are enough.) A subdiagonal operator
 //!   always forgets, with zero or tiny entries as well as any. A tridiagonal one does while `|d| + 2√|lu|` is
 //!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not.
-//! * *The recurrence*, for the rest: O((3 + r) N²) for one vector, two GEMMs of the cost of a dense product for a batch.
+//! * *The recurrence*, for the rest, and for all tridiagonal operators up to N = 1024: O((3 + r) N²) for one vector, and the GEMMs of
+//!   two dense products for a batch.
 //!
-//! [`LearnedOperators::is_fast`] tells the first two from the last. Trees and recurrences compute in double precision for both number types.
+//! [`LearnedOperators::is_fast`] tells operators whose reflections die away. Trees and recurrences compute in double precision for both
+//! number types.
 //!
-//! *Cost,* one vector, N = 1024, r = 1, microseconds: 10 for a scaled shift, 65 and 210 for trees of LDR-SD and LDR-TD, 1000 for the
-//! recurrence. The gradients of a scaled shift cost twice the product. Those of a tree cost four products an example,
-//! and another ten for each 64 examples, to take the sums down the tree. The spectra of a tree leave the caches from
-//! N = 4096 on, where memory begins to limit it. *Choose it* where data have a structure that shifts only nearly describe
-//! and parameters count: on small training sets it was the best of its class; LDR-SD is much the cheaper one. Below
-//! the crossover, up to N = 2048, the dense path is taken by itself; above, materialising M at O(N³) has to be asked for, and
-//! pays for large batches of LDR-TD.
+//! *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm, where powers of the operators do not grow much more than the product does.
+//! Each step of a recurrence errs like a change of the entries by a rounding error, which all later steps carry along: powers that
+//! grow and cancel cost as many digits as they lose, with this method and with any other that forms them in double
+//! precision. For random entries of ±10% around the shift and N = 8192, a product that grows to 10¹² times its factors, the errors were
+//! 3·10⁻¹⁴ to 5·10⁻¹³ of its norm; operators that amplify more should be scaled.
+//!
+//! *Cost,* one vector, r = 1, microseconds at N = 1024: 10 for a scaled shift, 65 for a tree of LDR-SD, 360 for the
+//! recurrence of LDR-TD. The gradients of a scaled shift cost twice to three times the product, those of a recurrence three to four times.
+//! Those of a tree cost four products an example, and another ten for each 64 examples, to take the sums down the tree. The
+//! spectra of a tree leave the caches from N = 4096 on, where memory begins to limit it. *Choose it* where data have a structure that
+//! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD is much the
+//! cheaper one. A dense copy takes a GEMM of O(N³), or N products where that is less; by default it is made only where it pays, see
+//! [`PathChoice::Auto`](crate::PathChoice::Auto).
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::krylov::{GROUP, Krylov, KrylovPlan, States, krylov_rows, krylov_rows_backward};
+use super::krylov::{Krylov, KrylovPlan, States, columns, continued_columns, krylov_rows, krylov_rows_backward};
 use super::scaled_shift::ScaledShifts;
 use super::scaled_torus::ScaledTorus;
 use super::torus::Torus;
 use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
 use crate::error::has_length;
 use crate::matrix::{
-    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, take, transform_cost,
+    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, gemm_cost, normal, take, transform_cost,
 };
 use crate::shape::Shape;
-use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
+use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn_add};
 use crate::{Error, Result, Scalar};
 
 /// The structure of an m×n matrix of displacement rank r under learned operators.
@@ -160,7 +169,7 @@ impl<T: Scalar> LearnedOperators<T> {
             return Ok(true);
         }
         let Sides { a, b } = self.sides(parameters);
-        Ok(a.is_fast() && b.is_fast())
+        Ok([a, b].iter().all(|side| self.plan.is_fast(side)))
     }
 
     /// The displacement operator `M − A M Bᵀ` of a square LDR-SD matrix, of rank r; for a rectangular one it is that of the N×N
@@ -240,28 +249,65 @@ impl<T: Scalar> LearnedOperators<T> {
         }
     }
 
+    /// Estimated nanoseconds to write the matrix by a GEMM.
+    fn gemm_cost(&self) -> f64 {
+        let (r, n) = (self.rank as f64, self.order() as f64);
+        r * (gemm_cost(self.shape.rows as f64 * self.shape.cols as f64 * n) + n * n * KRYLOV_ENTRY)
+    }
+
+    /// The same, row by row, by products that cost so much each.
+    fn rows_cost(&self, each: f64) -> f64 {
+        self.shape.rows as f64 * each
+    }
+
+    /// Writes the matrix row by row, by products, unless a GEMM is faster for these parameters.
+    fn write_rows(&self, parameters: &[T], dense: &mut [T]) -> bool {
+        let Shape { rows: m, cols: n } = self.shape;
+        let (mut prepared, mut scratch) = (Prepared::default(), vec![T::zero(); self.scratch_len()]);
+        self.prepare(parameters, &mut prepared, &mut scratch);
+        let bound = Bound { parameters, prepared: &prepared };
+        if self.rows_cost(self.cost_with(bound, UNITS)) >= self.gemm_cost() {
+            return false;
+        }
+        let mut units = vec![T::zero(); UNITS.min(m) * m];
+        for (at, rows) in dense.chunks_mut(UNITS * n).enumerate() {
+            let units = &mut units[..rows.len() / n * m];
+            units.fill(T::zero());
+            units.chunks_exact_mut(m).enumerate().for_each(|(i, unit)| unit[at * UNITS + i] = T::one());
+            self.apply_transposed(bound, units, rows, &mut scratch);
+        }
+        true
+    }
+
     /// `Y = X Mᵀ` or `X = Y M`: through the transposed Krylov matrix of one side, and out through the other.
     fn product(&self, [from, to]: [&Krylov; 2], [x_row, y_row]: [usize; 2], x: &[T], y: &mut [T], scratch: &mut [T]) {
         let n = self.order();
         let mut scratch = doubles(scratch);
-        let group = if from.is_fast() || to.is_fast() { 1 } else { GROUP };
-        let [wide_x, wide_y] = [(); 2].map(|()| take(&mut scratch, group * n));
-        let t = take(&mut scratch, group * self.rank * n);
-        let states = take(&mut scratch, self.plan.down_len().max(self.plan.up_len()));
-        for (x, y) in x.chunks(group * x_row).zip(y.chunks_mut(group * y_row)) {
-            let examples = x.len() / x_row;
-            let (wide_x, wide_y) = (&mut wide_x[..examples * n], &mut wide_y[..examples * n]);
-            let t = &mut t[..examples * self.rank * n];
-            widen_rows(x, x_row, wide_x, n);
+        let chunk = self.plan.chunk();
+        let [wide_x, wide_y] = [(); 2].map(|()| take(&mut scratch, chunk * n));
+        let t = take(&mut scratch, chunk * self.rank * n);
+        let states = take(&mut scratch, self.plan.states_len());
+        for group in self.plan.groups([from, to], x.len() / x_row) {
+            let (wide_x, wide_y) = (&mut wide_x[..group.len() * n], &mut wide_y[..group.len() * n]);
+            let t = &mut t[..group.len() * self.rank * n];
+            widen_rows(rows_of(x, x_row, &group), x_row, wide_x, n);
             self.plan.transposed(from, wide_x, t, false, states, scratch);
-            self.plan.forward(to, t, Some(wide_y), false, states, scratch);
-            narrow_rows(wide_y, n, y, y_row);
+            self.plan.forward(to, t, wide_y, states, scratch);
+            narrow_rows(wide_y, n, &mut y[group.start * y_row..group.end * y_row], y_row);
         }
     }
 }
 
-/// Orders above this are not materialised unless it is asked for: that takes O(N³) each time the parameters change.
-const MAX_MATERIALISED: usize = 2048;
+/// Some rows of a batch.
+fn rows_of<'a, T>(batch: &'a [T], row: usize, rows: &Range<usize>) -> &'a [T] {
+    &batch[rows.start * row..rows.end * row]
+}
+
+/// Unit vectors in a batch.
+const UNITS: usize = 64;
+
+/// Nanoseconds for each entry of two Krylov matrices, to compute and to cut them.
+const KRYLOV_ENTRY: f64 = 4.0;
 
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;
@@ -271,12 +317,12 @@ fn sides<T>(prepared: &Prepared<T>) -> Option<&Sides> {
 }
 
 /// Scratch as doubles.
-fn doubles<T: Scalar>(scratch: &mut [T]) -> &mut [f64] {
+pub(super) fn doubles<T: Scalar>(scratch: &mut [T]) -> &mut [f64] {
     bytemuck::pod_align_to_mut(scratch).1
 }
 
 /// Numbers of T that hold so many doubles, wherever they begin.
-fn numbers<T>(doubles: usize) -> usize {
+pub(super) fn numbers<T>(doubles: usize) -> usize {
     (doubles + 1) * (size_of::<f64>() / size_of::<T>())
 }
 
@@ -347,12 +393,18 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     }
 
     fn scratch_len(&self) -> usize {
+        let rows = self.plan.chunk() * (2 + self.rank) * self.order();
+        let scaled = self.scaled.as_ref().map_or(0, ScaledShifts::scratch_len);
+        numbers::<T>(rows + self.plan.states_len() + self.plan.scratch_len()).max(scaled)
+    }
+
+    fn backward_scratch_len(&self) -> usize {
         let plan = &self.plan;
-        let rows = GROUP * (3 + 2 * self.rank) * self.order();
+        let rows = self.plan.chunk() * (3 + 2 * self.rank) * self.order();
         let states = 2 * (plan.down_len() + plan.up_len());
         let sums = 2 * plan.sums_len() + (self.rank + 3) * self.order();
         let scaled = self.scaled.as_ref().map_or(0, ScaledShifts::scratch_len);
-        numbers::<T>(rows + states + sums + plan.scratch_len()).max(scaled)
+        numbers::<T>(rows + states + sums + plan.gradient_scratch_len()).max(scaled)
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
@@ -391,33 +443,30 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         };
         let (Shape { rows: m, cols: n }, order, plan) = (self.shape, self.order(), &self.plan);
         let mut scratch = doubles(scratch);
-        let group = if a.is_fast() || b.is_fast() { 1 } else { GROUP };
-        let [wide_x, wide_dy, wide_dx] = [(); 3].map(|()| take(&mut scratch, group * order));
-        let [t, dt] = [(); 2].map(|()| take(&mut scratch, group * self.rank * order));
+        let chunk = plan.chunk();
+        let [wide_x, wide_dy, wide_dx] = [(); 3].map(|()| take(&mut scratch, chunk * order));
+        let [t, dt] = [(); 2].map(|()| take(&mut scratch, chunk * self.rank * order));
         let mut states = || States { down: take(&mut scratch, plan.down_len()), up: take(&mut scratch, plan.up_len()) };
-        let (a_states, b_states) = (states(), states());
+        let (mut a_states, mut b_states) = (states(), states());
         let [a_sums, b_sums] = [(); 2].map(|()| take(&mut scratch, plan.sums_len()));
         let [generators, entries] = [self.rank, 3].map(|rows| take(&mut scratch, rows * order));
         a_sums.fill(0.0);
         b_sums.fill(0.0);
-        let mut dx = dx.map(|dx| dx.chunks_mut(group * n));
-        for (x, dy) in x.chunks(group * n).zip(dy.chunks(group * m)) {
-            let examples = x.len() / n;
+        let mut dx = dx;
+        for group in plan.groups([a, b], x.len() / n) {
             let [wide_x, wide_dy, wide_dx] =
-                [&mut *wide_x, &mut *wide_dy, &mut *wide_dx].map(|wide| &mut wide[..examples * order]);
-            let [t, dt] = [&mut *t, &mut *dt].map(|t| &mut t[..examples * self.rank * order]);
-            widen_rows(x, n, wide_x, order);
-            widen_rows(dy, m, wide_dy, order);
+                [&mut *wide_x, &mut *wide_dy, &mut *wide_dx].map(|wide| &mut wide[..group.len() * order]);
+            let [t, dt] = [&mut *t, &mut *dt].map(|t| &mut t[..group.len() * self.rank * order]);
+            widen_rows(rows_of(x, n, &group), n, wide_x, order);
+            widen_rows(rows_of(dy, m, &group), m, wide_dy, order);
             plan.transposed(b, wide_x, t, true, b_states.up, scratch);
             plan.transposed(a, wide_dy, dt, true, a_states.up, scratch);
-            plan.forward(a, t, None, true, a_states.down, scratch);
-            let dx = dx.as_mut().and_then(Iterator::next);
-            plan.forward(b, dt, dx.is_some().then_some(&mut *wide_dx), true, b_states.down, scratch);
-            if let Some(dx) = dx {
-                narrow_rows(wide_dx, order, dx, n);
+            plan.forward_with_gradient(a, [t, wide_dy], None, &mut a_states, a_sums, scratch);
+            let wanted = dx.is_some().then_some(&mut *wide_dx);
+            plan.forward_with_gradient(b, [dt, wide_x], wanted, &mut b_states, b_sums, scratch);
+            if let Some(dx) = &mut dx {
+                narrow_rows(wide_dx, order, &mut dx[group.start * n..group.end * n], n);
             }
-            plan.gather(a, t, wide_dy, &a_states, a_sums, scratch);
-            plan.gather(b, dt, wide_x, &b_states, b_sums, scratch);
         }
         let (generator_sums, operator_sums) = sums[..self.layout.len()].split_at_mut(self.generators_len());
         let (dg, dh) = self.shape.generators_mut(self.rank, generator_sums);
@@ -448,21 +497,24 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         scaled.finish([g, h], [a, b], sums, [[dg, dh], [da, db]], scratch);
     }
 
-    /// O(N³) for each generator, by a GEMM of the two Krylov matrices.
+    /// By the products with unit vectors where these are fast enough, or by a GEMM of the two Krylov matrices, O(N³) for each
+    /// generator.
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+        if self.rows_cost(self.cost(UNITS)) < self.gemm_cost() && self.write_rows(parameters, dense) {
+            return;
+        }
         let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
         let (g, h) = self.shape.generators(self.rank, parameters);
         let (a, b) = self.operators(parameters);
         let (a, b) = (self.entries(a), self.entries(b));
         let (g, h) = (self.continued(g, m), self.continued(h, n));
         let mut sum = vec![0.0; m * n];
-        let mut term = vec![0.0; m * n];
         for (g, h) in g.chunks_exact(order).zip(h.chunks_exact(order)) {
-            let (left, right) = (columns(&krylov_rows(&a, g), m), columns(&krylov_rows(&b, h), n));
-            gemm_tn(&left, &right, &mut term, [m, order, n]);
-            sum.iter_mut().zip(&term).for_each(|(s, t)| *s += HALF * t);
+            let (left, right) = (krylov_rows(&a, g), krylov_rows(&b, h));
+            let (left, right) = (columns(&left, m), columns(&right, n));
+            gemm_tn_add(&left, &right, &mut sum, [m, order, n]);
         }
-        dense.iter_mut().zip(sum).for_each(|(d, s)| *d = T::of(s));
+        dense.iter_mut().zip(sum).for_each(|(d, s)| *d = T::of(HALF * s));
     }
 
     fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
@@ -511,30 +563,16 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     fn cost(&self, batch: usize) -> f64 {
         match &self.scaled {
             Some(scaled) => transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
-            None => 2.0 * self.plan.cost(None),
+            None => 2.0 * self.plan.cost(None, batch),
         }
     }
 
     fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
         let Some(Sides { a, b }) = sides(bound.prepared) else { return self.cost(batch) };
-        match self.order() > MAX_MATERIALISED {
-            true => 0.0,
-            false => self.plan.cost(Some(a)) + self.plan.cost(Some(b)),
-        }
+        self.plan.cost(Some(a), batch) + self.plan.cost(Some(b), batch)
     }
-}
 
-/// The first columns of rows of N numbers.
-fn columns(rows: &[f64], count: usize) -> Vec<f64> {
-    let n = rows.len().isqrt();
-    rows.chunks_exact(n).flat_map(|row| &row[..count]).copied().collect()
-}
-
-/// Rows continued by zeros to N numbers.
-fn continued_columns(rows: &[f64], row: usize, n: usize) -> Vec<f64> {
-    let mut continued = vec![0.0; n * n];
-    for (row, continued) in rows.chunks_exact(row).zip(continued.chunks_exact_mut(n)) {
-        continued[..row.len()].copy_from_slice(row);
+    fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
+        self.gemm_cost().min(self.rows_cost(self.cost_with(bound, UNITS)))
     }
-    continued
 }

@@ -9,6 +9,7 @@
 //! size of its largest numbers, and grow by the range of S: the largest over the smallest. What range is let through is
 //! measured when the parameters change.
 
+use super::learned::{doubles, numbers};
 use super::sandwich::{DiagonalSums, Diagonals, Sandwich};
 use crate::Scalar;
 use crate::matrix::{Bound, take};
@@ -23,30 +24,37 @@ pub(super) struct ScaledShifts<T> {
 }
 
 /// An operator as a scaled shift.
-struct Scaling {
-    s: Vec<f64>,
+struct Scaling<'a> {
+    s: &'a [f64],
     /// `w_0 ⋯ w_{N−1}`.
     f: f64,
     /// `w_1 ⋯ w_{N−1}`.
     product: f64,
 }
 
-impl Scaling {
-    fn of<T: Scalar>(weights: &[T]) -> Self {
+impl<'a> Scaling<'a> {
+    fn of<T: Scalar>(weights: &[T], s: &'a mut [f64]) -> Self {
+        s.iter_mut().zip(Self::products(weights)).for_each(|(s, product)| *s = product);
+        let product = s[s.len() - 1];
+        Self { f: product * weights[0].wide(), s, product }
+    }
+
+    /// The numbers s_i.
+    fn products<T: Scalar>(weights: &[T]) -> impl Iterator<Item = f64> {
         let mut product = 1.0;
-        let mut s = Vec::with_capacity(weights.len());
-        s.push(1.0);
-        for w in &weights[1..] {
-            product *= w.wide();
-            s.push(product);
-        }
-        Self { s, f: product * weights[0].wide(), product }
+        weights.iter().enumerate().map(move |(i, w)| {
+            product *= if i == 0 { 1.0 } else { w.wide() };
+            product
+        })
     }
 
     /// By how much rounding errors can grow; infinite or not a number where a power under- or overflows.
-    fn range(&self) -> f64 {
-        let (least, most) = self.s.iter().fold((f64::INFINITY, 0.0_f64), |(l, m), s| (l.min(s.abs()), m.max(s.abs())));
-        most / least * self.f.abs().max(1.0)
+    fn range<T: Scalar>(weights: &[T]) -> f64 {
+        let [mut least, mut most, mut last] = [f64::INFINITY, 0.0_f64, 1.0];
+        for s in Self::products(weights) {
+            (least, most, last) = (least.min(s.abs()), most.max(s.abs()), s);
+        }
+        most / least * (last * weights[0].wide()).abs().max(1.0)
     }
 }
 
@@ -65,7 +73,7 @@ impl<T: Scalar> ScaledShifts<T> {
 
     /// Whether rounding errors keep below the bar.
     pub fn is_safe(operators: [&[T]; 2]) -> bool {
-        let [a, b] = operators.map(|operator| Scaling::of(operator).range());
+        let [a, b] = operators.map(Scaling::range);
         a * b <= Self::limit()
     }
 
@@ -80,12 +88,14 @@ impl<T: Scalar> ScaledShifts<T> {
         if !Self::is_safe(operators) {
             return false;
         }
-        let scalings = operators.map(Scaling::of);
+        let order = self.shape.order();
+        let (scratch, wide) = scratch.split_at_mut(self.engine.scratch_len());
+        let mut wide = doubles(wide);
+        let scalings = operators.map(|operator| Scaling::of(operator, take(&mut wide, order)));
         let sides = [self.shape.rows, self.shape.cols];
         let spectra = self.engine.spectra_len();
         numbers.resize(spectra + sides[0] + sides[1], T::zero());
         let (spectra, scales) = numbers.split_at_mut(spectra);
-        let order = self.shape.order();
         let write = |side: usize, j: usize, kernel: &mut [T]| {
             let Scaling { s, f, .. } = &scalings[side];
             let wrapped = kernel.len() - order;
@@ -105,7 +115,7 @@ impl<T: Scalar> ScaledShifts<T> {
 
     /// Numbers of scratch.
     pub fn scratch_len(&self) -> usize {
-        self.engine.scratch_len()
+        self.engine.scratch_len() + numbers::<T>(4 * self.shape.order())
     }
 
     /// The length of the transforms.
@@ -162,14 +172,17 @@ impl<T: Scalar> ScaledShifts<T> {
     ) {
         let (order, sides) = (self.shape.order(), [self.shape.rows, self.shape.cols]);
         let (spectra_sums, scale_sums) = sums.split_at(self.engine.spectra_len());
-        let scalings = operators.map(Scaling::of);
+        let (scratch, wide) = scratch.split_at_mut(self.engine.scratch_len());
+        let mut wide = doubles(wide);
+        let scalings = operators.map(|operator| Scaling::of(operator, take(&mut wide, order)));
         let [mut d_generators, d_operators] = gradients;
         // The gradients in ln s, and in f, of each side.
-        let mut logs = [0, 1].map(|_| vec![0.0; order]);
+        let mut logs = [(); 2].map(|()| take(&mut wide, order));
+        logs.iter_mut().for_each(|logs| logs.fill(0.0));
         let mut corners = [0.0; 2];
         let [post, pre] = [&scale_sums[..sides[0]], &scale_sums[sides[0]..][..sides[1]]];
         for (side, sums) in [post, pre].into_iter().enumerate() {
-            let terms = sums.iter().zip(&scalings[side].s);
+            let terms = sums.iter().zip(scalings[side].s);
             logs[side].iter_mut().zip(terms).for_each(|(log, (d, s))| *log = d.wide() * s);
         }
         let add = |side: usize, j: usize, kernel: &[T]| {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::path::dense_cost;
+use super::path::{PRODUCTS, dense_cost};
 use super::{Bound, Layout, Path, PathChoice, Prepared, Structure, Workspace, take};
 use crate::error::has_length;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
@@ -45,6 +46,10 @@ pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
     prepared: Prepared<T>,
     dense: Option<Vec<T>>,
     choice: PathChoice,
+    /// Whether the parameters have been changed since the matrix was made or the path chosen.
+    changed: bool,
+    /// Rows of the last batch, or 0.
+    last: AtomicUsize,
     /// The path of one vector alone, kept because choosing it takes as long as the smallest products.
     single: Path,
     /// What preparing needs, kept for the next time.
@@ -61,6 +66,8 @@ impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
             prepared: self.prepared,
             dense: self.dense,
             choice: self.choice,
+            changed: self.changed,
+            last: self.last,
             single: self.single,
             scratch: self.scratch,
             structure: self.structure,
@@ -84,6 +91,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             prepared: Prepared::default(),
             dense: None,
             choice: PathChoice::Auto,
+            changed: false,
+            last: AtomicUsize::new(0),
             single: Path::Fast,
             scratch: Workspace::new(),
             structure,
@@ -131,6 +140,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         has_length("parameters", parameters, self.parameters.len())?;
         self.structure.check(parameters)?;
         self.parameters.copy_from_slice(parameters);
+        self.changed = true;
         self.prepare();
         Ok(())
     }
@@ -155,6 +165,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             self.parameters.copy_from_slice(&self.previous);
             return Err(error);
         }
+        self.changed = true;
         self.prepare();
         Ok(())
     }
@@ -167,10 +178,12 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
+        self.changed = false;
         self.materialise();
     }
 
-    /// The path that a product with a batch takes.
+    /// The path that a product with a batch takes. (The gradients of a batch can take the fast one where a product does not,
+    /// see [`PathChoice::Auto`].)
     pub fn path(&self, batch: usize) -> Path {
         if batch == 1 { self.single } else { self.chosen_path(batch) }
     }
@@ -211,6 +224,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn apply_into(&self, x: &[T], y: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("x", x, self.cols())?;
         has_length("y", y, batch * self.rows())?;
+        self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nt(x, dense, y, [batch, self.cols(), self.rows()]);
             return Ok(());
@@ -242,6 +256,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn apply_transposed_into(&self, y: &[T], x: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("y", y, self.rows())?;
         has_length("x", x, batch * self.cols())?;
+        self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nn(y, dense, x, [batch, self.rows(), self.cols()]);
             return Ok(());
@@ -277,9 +292,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         if batch == 0 {
             return Ok(());
         }
+        self.last.store(batch, Ordering::Relaxed);
+        let pays = self.choice != PathChoice::Auto || self.copy_pays(batch, PRODUCTS[1]);
         match self.dense_for(batch) {
-            Some(dense) => self.backward_dense(dense, x, dy, dx, gradient, workspace),
-            None => self.backward_fast(x, dy, dx, gradient, workspace),
+            Some(dense) if pays => self.backward_dense(dense, x, dy, dx, gradient, workspace),
+            _ => self.backward_fast(x, dy, dx, gradient, workspace),
         }
         Ok(())
     }
@@ -310,7 +327,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let job = super::threads::Backward {
             shape: (self.rows(), self.cols()),
             chunk,
-            scratch_len: structure.scratch_len(),
+            scratch_len: structure.backward_scratch_len(),
             sums_len: len,
         };
         let pass = |x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]| {
@@ -338,7 +355,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let wanted = match self.choice {
             PathChoice::Fast => false,
             PathChoice::Dense => true,
-            PathChoice::Auto => TYPICAL_BATCHES.into_iter().any(|batch| self.dense_is_cheaper(batch)),
+            PathChoice::Auto => self.copy_is_wanted(),
         };
         let dense = self.dense.take().unwrap_or_default();
         self.dense = wanted.then(|| self.write_dense(dense));
@@ -351,9 +368,29 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         dense
     }
 
+    /// Whether a dense copy is worth what it costs.
+    fn copy_is_wanted(&self) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        if self.changed && last > 0 && self.structure.dense_copy_cost(self.bound()) > 0.0 {
+            return self.copy_pays(last, PRODUCTS[1]);
+        }
+        let products = PRODUCTS[usize::from(self.changed)];
+        TYPICAL_BATCHES.into_iter().any(|batch| self.copy_pays(batch, products))
+    }
+
+    /// Nanoseconds an example that a dense copy saves.
+    fn saved(&self, batch: usize) -> f64 {
+        self.structure.cost_with(self.bound(), batch) - dense_cost::<T>(self.rows(), self.cols(), batch)
+    }
+
     fn dense_is_cheaper(&self, batch: usize) -> bool {
-        let dense = dense_cost::<T>(self.rows(), self.cols(), batch);
-        !self.structure.is_dense() && dense < self.structure.cost_with(self.bound(), batch)
+        !self.structure.is_dense() && self.saved(batch) > 0.0
+    }
+
+    /// Whether a dense copy saves, in so many products, more than it costs.
+    fn copy_pays(&self, batch: usize, products: f64) -> bool {
+        let cost = self.structure.dense_copy_cost(self.bound());
+        !self.structure.is_dense() && self.saved(batch) * batch as f64 * products > cost
     }
 
     fn dense_for(&self, batch: usize) -> Option<&[T]> {
@@ -372,6 +409,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
             prepared: self.prepared.clone(),
             dense: self.dense.clone(),
             choice: self.choice,
+            changed: self.changed,
+            last: AtomicUsize::new(self.last.load(Ordering::Relaxed)),
             single: self.single,
             scratch: Workspace::new(),
             structure: Arc::clone(&self.structure),

@@ -20,7 +20,7 @@ pub use init::Init;
 pub(crate) use init::normal;
 pub use layout::{Layout, Tensor};
 pub use path::{Path, PathChoice};
-pub(crate) use path::{dense_cost, transform_cost};
+pub(crate) use path::{dense_cost, gemm_cost, transform_cost};
 pub use permuted::Permuted;
 pub(crate) use reconstruction::Identity;
 pub use reconstruction::Reconstruction;

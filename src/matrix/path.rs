@@ -20,6 +20,12 @@ pub enum Path {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum PathChoice {
     /// An estimate of the cost of either, for each batch size.
+    ///
+    /// Where the dense copy itself is dear ([learned operators](crate::ldr::LearnedOperators): up to O(n³)), it has to pay. A matrix
+    /// whose parameters have not been changed since it was made, or since [`Matrix::set_path`](crate::Matrix::set_path), is
+    /// taken to stay as it is: the copy has to pay within 16 products with 1, 4 or 64 examples. From the first change on it is taken to
+    /// be in training: the copy has to pay within a single product with as many examples as the last one had. So has
+    /// that for gradients in any case, since they go back through all entries then.
     #[default]
     Auto,
     /// Always the family's own fast algorithm.
@@ -27,6 +33,9 @@ pub enum PathChoice {
     /// Always a GEMM with the materialised dense matrix.
     Dense,
 }
+
+/// Products within which a dense copy has to pay that is dear to make: for a matrix that stays as it is, and in training.
+pub(super) const PRODUCTS: [f64; 2] = [16.0, 1.0];
 
 /// Nanoseconds of a multiplication and addition in a blocked GEMM, f32; f64 takes twice as long.
 const GEMM: f64 = 0.020;
@@ -63,6 +72,11 @@ pub(crate) fn dense_cost<T: Scalar>(rows: usize, cols: usize, batch: usize) -> f
         return size * (FEW + read * share) + outputs * OUTPUT[0] * (1.0 + 1.5 * share) + START * share;
     }
     size * (GEMM + PACK / width::<T>() * share) + outputs * OUTPUT[1]
+}
+
+/// Estimated nanoseconds of a large f64 GEMM of so many multiplications and additions.
+pub(crate) fn gemm_cost(operations: f64) -> f64 {
+    2.0 * GEMM * operations
 }
 
 /// Estimated nanoseconds per example of `count` real transforms of length n, with their pointwise products.

@@ -84,8 +84,14 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// Derives from the parameters what products need, reusing the storage of `prepared`.
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]);
 
-    /// Numbers of scratch that any of the other methods needs.
+    /// Numbers of scratch that preparing and products need.
     fn scratch_len(&self) -> usize;
+
+    /// Numbers of scratch that [`Structure::backward`] and [`Structure::finish_gradient`] need, where that is more; by default
+    /// [`Structure::scratch_len`].
+    fn backward_scratch_len(&self) -> usize {
+        self.scratch_len()
+    }
 
     /// `Y = X Mᵀ`.
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]);
@@ -119,6 +125,14 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
         let _ = bound;
         self.cost(batch)
+    }
+
+    /// Estimated nanoseconds of [`Structure::write_dense`], where they count beside products: a dense copy that nobody asked for has to
+    /// pay for itself (see [`PathChoice::Auto`](crate::PathChoice::Auto)). By default 0, for families whose entries are a few
+    /// operations each.
+    fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
+        let _ = bound;
+        0.0
     }
 
     /// Whether the family's own product is already the dense one, so that materialising it gains nothing.

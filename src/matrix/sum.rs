@@ -158,6 +158,11 @@ impl<T: Scalar> Structure<T> for Sum<T> {
         GRAIN * self.rows().max(self.cols()) + inner
     }
 
+    fn backward_scratch_len(&self) -> usize {
+        let inner = self.terms[0].backward_scratch_len().max(self.terms[1].backward_scratch_len());
+        GRAIN * self.rows().max(self.cols()) + inner
+    }
+
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
         self.add(bound, (x, self.cols()), (y, self.rows()), scratch, |term, bound, x, y, scratch| {
             term.apply(bound, x, y, scratch);
@@ -226,6 +231,11 @@ impl<T: Scalar> Structure<T> for Sum<T> {
         let (first, second) = parameters.split_at_mut(self.terms[0].layout().len());
         self.terms[0].initialise(half, rng, first);
         self.terms[1].initialise(half, rng, second);
+    }
+
+    fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
+        let terms = self.terms.iter().zip(self.bound(bound));
+        terms.map(|(term, bound)| bound.map_or(0.0, |bound| term.dense_copy_cost(bound))).sum()
     }
 
     fn cost(&self, batch: usize) -> f64 {

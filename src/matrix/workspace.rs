@@ -27,7 +27,9 @@ impl<T: Scalar> Workspace<T> {
     pub(crate) fn slice(&mut self, len: usize) -> &mut [T] {
         let padding = ALIGNMENT / size_of::<T>();
         if self.numbers.len() < len + padding {
-            self.numbers.resize(len + padding, T::zero());
+            // Nothing is copied, and memory that is not used yet is not touched.
+            self.numbers = Vec::new();
+            self.numbers = vec![T::zero(); len + padding];
         }
         let skip = self.numbers.as_ptr().align_offset(ALIGNMENT).min(padding);
         &mut self.numbers[skip..skip + len]

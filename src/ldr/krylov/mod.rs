@@ -1,38 +1,60 @@
 //! Products with Krylov matrices `K(A, g) = [g, A g, …, A^{N−1} g]` of cyclic tridiagonal operators, their transposes and
 //! gradients, in double precision.
 //!
-//! Two ways: [`Scatter`], near-linear, wherever the operator's reflections die away; [`Direct`], by the recurrence, everywhere
-//! else. Which one it is follows from the parameters and is decided when they change.
+//! Two ways: [`Scatter`], near-linear, wherever the operator's reflections die away; the recurrence everywhere else, for one vector
+//! ([`Recurrence`]) or for several ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
 
 mod band;
+mod dense;
 mod direct;
 mod junction;
+mod recurrence;
 mod scatter;
+mod segments;
+mod skewed;
 mod sweep;
 mod tree;
 
 use band::Band;
+pub(super) use dense::{columns, continued_columns, krylov_rows, krylov_rows_backward};
 use direct::Direct;
+use recurrence::{Gradient, Recurrence};
 use scatter::Scatter;
-use sweep::{Coefficients, CoefficientsMut, Sweep, transpose_band};
+use segments::Segments;
 use tree::Tree;
 
-use crate::transform::isa::Kernels;
+use std::ops::Range;
 
 /// Nanoseconds for each place, step and diagonal or generator of a recurrence.
-const STEP: f64 = 0.13;
+const STEP: f64 = 0.044;
+/// Nanoseconds for each place and step of a group of examples, and for each example.
+const ROWS: [f64; 2] = [0.45, 0.06];
 /// Nanoseconds for each N log2(N), way in and way out, and source of a tree.
 const TRANSFORMS: f64 = 0.8;
 /// Nanoseconds for a number of a spectrum that comes from memory.
 const STREAMED: f64 = 0.3;
 
-/// The largest group of examples that one call takes.
-pub(super) const GROUP: usize = 8;
+/// Examples that share their Krylov vectors at the most: a chunk of a batch.
+const SHARED: usize = 64;
+
+/// Numbers in the rows of a chunk at the most, if that is eight examples or more.
+const CHUNK: usize = 1 << 16;
+
+/// Examples from which on it is worth sharing, rather than to sweep one by one.
+const WORTH: usize = 5;
+
+/// Orders up to which tridiagonal operators are swept whether their reflections die away or not. A product by a tree would be a
+/// third faster at the largest of them, but gradients would take longer, and so would a change of the parameters, by far.
+const SWEPT: usize = 1024;
 
 /// What does not depend on parameters: the order N, the number r of generators and the tree.
 #[derive(Debug)]
 pub(super) struct KrylovPlan {
+    /// A tree with room for all that is taken; its lengths are an upper bound of those of the other one.
     tree: Tree,
+    /// One with less room, which is tried first.
+    lean: Option<Tree>,
+    segments: Segments,
 }
 
 /// An operator with its generators, ready for products.
@@ -43,23 +65,28 @@ pub(super) struct Krylov {
     engine: Engine,
 }
 
-/// How an operator is multiplied by.
+/// What an operator is multiplied by.
 #[derive(Debug)]
 enum Engine {
-    Scatter(Scatter),
-    /// The diagonals of the operator, those of its transpose and the generators, continued to a whole number of registers.
-    Direct(Vec<f64>),
+    /// Where reflections die away; and whether they do it early.
+    Tree(Scatter, bool),
+    /// Everywhere else.
+    Sweep(Recurrence),
 }
 
-/// Examples that are swept one by one; larger groups share their Krylov vectors.
-const SWEPT: usize = 2;
+/// How one example is multiplied by an operator.
+#[derive(Debug)]
+enum Method<'a> {
+    Tree(&'a Scatter, &'a Tree),
+    Sweep(&'a Recurrence),
+}
 
 /// What products leave for the gradient.
 #[derive(Debug)]
 pub(super) struct States<'a> {
-    /// Left by [`KrylovPlan::forward`].
+    /// Left by the product with a Krylov matrix.
     pub down: &'a mut [f64],
-    /// Left by [`KrylovPlan::transposed`].
+    /// Left by [`KrylovPlan::transposed`], the product with a transposed one.
     pub up: &'a mut [f64],
 }
 
@@ -67,7 +94,12 @@ impl KrylovPlan {
     /// A plan for operators of order N, that are zero on and above the diagonal but for the corner, or tridiagonal with two
     /// corners.
     pub fn new(order: usize, rank: usize, tridiagonal: bool) -> Self {
-        Self { tree: Tree::new(order, rank, if tridiagonal { 2 } else { 1 }) }
+        let ways = if tridiagonal { 2 } else { 1 };
+        Self {
+            tree: Tree::new(order, rank, ways, false),
+            lean: Tree::is_worth_leaning(order, ways).then(|| Tree::new(order, rank, ways, true)),
+            segments: Segments::new(order),
+        }
     }
 
     fn order(&self) -> usize {
@@ -76,63 +108,100 @@ impl KrylovPlan {
 
     /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each.
     pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>) -> Krylov {
-        let engine = match Scatter::new(&self.tree, &entries, &generators) {
-            Some(scatter) => Engine::Scatter(scatter),
-            None => Engine::Direct(self.padded(&entries, &generators)),
+        let scatter = if self.is_short() { None } else { self.scatter(&entries, &generators) };
+        let engine = match scatter {
+            None => Engine::Sweep(Recurrence::new(&self.segments, &entries, &generators)),
+            Some((scatter, is_lean)) => Engine::Tree(scatter, is_lean),
         };
         Krylov { entries, generators, engine }
     }
 
-    /// N rounded up to whole registers.
-    fn width(&self) -> usize {
-        self.order().next_multiple_of(f64::LANES)
+    /// Whether the recurrence is taken whatever the parameters are.
+    fn is_short(&self) -> bool {
+        self.tree.ways == 2 && self.order() <= SWEPT
     }
 
-    fn padded(&self, entries: &[f64], generators: &[f64]) -> Vec<f64> {
-        let (n, width) = (self.order(), self.width());
-        let mut padded = vec![0.0; (6 + self.tree.rank) * width];
-        let (band, rest) = padded.split_at_mut(3 * width);
-        let (transposed, rest) = rest.split_at_mut(3 * width);
-        let rows = entries.chunks_exact(n).chain(generators.chunks_exact(n));
-        for (from, to) in rows.zip(band.chunks_exact_mut(width).chain(rest.chunks_exact_mut(width))) {
-            to[..n].copy_from_slice(from);
+    /// A tree, and whether it is lean.
+    fn scatter(&self, entries: &[f64], generators: &[f64]) -> Option<(Scatter, bool)> {
+        let lean = self.lean.as_ref().and_then(|tree| Scatter::new(tree, entries, generators));
+        let is_lean = lean.is_some();
+        lean.or_else(|| Scatter::new(&self.tree, entries, generators)).map(|scatter| (scatter, is_lean))
+    }
+
+    /// Whether reflections die away, so that there is a tree.
+    pub fn is_fast(&self, krylov: &Krylov) -> bool {
+        matches!(krylov.engine, Engine::Tree(..)) || self.scatter(&krylov.entries, &krylov.generators).is_some()
+    }
+
+    fn method<'a>(&'a self, krylov: &'a Krylov) -> Method<'a> {
+        match &krylov.engine {
+            Engine::Tree(scatter, true) => Method::Tree(scatter, self.lean.as_ref().unwrap_or(&self.tree)),
+            Engine::Tree(scatter, false) => Method::Tree(scatter, &self.tree),
+            Engine::Sweep(recurrence) => Method::Sweep(recurrence),
         }
-        transpose_band(band, transposed, width, n);
-        padded
     }
 
-    fn sweep<'a>(&self, padded: &'a [f64]) -> Sweep<'a> {
-        let (entries, rest) = padded.split_at(3 * self.width());
-        let (transposed, generators) = rest.split_at(3 * self.width());
-        Sweep { entries, transposed, generators, places: self.order(), cyclic: true, ways: 0 }
+    /// Rows of a batch that are looked at together: a power of two, up to 64.
+    pub fn chunk(&self) -> usize {
+        (CHUNK / self.order().next_power_of_two()).clamp(8, SHARED)
     }
 
-    /// Estimated nanoseconds for the product with one example, of one side.
-    pub fn cost(&self, krylov: Option<&Krylov>) -> f64 {
+    /// Examples that one call takes, of so many: all of a chunk, or one.
+    fn group(&self, sides: [&Krylov; 2], examples: usize) -> usize {
+        let swept = sides.into_iter().all(|krylov| matches!(krylov.engine, Engine::Sweep(_)));
+        if swept && examples >= WORTH { examples } else { 1 }
+    }
+
+    /// The groups of examples of a batch, one for each call. They do not depend on what is behind a chunk.
+    pub fn groups(&self, sides: [&Krylov; 2], batch: usize) -> impl Iterator<Item = Range<usize>> {
+        let chunk = self.chunk();
+        (0..batch).step_by(chunk).flat_map(move |start| {
+            let end = batch.min(start + chunk);
+            let group = self.group(sides, end - start);
+            (start..end).step_by(group).map(move |first| first..first + group)
+        })
+    }
+
+    /// Estimated nanoseconds for the product with one example of a batch, of one side.
+    pub fn cost(&self, krylov: Option<&Krylov>, batch: usize) -> f64 {
         let Tree { order, rank, ways, .. } = self.tree;
         let (n, r) = (order as f64, rank as f64);
-        match krylov.map(|krylov| &krylov.engine) {
-            Some(Engine::Direct(_)) => n * n * (3.0 + r) * STEP,
-            _ => {
-                let (w, levels) = (ways as f64, self.tree.height() as f64);
-                let spectra = 2.0 * w * w * (w + r) * n * levels;
-                n * n.max(2.0).log2() * w * w * (1.0 + r) * TRANSFORMS + spectra * STREAMED
-            }
+        let examples = batch.min(self.chunk());
+        match krylov.map_or(self.is_short(), |krylov| matches!(krylov.engine, Engine::Sweep(_))) {
+            true if examples >= WORTH => return n * n * r * (ROWS[0] / examples as f64 + ROWS[1]),
+            true => return n * n * (3.0 + r) * STEP,
+            false => {}
         }
+        let (w, levels) = (ways as f64, self.tree.height() as f64);
+        let spectra = 2.0 * w * w * (w + r) * n * levels;
+        n * n.max(2.0).log2() * w * w * (1.0 + r) * TRANSFORMS + spectra * STREAMED
+    }
+
+    /// Numbers of scratch that products need.
+    pub fn scratch_len(&self) -> usize {
+        let direct = Direct::scratch_len(self.order(), self.chunk()).max(Recurrence::scratch_len(&self.segments));
+        let trees = [Some(&self.tree), self.lean.as_ref()].into_iter().flatten();
+        trees.map(Scatter::scratch_len).fold(direct, usize::max)
     }
 
     /// Numbers of scratch that any method needs.
-    pub fn scratch_len(&self) -> usize {
-        let direct = Direct::scratch_len(self.order(), GROUP).max(Sweep::scratch_len(self.width()));
-        direct.max(Scatter::scratch_len(&self.tree))
+    pub fn gradient_scratch_len(&self) -> usize {
+        self.scratch_len().max(Recurrence::gradient_scratch_len(&self.segments))
     }
 
+    /// Numbers of states that products need if nothing is kept.
+    pub fn states_len(&self) -> usize {
+        Scatter::down_len(&self.tree).max(Scatter::up_len(&self.tree))
+    }
+
+    /// Numbers that the gradient needs of [`KrylovPlan::forward_with_gradient`].
     pub fn down_len(&self) -> usize {
         Scatter::down_len(&self.tree)
     }
 
+    /// Numbers that the gradient needs of [`KrylovPlan::transposed`].
     pub fn up_len(&self) -> usize {
-        Scatter::up_len(&self.tree)
+        Scatter::up_len(&self.tree).max(Recurrence::kept_len(&self.segments))
     }
 
     /// Numbers in the sums that gradients are gathered in.
@@ -140,73 +209,69 @@ impl KrylovPlan {
         Scatter::sums_len(&self.tree).max((self.tree.rank + 3) * self.order())
     }
 
-    /// `y = Σ_jk t_jk A^k g_j` for each example of a group; without y, only what the gradient needs. States are kept for it if
-    /// asked.
-    pub fn forward(
-        &self,
-        krylov: &Krylov,
-        t: &[f64],
-        y: Option<&mut [f64]>,
-        keep: bool,
-        down: &mut [f64],
-        scratch: &mut [f64],
-    ) {
-        let (n, rank) = (self.order(), self.tree.rank);
-        match (&krylov.engine, y) {
-            (Engine::Scatter(scatter), y) => scatter.forward(&self.tree, t, y, keep, down, scratch),
-            (Engine::Direct(_), None) => {}
-            (Engine::Direct(_), Some(y)) if y.len() > SWEPT * n => self.direct(krylov).forward(t, y, scratch),
-            (Engine::Direct(padded), Some(y)) => {
-                for (example, y) in y.chunks_exact_mut(n).enumerate() {
-                    let generators = &t[example * rank * n..][..rank * n];
-                    let t = Coefficients { ways: &[], ways_stride: 0, generators, generators_stride: n, len: n };
-                    self.sweep(padded).combine(t, y, scratch);
-                }
-            }
+    /// `y = Σ_jk t_jk A^k g_j` for each example of a group.
+    pub fn forward(&self, krylov: &Krylov, t: &[f64], y: &mut [f64], states: &mut [f64], scratch: &mut [f64]) {
+        if y.len() > self.order() {
+            return self.direct(krylov).forward(t, y, scratch);
+        }
+        match self.method(krylov) {
+            Method::Tree(scatter, tree) => scatter.forward(tree, t, Some(y), false, states, scratch),
+            Method::Sweep(recurrence) => recurrence.combine(&self.segments, t, y, scratch),
         }
     }
 
-    /// `t_jk = ⟨A^k g_j, y⟩` for each example of a group.
+    /// `t_jk = ⟨A^k g_j, y⟩` for each example of a group. States are kept for the gradient if asked.
     pub fn transposed(
         &self,
         krylov: &Krylov,
         y: &[f64],
         t: &mut [f64],
         keep: bool,
-        up: &mut [f64],
+        states: &mut [f64],
         scratch: &mut [f64],
     ) {
-        let (n, rank) = (self.order(), self.tree.rank);
-        match &krylov.engine {
-            Engine::Scatter(scatter) => scatter.transposed(&self.tree, y, t, keep, up, scratch),
-            Engine::Direct(_) if y.len() > SWEPT * n => self.direct(krylov).transposed(y, t, scratch),
-            Engine::Direct(padded) => {
-                for (example, y) in y.chunks_exact(n).enumerate() {
-                    let generators = &mut t[example * rank * n..][..rank * n];
-                    let t = CoefficientsMut { ways: &mut [], ways_stride: 0, generators, generators_stride: n, len: n };
-                    self.sweep(padded).expand(y, t, scratch);
-                }
+        if y.len() > self.order() {
+            return self.direct(krylov).transposed(y, t, scratch);
+        }
+        match self.method(krylov) {
+            Method::Tree(scatter, tree) => scatter.transposed(tree, y, t, keep, states, scratch),
+            Method::Sweep(recurrence) => {
+                let kept = if keep { Recurrence::kept_len(&self.segments) } else { 0 };
+                recurrence.expand(&self.segments, y, t, &mut states[..kept], scratch);
             }
         }
     }
 
-    /// Adds the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩` to the sums.
-    pub fn gather(
+    /// `z = Σ_jk t_jk A^k g_j`, if asked, for each example of a group; and adds the gradient of `⟨y, z⟩` to the sums, for the y
+    /// that `states.up` were left by.
+    pub fn forward_with_gradient(
         &self,
         krylov: &Krylov,
-        t: &[f64],
-        y: &[f64],
-        states: &States<'_>,
+        [t, y]: [&[f64]; 2],
+        z: Option<&mut [f64]>,
+        states: &mut States<'_>,
         sums: &mut [f64],
         scratch: &mut [f64],
     ) {
-        match &krylov.engine {
-            Engine::Scatter(scatter) => scatter.correlate(&self.tree, t, y, states.down, states.up, sums, scratch),
-            Engine::Direct(_) => {
-                let (generators, band) = sums.split_at_mut(self.tree.rank * self.order());
-                self.direct(krylov).gradient(t, y, generators, &mut band[..3 * self.order()], scratch);
+        let recurrence = match self.method(krylov) {
+            Method::Tree(scatter, tree) => {
+                scatter.forward(tree, t, z, true, states.down, scratch);
+                let (up, sums) = (&states.up[..Scatter::up_len(tree)], &mut sums[..Scatter::sums_len(tree)]);
+                return scatter.correlate(tree, t, y, states.down, up, sums, scratch);
             }
+            Method::Sweep(recurrence) => recurrence,
+        };
+        let (generators, rest) = sums.split_at_mut(self.tree.rank * self.order());
+        let entries = &mut rest[..3 * self.order()];
+        if y.len() > self.order() {
+            if let Some(z) = z {
+                self.direct(krylov).forward(t, z, scratch);
+            }
+            return self.direct(krylov).gradient(t, y, generators, entries, scratch);
         }
+        let kept = &mut states.up[..Recurrence::kept_len(&self.segments)];
+        let gradient = Gradient { entries, generators };
+        recurrence.combine_with_gradient(&self.segments, t, z, kept, gradient, scratch);
     }
 
     /// Adds to the gradients in the generators and in the three diagonals what the sums stand for.
@@ -218,8 +283,8 @@ impl KrylovPlan {
         entries: &mut [f64],
         scratch: &mut [f64],
     ) {
-        if let Engine::Scatter(scatter) = &krylov.engine {
-            return scatter.finish(&self.tree, sums, generators, entries, scratch);
+        if let Method::Tree(scatter, tree) = self.method(krylov) {
+            return scatter.finish(tree, &mut sums[..Scatter::sums_len(tree)], generators, entries, scratch);
         }
         let (generator_sums, rest) = sums.split_at(generators.len());
         generators.iter_mut().zip(generator_sums).for_each(|(g, s)| *g += s);
@@ -231,32 +296,79 @@ impl KrylovPlan {
     }
 }
 
-impl Krylov {
-    /// Whether products take near-linear time.
-    pub fn is_fast(&self) -> bool {
-        matches!(self.engine, Engine::Scatter(_))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(len: usize, rng: &mut fastrand::Rng) -> Vec<f64> {
+        (0..len).map(|_| 2.0 * rng.f64() - 1.0).collect()
     }
-}
 
-/// The Krylov vectors of one generator, N rows of N numbers.
-pub(super) fn krylov_rows(entries: &[f64], generator: &[f64]) -> Vec<f64> {
-    let n = generator.len();
-    let (mut rows, mut next) = (vec![0.0; n * n], vec![0.0; n]);
-    Band::of(entries).krylov(generator, &mut rows, &mut next);
-    rows
-}
+    fn assert_near(got: &[f64], expected: &[f64], what: &str) {
+        let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+        let error = norm(&mut got.iter().zip(expected).map(|(g, e)| g - e));
+        let size = norm(&mut expected.iter().copied());
+        // All numbers are of the order of one, or vanish.
+        assert!(error <= 1e-12 * size.max(0.01), "{what}: {error:e} of {size:e}");
+    }
 
-/// Adds to the gradients in a generator and in the three diagonals that of a loss with the gradient `rows_gradient` in
-/// [`krylov_rows`].
-pub(super) fn krylov_rows_backward(
-    entries: &[f64],
-    rows: &[f64],
-    rows_gradient: &mut [f64],
-    generator: &mut [f64],
-    gradient: &mut [f64],
-) {
-    let mut dual = vec![0.0; generator.len()];
-    let mut gradient = band::BandGradient::of(gradient);
-    Band::of(entries).krylov_backward(rows, rows_gradient, &mut dual, &mut gradient);
-    generator.iter_mut().zip(dual).for_each(|(g, d)| *g += d);
+    /// The two engines do the same.
+    fn check(order: usize, rank: usize, tridiagonal: bool, lean: bool) {
+        let mut rng = fastrand::Rng::with_seed((10 * order + rank) as u64);
+        let mut entries: Vec<f64> = random(3 * order, &mut rng).iter().map(|e| 0.03 * e).collect();
+        entries[..order].iter_mut().for_each(|lower| *lower += 1.0);
+        entries[0] = 0.9;
+        if !tridiagonal {
+            entries[order..].fill(0.0);
+        }
+        let (generators, y) = (random(rank * order, &mut rng), random(order, &mut rng));
+        let plan = KrylovPlan::new(order, rank, tridiagonal);
+        let tree = if lean { plan.lean.as_ref().unwrap() } else { &plan.tree };
+        let segments = &plan.segments;
+        let scatter = Scatter::new(tree, &entries, &generators).unwrap();
+        let recurrence = Recurrence::new(segments, &entries, &generators);
+        let what = |op: &str| format!("{op}, N = {order}, r = {rank}, tridiagonal: {tridiagonal}, lean: {lean}");
+        let mut scratch = vec![f64::NAN; plan.gradient_scratch_len()];
+
+        let mut up = vec![f64::NAN; Scatter::up_len(tree)];
+        let mut kept = vec![f64::NAN; Recurrence::kept_len(segments)];
+        let [mut t, mut expected] = [(); 2].map(|()| vec![f64::NAN; rank * order]);
+        scatter.transposed(tree, &y, &mut t, true, &mut up, &mut scratch);
+        recurrence.expand(segments, &y, &mut expected, &mut kept, &mut scratch);
+        assert_near(&t, &expected, &what("transposed product"));
+
+        let t = random(rank * order, &mut rng);
+        let mut down = vec![f64::NAN; Scatter::down_len(tree)];
+        let [mut z, mut expected] = [(); 2].map(|()| vec![f64::NAN; order]);
+        let (mut sums, mut band) = (vec![0.0; plan.sums_len()], vec![0.0; 3 * order]);
+        let mut d_generators = vec![0.0; rank * order];
+        let (mut expected_band, mut expected_generators) = (band.clone(), d_generators.clone());
+        scatter.forward(tree, &t, Some(&mut z), true, &mut down, &mut scratch);
+        let sums = &mut sums[..Scatter::sums_len(tree)];
+        scatter.correlate(tree, &t, &y, &down, &up, sums, &mut scratch);
+        scatter.finish(tree, sums, &mut d_generators, &mut band, &mut scratch);
+        let gradient = Gradient { entries: &mut expected_band, generators: &mut expected_generators };
+        recurrence.combine_with_gradient(segments, &t, Some(&mut expected), &mut kept, gradient, &mut scratch);
+        assert_near(&z, &expected, &what("product"));
+        assert_near(&d_generators, &expected_generators, &what("gradient in the generators"));
+        let entries = if tridiagonal { 3 * order } else { order };
+        assert_near(&band[..entries], &expected_band[..entries], &what("gradient in the operator"));
+    }
+
+    #[test]
+    fn trees_equal_recurrences() {
+        for tridiagonal in [false, true] {
+            for order in [1, 2, 3, 17, 64, 65, 100, 130, 257, 520] {
+                for rank in 1..=3.min(order) {
+                    check(order, rank, tridiagonal, false);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn so_do_lean_trees() {
+        check(1040, 2, true, true);
+        check(2200, 1, true, true);
+    }
 }

@@ -1,4 +1,4 @@
-//! Krylov sums by the recurrence, in first-level cache: Horner's rule for all generators at once.
+//! Krylov sums of a leaf, in first-level cache: Horner's rule for all sources at once.
 //!
 //! `Σ_k A^k (Σ_s t_sk v_s)` is one sweep `w ← A w + Σ_s t_sk v_s` over k downwards, whatever the number of sources v_s; the
 //! numbers `⟨A^k v_s, y⟩` are one sweep `w ← Aᵀ w` from y upwards. Nothing but w and the diagonals is kept.
@@ -20,8 +20,6 @@ pub(super) struct Sweep<'a> {
     /// The generators, `width` numbers each.
     pub generators: &'a [f64],
     pub places: usize,
-    /// Whether the last place is before the first.
-    pub cyclic: bool,
     /// Ways in: a unit vector for the first place, and one for the last.
     pub ways: usize,
 }
@@ -111,15 +109,6 @@ impl Sweep<'_> {
         to.fill(0.0);
         from[HALO..HALO + self.places].copy_from_slice(&y[..self.places]);
         f64::run(Gradient { sweep: self, t, rows, from, to, entries, generators });
-    }
-
-    /// Repeats the ends of a vector beyond each other, if it is cyclic.
-    #[inline(always)]
-    fn wrap(&self, w: &mut [f64]) {
-        if self.cyclic {
-            w[HALO - 1] = w[HALO + self.places - 1];
-            w[HALO + self.places] = w[HALO];
-        }
     }
 }
 
@@ -220,7 +209,6 @@ fn horner<I: Isa<f64>>(isa: I, sweep: &Sweep<'_>, t: &Coefficients<'_>, k: usize
     if sweep.ways > 1 {
         to[HALO + sweep.places - 1] += t.ways[t.ways_stride + k];
     }
-    sweep.wrap(to);
 }
 
 impl Kernel<f64> for Combine<'_> {
@@ -249,7 +237,6 @@ fn back<I: Isa<f64>>(isa: I, sweep: &Sweep<'_>, from: &[f64], to: &mut [f64]) {
     } else {
         step(isa, sweep.transposed, from, to);
     }
-    sweep.wrap(to);
 }
 
 impl Kernel<f64> for Expand<'_> {
@@ -257,7 +244,6 @@ impl Kernel<f64> for Expand<'_> {
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { sweep, t, mut from, mut to } = self;
         let width = sweep.entries.len() / 3;
-        sweep.wrap(from);
         for k in 0..t.len {
             if sweep.ways > 0 {
                 t.ways[k] = from[HALO];
@@ -299,7 +285,6 @@ impl Kernel<f64> for Gradient<'_> {
         }
         let (lower, rest) = entries.split_at_mut(width);
         let (diagonal, upper) = rest.split_at_mut(width);
-        sweep.wrap(from);
         for k in 0..t.len {
             if k < t.generators_stride {
                 for (j, generator) in generators.chunks_exact_mut(width).enumerate() {

@@ -5,6 +5,9 @@ use crate::transform::{Form, Into, RealTransform, Side, Wrap};
 /// Places in a leaf at most.
 const LEAF: usize = 64;
 
+/// Places from which on the series of a block can be lean, and very lean.
+const LEAN: [usize; 2] = [512, 4096];
+
 /// A binary tree over N places, with 2^p leaves of nearly equal size. Height 0 is that of the leaves, p that of the whole.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -16,6 +19,8 @@ pub(super) struct Tree {
     pub width: usize,
     /// Where the leaves begin, and N.
     pub starts: Vec<usize>,
+    /// Whether the series of large blocks are lean.
+    lean: bool,
     /// The transform of the junctions of the blocks of each height, and that of the ends of the whole.
     transforms: Vec<RealTransform<f64>>,
     /// The spectra of z.
@@ -23,14 +28,21 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub fn new(order: usize, rank: usize, ways: usize) -> Self {
+    /// Where a lean tree has anything to save: tridiagonal operators of some size.
+    pub fn is_worth_leaning(order: usize, ways: usize) -> bool {
+        ways == 2 && order > 2 * LEAN[0]
+    }
+
+    /// A tree has room for what takes twice as many steps through a block as it has places; a lean one half or an eighth more
+    /// steps than places, once blocks are large.
+    pub fn new(order: usize, rank: usize, ways: usize, lean: bool) -> Self {
         let leaves = order.div_ceil(LEAF).next_power_of_two();
         let width = order.div_ceil(leaves).next_multiple_of(16);
         let starts = (0..=leaves).map(|leaf| leaf * order / leaves).collect();
         let height = leaves.trailing_zeros() as usize;
-        let size = |h: usize| if h < height { (2 * ways * width) << h } else { (2 * width) << h };
-        let transforms: Vec<_> = (0..=height).map(|h| RealTransform::new(size(h), Wrap::Negacyclic)).collect();
-        let mut tree = Self { order, rank, ways, width, starts, transforms, zs: Vec::new() };
+        let mut tree = Self { order, rank, ways, width, starts, lean, transforms: Vec::new(), zs: Vec::new() };
+        let size = |h: usize| if h < height { 2 * tree.series(h) } else { (2 * width) << h };
+        tree.transforms = (0..=height).map(|h| RealTransform::new(size(h), Wrap::Negacyclic)).collect();
         tree.zs = (0..=height)
             .map(|h| {
                 let (mut z, mut scratch) = (vec![0.0; tree.size(h)], vec![0.0; tree.transform_scratch()]);
@@ -61,9 +73,25 @@ impl Tree {
     }
 
     /// Coefficients that the series of a block of a height have: below the diagonal a block of L places is nilpotent, and no series is
-    /// longer; a tridiagonal one is given twice as many, which is checked to be enough.
+    /// longer; a tridiagonal one is given more, which is checked to be enough.
     pub fn series(&self, h: usize) -> usize {
-        (self.ways * self.width) << h
+        let places = self.width << h;
+        if !self.lean || places < LEAN[0] {
+            return self.ways * places;
+        }
+        // Transforms are fast whose length is 1, 3 or 9 times a power of two.
+        let very = places >= LEAN[1] && self.width.is_power_of_two();
+        places + if very { places / 8 } else { places / 2 }
+    }
+
+    /// How many coefficients of a block's series may differ from zero: the others show that it has died away.
+    pub fn margin(&self, h: usize) -> usize {
+        let len = self.series(h);
+        match len / (self.width << h) {
+            _ if self.ways == 1 => len,
+            1 => len - len / 32,
+            _ => len - len / 8,
+        }
     }
 
     /// The length of the transform at a height; twice the length of the series that meet, or 2N or more at the top.

@@ -1,0 +1,293 @@
+//! Krylov products of single vectors by the recurrence: O((3 + r) N²), stable for every operator.
+//!
+//! `Σ_jk t_jk A^k g_j` is Horner's rule, `w ← A w + Σ_j t_jk g_j` over k downwards, whatever the number of generators; the numbers
+//! `⟨A^k g_j, y⟩` are those of `w ← Aᵀ w` from y upwards. The gradient in A needs the vectors of both, `Σ_k (Aᵀ)^k y w_kᵀ` in
+//! the band: those of the second are kept, all of them or one of each run, from which its run is computed again.
+
+use super::segments::{Aligned, SKIPPED, STEPS, Segments, align};
+use super::skewed::{BandSums, Combine, Expand, Ring};
+use super::sweep::transpose_band;
+use crate::matrix::take;
+use crate::transform::isa::Kernels;
+
+/// Orders up to which all vectors are kept for the gradient.
+const WHOLE: usize = 512;
+
+/// Numbers in the vectors of a run: second-level caches hold as many.
+const CACHED: usize = 1 << 16;
+
+/// Runs at the most.
+const RUNS: usize = 512;
+
+/// Generators that share a sweep downwards; the coefficients of more would not stay in registers.
+const TOGETHER: usize = 2;
+
+/// An operator and its generators in segments, packed as [`Ring`] wants them.
+#[derive(Debug)]
+pub(super) struct Recurrence {
+    /// The transposed operator, once for each generator.
+    upwards: Vec<Aligned>,
+    /// The operator, once for each generator or two.
+    downwards: Vec<Aligned>,
+}
+
+/// Where the gradient is added to: three diagonals, and generators.
+#[derive(Debug)]
+pub(super) struct Gradient<'a> {
+    pub entries: &'a mut [f64],
+    pub generators: &'a mut [f64],
+}
+
+impl Recurrence {
+    /// Takes up three diagonals and generators of N numbers each.
+    pub fn new(segments: &Segments, entries: &[f64], generators: &[f64]) -> Self {
+        let (n, numbers) = (segments.order(), segments.numbers());
+        let mut transposed = vec![0.0; 3 * n];
+        transpose_band(entries, &mut transposed, n, n);
+        let pack = |band: &[f64], generators: &[f64], once: bool| {
+            let count = 3 + generators.len() / n;
+            let mut packed = Aligned::zeros(count * numbers);
+            for (row, v) in band.chunks_exact(n).chain(generators.chunks_exact(n)).enumerate() {
+                match once && row > 2 {
+                    true => segments.spread_once(v, [row, count], packed.get_mut()),
+                    false => segments.spread(v, [row, count], packed.get_mut()),
+                }
+            }
+            packed
+        };
+        Self {
+            upwards: generators.chunks(n).map(|one| pack(&transposed, one, true)).collect(),
+            downwards: generators.chunks(TOGETHER * n).map(|some| pack(entries, some, false)).collect(),
+        }
+    }
+
+    /// Powers in a run, whole passes.
+    fn run(n: usize) -> usize {
+        match n <= WHOLE {
+            true => n,
+            false => ((CACHED / n).clamp(16, 64) / STEPS * STEPS).max(n.div_ceil(RUNS).next_multiple_of(STEPS)),
+        }
+    }
+
+    /// Numbers that [`Recurrence::expand`] keeps for the gradient.
+    pub fn kept_len(segments: &Segments) -> usize {
+        let n = segments.order();
+        let vectors = if n <= WHOLE { n.next_multiple_of(STEPS) } else { n.div_ceil(Self::run(n)) };
+        vectors * segments.numbers() + SKIPPED
+    }
+
+    /// Numbers of scratch for products.
+    pub fn scratch_len(segments: &Segments) -> usize {
+        segments.numbers() + SKIPPED
+    }
+
+    /// Numbers of scratch for the gradient.
+    pub fn gradient_scratch_len(segments: &Segments) -> usize {
+        let n = segments.order();
+        let run = if n <= WHOLE { 0 } else { Self::run(n) * (segments.numbers() + 1) };
+        (2 + 3 + TOGETHER + STEPS) * segments.numbers() + run + SKIPPED
+    }
+
+    /// `t_jk = ⟨A^k g_j, y⟩`, r×N numbers; what the gradient needs is kept if there is room for it.
+    pub fn expand(&self, segments: &Segments, y: &[f64], t: &mut [f64], kept: &mut [f64], scratch: &mut [f64]) {
+        let n = segments.order();
+        let w = &mut align(scratch)[..segments.numbers()];
+        let all = if kept.is_empty() { kept } else { align(kept) };
+        for (j, (packed, t)) in self.upwards.iter().zip(t.chunks_exact_mut(n)).enumerate() {
+            let ring = Ring { segments, packed: packed.get() };
+            segments.spread(y, [0, 1], w);
+            // The vectors are the same for all generators.
+            let kept = if j == 0 { &mut *all } else { &mut [] };
+            if n <= WHOLE || kept.is_empty() {
+                f64::run(Expand { ring, w, t, kept });
+                continue;
+            }
+            for (t, kept) in t.chunks_mut(Self::run(n)).zip(kept.chunks_exact_mut(w.len())) {
+                kept.copy_from_slice(w);
+                f64::run(Expand { ring, w, t, kept: &mut [] });
+            }
+        }
+    }
+
+    fn combine_run(ring: Ring<'_>, w: &mut [f64], t: &[f64], run: [usize; 2], gradient: Option<BandSums<'_>>) {
+        let [first, powers] = run;
+        match t.len() / ring.segments.order() {
+            1 => f64::run(Combine::<4, 1> { ring, w, t, first, powers, gradient }),
+            _ => f64::run(Combine::<5, TOGETHER> { ring, w, t, first, powers, gradient }),
+        }
+    }
+
+    /// `y = Σ_jk t_jk A^k g_j`.
+    pub fn combine(&self, segments: &Segments, t: &[f64], y: &mut [f64], scratch: &mut [f64]) {
+        let n = segments.order();
+        let w = &mut align(scratch)[..segments.numbers()];
+        y.fill(0.0);
+        for (packed, t) in self.downwards.iter().zip(t.chunks(TOGETHER * n)) {
+            w.fill(0.0);
+            Self::combine_run(Ring { segments, packed: packed.get() }, w, t, [0, n], None);
+            segments.add(w, [0, 1], y);
+        }
+    }
+
+    /// [`Recurrence::combine`], and adds the gradient of `⟨d, y⟩` for the d that `kept` was left by. The result is not
+    /// always asked for.
+    pub fn combine_with_gradient(
+        &self,
+        segments: &Segments,
+        t: &[f64],
+        mut y: Option<&mut [f64]>,
+        kept: &mut [f64],
+        gradient: Gradient<'_>,
+        scratch: &mut [f64],
+    ) {
+        let (n, numbers) = (segments.order(), segments.numbers());
+        let (kept, mut scratch) = (&*align(kept), align(scratch));
+        let [w, upwards] = [(); 2].map(|()| take(&mut scratch, numbers));
+        let rows = take(&mut scratch, STEPS * numbers);
+        let sums = take(&mut scratch, (3 + TOGETHER) * numbers);
+        let run = Self::run(n);
+        let (again, unused) = if n <= WHOLE { Default::default() } else { scratch.split_at_mut(run * numbers) };
+        if let Some(y) = y.as_deref_mut() {
+            y.fill(0.0);
+        }
+        let parts = t.chunks(TOGETHER * n).zip(gradient.generators.chunks_mut(TOGETHER * n));
+        for (packed, (t, generators)) in self.downwards.iter().zip(parts) {
+            let ring = Ring { segments, packed: packed.get() };
+            let sums = &mut sums[..ring.packed.len()];
+            sums.fill(0.0);
+            w.fill(0.0);
+            for [first, powers] in Self::runs(n) {
+                let mut duals = kept;
+                if n > WHOLE {
+                    upwards.copy_from_slice(&kept[first / run * numbers..][..numbers]);
+                    let (ring, t) = (Ring { segments, packed: self.upwards[0].get() }, &mut unused[..powers]);
+                    f64::run(Expand { ring, w: upwards, t, kept: again });
+                    duals = again;
+                }
+                let band_sums = BandSums { duals, packed: &mut *sums, rows: &mut *rows };
+                Self::combine_run(ring, w, t, [first, powers], Some(band_sums));
+            }
+            if let Some(y) = y.as_deref_mut() {
+                segments.add(w, [0, 1], y);
+            }
+            let count = 3 + generators.len() / n;
+            let parts = gradient.entries.chunks_exact_mut(n).chain(generators.chunks_exact_mut(n));
+            for (row, part) in parts.enumerate() {
+                segments.add(sums, [row, count], part);
+            }
+        }
+    }
+
+    /// Runs of powers from the last to the first: the first power of each, and their number.
+    fn runs(n: usize) -> impl Iterator<Item = [usize; 2]> {
+        let run = Self::run(n);
+        (0..n.div_ceil(run)).rev().map(move |at| [at * run, run.min(n - at * run)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::band::Band;
+    use super::*;
+    use crate::transform::isa::PORTABLE_ONLY;
+
+    fn random(len: usize, rng: &mut fastrand::Rng) -> Vec<f64> {
+        (0..len).map(|_| 2.0 * rng.f64() - 1.0).collect()
+    }
+
+    fn step(entries: &[f64], x: &[f64]) -> Vec<f64> {
+        let (Band { lower, diagonal, upper }, n) = (Band::of(entries), x.len());
+        (0..n).map(|i| lower[i] * x[(i + n - 1) % n] + diagonal[i] * x[i] + upper[i] * x[(i + 1) % n]).collect()
+    }
+
+    fn step_back(entries: &[f64], x: &[f64]) -> Vec<f64> {
+        let (Band { lower, diagonal, upper }, n) = (Band::of(entries), x.len());
+        (0..n)
+            .map(|i| {
+                let (before, after) = ((i + n - 1) % n, (i + 1) % n);
+                upper[before] * x[before] + diagonal[i] * x[i] + lower[after] * x[after]
+            })
+            .collect()
+    }
+
+    fn assert_near(got: &[f64], expected: &[f64], what: &str) {
+        let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+        let error = norm(&mut got.iter().zip(expected).map(|(g, e)| g - e));
+        let size = norm(&mut expected.iter().copied());
+        assert!(error <= 4e-16 * (expected.len() as f64 + 8.0) * size, "{what}: {error:e} of {size:e}");
+    }
+
+    /// Everything against plain loops over the powers.
+    fn check(n: usize, rank: usize) {
+        let mut rng = fastrand::Rng::with_seed((100 * n + rank) as u64);
+        // Powers neither grow nor die away.
+        let entries: Vec<f64> = random(3 * n, &mut rng).iter().map(|e| 0.6 * e).collect();
+        let (generators, t, y) = (random(rank * n, &mut rng), random(rank * n, &mut rng), random(n, &mut rng));
+        let segments = Segments::new(n);
+        let recurrence = Recurrence::new(&segments, &entries, &generators);
+        let what = |op: &str| format!("{op}, n = {n}, r = {rank}");
+
+        let mut duals = vec![y.clone()];
+        (1..n).for_each(|k| duals.push(step_back(&entries, &duals[k - 1])));
+        let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let rows = generators.chunks_exact(n);
+        let expected: Vec<f64> = rows.flat_map(|g| duals.iter().map(|d| inner(g, d)).collect::<Vec<_>>()).collect();
+        let mut kept = vec![f64::NAN; Recurrence::kept_len(&segments)];
+        let mut scratch = vec![f64::NAN; Recurrence::gradient_scratch_len(&segments)];
+        let mut got = vec![f64::NAN; rank * n];
+        recurrence.expand(&segments, &y, &mut got, &mut [], &mut scratch);
+        assert_near(&got, &expected, &what("inner products"));
+        got.fill(f64::NAN);
+        recurrence.expand(&segments, &y, &mut got, &mut kept, &mut scratch);
+        assert_near(&got, &expected, &what("inner products, kept"));
+
+        let mut w = vec![0.0; n];
+        let (mut d_entries, mut d_generators) = (vec![0.0; 3 * n], vec![0.0; rank * n]);
+        for k in (0..n).rev() {
+            for i in 0..n {
+                d_entries[i] += duals[k][i] * w[(i + n - 1) % n];
+                d_entries[n + i] += duals[k][i] * w[i];
+                d_entries[2 * n + i] += duals[k][i] * w[(i + 1) % n];
+            }
+            w = step(&entries, &w);
+            for (j, g) in generators.chunks_exact(n).enumerate() {
+                w.iter_mut().zip(g).for_each(|(w, g)| *w += t[j * n + k] * g);
+                let sums = d_generators[j * n..][..n].iter_mut().zip(&duals[k]);
+                sums.for_each(|(s, d)| *s += t[j * n + k] * d);
+            }
+        }
+        let mut sum = vec![f64::NAN; n];
+        recurrence.combine(&segments, &t, &mut sum, &mut scratch);
+        assert_near(&sum, &w, &what("sum"));
+        sum.fill(f64::NAN);
+        let (mut got_entries, mut got_generators) = (vec![0.0; 3 * n], vec![0.0; rank * n]);
+        for y in [None, Some(&mut sum[..])] {
+            let gradient = Gradient { entries: &mut got_entries, generators: &mut got_generators };
+            recurrence.combine_with_gradient(&segments, &t, y, &mut kept, gradient, &mut scratch);
+        }
+        assert_near(&sum, &w, &what("sum with gradient"));
+        got_entries.iter_mut().chain(&mut got_generators).for_each(|twice| *twice *= 0.5);
+        assert_near(&got_entries, &d_entries, &what("gradient in the operator"));
+        assert_near(&got_generators, &d_generators, &what("gradient in the generators"));
+    }
+
+    #[test]
+    fn sweeps_equal_plain_loops() {
+        for portable in [false, true] {
+            PORTABLE_ONLY.set(portable);
+            for n in (1..=40).chain([63, 64, 65, 130]) {
+                for rank in 0..=5.min(n) {
+                    check(n, rank);
+                }
+            }
+        }
+        PORTABLE_ONLY.set(false);
+    }
+
+    #[test]
+    fn large_orders_go_in_runs() {
+        check(WHOLE + 3, 1);
+        check(WHOLE + 65, 3);
+        check(1100, 1);
+    }
+}

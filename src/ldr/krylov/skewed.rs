@@ -1,0 +1,276 @@
+//! Several steps of a recurrence in one pass over the places, for one vector in [`Segments`].
+//!
+//! Step s is done at place i − s while the pass is at place i: what it needs of step s − 1, the places around, has just been
+//! computed and is still in registers. A step of a tridiagonal operator and a generator takes four multiplications with additions and four
+//! loads for each register of places, 2.7 cycles in all where the passes one by one took 6.
+
+use std::cell::Cell;
+
+use super::segments::{BEFORE, STEPS, Segments};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+type Lane = <f64 as Kernels>::Lane;
+
+/// A tridiagonal operator and R generators, in [`Segments`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ring<'a> {
+    pub segments: &'a Segments,
+    /// For each register of places its entries below, on and above the diagonal, and then the generators, in 3 + R registers. (In
+    /// arrays of their own, the generators and w could fight for the same sets of the cache all the way.)
+    pub packed: &'a [f64],
+}
+
+/// Goes through a run of powers of A upwards.
+#[derive(Debug)]
+pub(super) struct Expand<'a, 'b> {
+    /// The transpose of A, and one generator, which has each place once: the sums for more would not stay in registers.
+    pub ring: Ring<'a>,
+    /// Replaced by what the run ends with, `(Aᵀ)^powers w` or a few powers more.
+    pub w: &'b mut [f64],
+    /// Written: `⟨A^k g, w⟩` for the powers of the run.
+    pub t: &'b mut [f64],
+    /// Written, where not empty: `(Aᵀ)^k w`, a vector in segments for each power, rounded up to whole passes.
+    pub kept: &'b mut [f64],
+}
+
+/// Goes through a run of powers of A downwards, by Horner's rule.
+#[derive(Debug)]
+pub(super) struct Combine<'a, 'b, const C: usize, const R: usize> {
+    /// With R generators, C = 3 + R registers for each register of places.
+    pub ring: Ring<'a>,
+    /// Replaced by `A^powers w + Σ_jk t_jk A^k g_j`.
+    pub w: &'b mut [f64],
+    /// Coefficients, for each generator N of them, of which the powers of this run begin at `first`.
+    pub t: &'b [f64],
+    pub first: usize,
+    pub powers: usize,
+    /// Where the gradient is wanted.
+    pub gradient: Option<BandSums<'b>>,
+}
+
+/// Sums of the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, in [`Segments`].
+#[derive(Debug)]
+pub(super) struct BandSums<'a> {
+    /// `(Aᵀ)^k y` for the powers of the run.
+    pub duals: &'a [f64],
+    /// In the entries of A and in the generators, packed as they are.
+    pub packed: &'a mut [f64],
+    /// `STEPS` vectors in segments of scratch.
+    pub rows: &'a mut [f64],
+}
+
+impl Kernel<f64> for Expand<'_, '_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { ring, w, t, kept } = self;
+        let written = kept.len().min(t.len() * w.len());
+        for (at, t) in t.chunks_mut(STEPS).enumerate() {
+            ring.segments.exchange(w);
+            let sums = match kept.is_empty() {
+                true => expand::<I, false>(isa, ring, w, kept),
+                false => expand::<I, true>(isa, ring, w, &mut kept[at * STEPS * w.len()..][..STEPS * w.len()]),
+            };
+            t.copy_from_slice(&sums[..t.len()]);
+        }
+        // What comes after the last power is not asked for, and may have grown out of range.
+        kept[written..].fill(0.0);
+    }
+}
+
+impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { ring, w, t, first, powers, mut gradient } = self;
+        let order = ring.segments.order();
+        for start in (0..powers).step_by(STEPS).rev() {
+            let mut factors = [[0.0; R]; STEPS];
+            for s in 0..STEPS.min(powers - start) {
+                for j in 0..R {
+                    factors[s][j] = t[j * order + first + start + s];
+                }
+            }
+            ring.segments.exchange(w);
+            let Some(sums) = &mut gradient else {
+                combine::<I, C, R, false>(isa, ring, &factors, w, &mut []);
+                continue;
+            };
+            combine::<I, C, R, true>(isa, ring, &factors, w, sums.rows);
+            correlate::<I, C, R>(isa, ring.segments, &factors, sums, start);
+        }
+    }
+}
+
+/// Numbers as registers, several for each place.
+#[inline(always)]
+fn packed<const C: usize>(numbers: &[f64]) -> &[[Lane; C]] {
+    lanes::<f64>(numbers).as_chunks().0
+}
+
+/// A part of each of `STEPS` rows, or empty ones where nothing is kept.
+#[inline(always)]
+fn rows_mut(numbers: &mut [f64], start: impl Fn(usize) -> usize, count: usize) -> [&mut [Lane]; STEPS] {
+    let each = numbers.len() / STEPS;
+    let mut rows = numbers.chunks_exact_mut(each.max(1));
+    std::array::from_fn(|s| match rows.next() {
+        Some(row) => &mut lanes_mut::<f64>(row)[start(s)..][..count],
+        None => &mut [],
+    })
+}
+
+/// Registers that a pass goes through: the segments, and what the first steps need of the margins.
+#[inline(always)]
+fn count(segments: &Segments) -> usize {
+    segments.len() + 2 * STEPS - 2
+}
+
+/// The register where step s begins.
+#[inline(always)]
+fn begin(s: usize) -> usize {
+    BEFORE + 1 - STEPS - s
+}
+
+/// The vector that a pass reads, from one place ahead, and the one it writes, STEPS − 1 places behind.
+#[inline(always)]
+fn ahead_and_behind(w: &mut [f64], count: usize) -> (&[Cell<Lane>], &[Cell<Lane>]) {
+    let w = Cell::from_mut(lanes_mut::<f64>(w)).as_slice_of_cells();
+    (&w[begin(0) + 1..][..count], &w[begin(STEPS - 1)..][..count])
+}
+
+#[inline(always)]
+fn expand<I: Isa<f64>, const KEEP: bool>(isa: I, ring: Ring<'_>, w: &mut [f64], kept: &mut [f64]) -> [f64; STEPS] {
+    let count = count(ring.segments);
+    let packed = packed::<4>(ring.packed);
+    let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
+    let rows = rows_mut(kept, begin, count);
+    let mut sums = [isa.splat(0.0); STEPS];
+    let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
+    let (ahead, behind) = {
+        let first = &lanes::<f64>(w)[begin(0) - 1..];
+        (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
+        ahead_and_behind(w, count)
+    };
+    for i in 0..count {
+        let mut after = isa.load(&ahead[i].get());
+        for s in 0..STEPS {
+            if KEEP {
+                isa.store(&mut rows[s][i], here[s]);
+            }
+            let [lower, diagonal, upper, generator] = &places[s][i];
+            sums[s] = isa.mul_add(here[s], isa.load(generator), sums[s]);
+            let sum = isa.mul(isa.load(diagonal), here[s]);
+            let sum = isa.mul_add(isa.load(lower), before[s], sum);
+            let sum = isa.mul_add(isa.load(upper), after, sum);
+            (before[s], here[s], after) = (here[s], after, sum);
+        }
+        put(isa, &behind[i], after);
+    }
+    let mut totals = [0.0; STEPS];
+    for s in 0..STEPS {
+        let mut lane = [0.0; f64::LANES];
+        isa.store(&mut lane, sums[s]);
+        totals[s] = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+    }
+    totals
+}
+
+/// Step s has the power `STEPS − 1 − s` of `factors`, and keeps in its row what it began from.
+#[inline(always)]
+fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
+    isa: I,
+    ring: Ring<'_>,
+    factors: &[[f64; R]; STEPS],
+    w: &mut [f64],
+    kept: &mut [f64],
+) {
+    let count = count(ring.segments);
+    let packed = packed::<C>(ring.packed);
+    let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
+    // The place after the last one is needed as well.
+    let rows = rows_mut(kept, |s| begin(s) + 1, count);
+    let mut t = [[isa.splat(0.0); R]; STEPS];
+    for s in 0..STEPS {
+        for j in 0..R {
+            t[s][j] = isa.splat(factors[STEPS - 1 - s][j]);
+        }
+    }
+    let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
+    let (ahead, behind) = {
+        let first = &lanes::<f64>(w)[begin(0) - 1..];
+        (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
+        ahead_and_behind(w, count)
+    };
+    for i in 0..count {
+        let mut after = isa.load(&ahead[i].get());
+        for s in 0..STEPS {
+            if KEEP {
+                isa.store(&mut rows[s][i], after);
+            }
+            let place = &places[s][i];
+            let mut sum = isa.mul(isa.load(&place[1]), here[s]);
+            for j in 0..R {
+                sum = isa.mul_add(t[s][j], isa.load(&place[3 + j]), sum);
+            }
+            let sum = isa.mul_add(isa.load(&place[0]), before[s], sum);
+            let sum = isa.mul_add(isa.load(&place[2]), after, sum);
+            (before[s], here[s], after) = (here[s], after, sum);
+        }
+        put(isa, &behind[i], after);
+    }
+}
+
+#[inline(always)]
+fn put<I: Isa<f64>>(isa: I, to: &Cell<Lane>, v: I::V) {
+    let mut lane = [0.0; f64::LANES];
+    isa.store(&mut lane, v);
+    to.set(lane);
+}
+
+/// Adds the gradients of a pass: `dual_i (w_{i−1}, w_i, w_{i+1})` in the entries, `t dual_i` in the generators.
+#[inline(always)]
+fn correlate<I: Isa<f64>, const C: usize, const R: usize>(
+    isa: I,
+    segments: &Segments,
+    factors: &[[f64; R]; STEPS],
+    sums: &mut BandSums<'_>,
+    start: usize,
+) {
+    let (numbers, count) = (segments.numbers(), segments.len());
+    let mut t = [[isa.splat(0.0); R]; STEPS];
+    for s in 0..STEPS {
+        for j in 0..R {
+            t[s][j] = isa.splat(factors[s][j]);
+        }
+    }
+    let duals: [&[Lane]; STEPS] =
+        std::array::from_fn(|s| &lanes::<f64>(&sums.duals[(start + s) * numbers..][..numbers])[BEFORE..][..count]);
+    let rows: [&[Lane]; STEPS] = std::array::from_fn(|s| {
+        &lanes::<f64>(&sums.rows[(STEPS - 1 - s) * numbers..][..numbers])[BEFORE - 1..][..count + 2]
+    });
+    let places = &mut lanes_mut::<f64>(sums.packed).as_chunks_mut::<C>().0[BEFORE..][..count];
+    let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
+    for s in 0..STEPS {
+        (before[s], here[s]) = (isa.load(&rows[s][0]), isa.load(&rows[s][1]));
+    }
+    let ahead: [&[Lane]; STEPS] = std::array::from_fn(|s| &rows[s][2..][..count]);
+    for i in 0..count {
+        let place = &mut places[i];
+        let mut sums = [isa.splat(0.0); C];
+        for c in 0..C {
+            sums[c] = isa.load(&place[c]);
+        }
+        for s in 0..STEPS {
+            let dual = isa.load(&duals[s][i]);
+            let after = isa.load(&ahead[s][i]);
+            sums[0] = isa.mul_add(dual, before[s], sums[0]);
+            sums[1] = isa.mul_add(dual, here[s], sums[1]);
+            sums[2] = isa.mul_add(dual, after, sums[2]);
+            for j in 0..R {
+                sums[3 + j] = isa.mul_add(dual, t[s][j], sums[3 + j]);
+            }
+            (before[s], here[s]) = (here[s], after);
+        }
+        for c in 0..C {
+            isa.store(&mut place[c], sums[c]);
+        }
+    }
+}

@@ -30,7 +30,7 @@
 //!
 //! # Features
 //!
-//! None is on by default. Crates that each adds to the 29 of the default tree, this one included:
+//! None is on by default. Crates that each adds to the 30 of the default tree, this one included:
 //!
 //! | feature | what | crates |
 //! | --- | --- | --- |

@@ -67,12 +67,12 @@ fn run(name: &str, arguments: &[&str]) -> Option<Output> {
 fn what_an_example_cannot_do_is_said_in_one_line_with_exit_code_2() {
     let absent = std::env::temp_dir().join("displace-no-such-directory");
     let absent = absent.to_str().unwrap();
-    let each_on_images = ["tradeoff", "grow", "compress", "mnist_candle", "mnist_burn", "adapter"];
+    let each_on_images = ["tradeoff", "grow", "mnist_candle", "mnist_burn", "adapter"];
     let mut cases: Vec<_> = each_on_images.map(|name| (name, vec!["--quick", "--data", absent])).into();
-    for name in each_on_images.into_iter().chain(["speed", "framework_speed", "inspect"]) {
+    for name in each_on_images.into_iter().chain(["speed", "framework_speed", "inspect", "compress"]) {
         cases.push((name, vec!["--no-such-option"]));
     }
-    cases.push(("inspect", vec![absent]));
+    cases.extend(["inspect", "compress"].map(|name| (name, vec![absent])));
     for (name, arguments) in cases {
         let Some(output) = run(name, &arguments) else { continue };
         let said = String::from_utf8_lossy(&output.stderr);

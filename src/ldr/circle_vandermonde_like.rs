@@ -65,7 +65,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(cols))
     }
@@ -74,7 +74,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`CircleVandermondeLike::new`], and [`Error::OutOfRange`] for an order below n or above 2n + 1.
+    /// As for [`CircleVandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or above 2n + 1.
     pub fn with_order(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
         let terms = Terms::new(rows, cols, rank, order)?;
         let layout = terms.layout().with("theta", &[rows / 2]);
@@ -85,7 +85,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] unless there are ⌊m/2⌋ of them, [`Error::NotFinite`].
+    /// [`Error::Length`](crate::Error::Length) unless there are ⌊m/2⌋ of them, [`Error::NotFinite`](crate::Error::NotFinite).
     pub fn fix_angles(mut self, angles: &[T]) -> Result<Self> {
         has_length("theta", angles, self.terms.shape.rows / 2)?;
         all_finite("theta", angles)?;
@@ -98,7 +98,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`CircleVandermondeLike::new`], and [`Error::Length`] or [`Error::NotFinite`] for bad parameters.
+    /// As for [`CircleVandermondeLike::new`], and [`Error::Length`](crate::Error::Length) or [`Error::NotFinite`](crate::Error::NotFinite) for bad parameters.
     pub fn from_generators(
         rows: usize,
         angles: &[T],
@@ -147,7 +147,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`CircleVandermondeLike::from_generators`], and [`Error::Length`] unless `dense` holds m·n numbers.
+    /// As for [`CircleVandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds m·n numbers.
     pub fn from_dense(rows: usize, angles: &[T], cols: usize, dense: &[T]) -> Result<Matrix<T, Self>> {
         let structure = Self::new(rows, cols, rows.min(cols))?;
         has_length("theta", angles, rows / 2)?;

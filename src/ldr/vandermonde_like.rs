@@ -39,7 +39,7 @@ use crate::{Result, Scalar};
 /// The structure of a Vandermonde-like m×n matrix of displacement rank r.
 ///
 /// Parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, and the nodes `"v"` unless they are fixed.
-/// A step of an optimiser that moves a node out of [−1, 1] is refused with [`Error::ElementOutOfRange`];
+/// A step of an optimiser that moves a node out of [−1, 1] is refused with [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange);
 /// [`Vandermonde::clamp`](crate::structured::Vandermonde::clamp) puts such nodes back.
 #[derive(Debug)]
 pub struct VandermondeLike<T: Scalar> {
@@ -56,7 +56,7 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(cols))
     }
@@ -65,7 +65,7 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::new`], and [`Error::OutOfRange`] for an order below n or above 2n + 1.
+    /// As for [`VandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or above 2n + 1.
     pub fn with_order(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
         let terms = Terms::new(rows, cols, rank, order)?;
         let layout = terms.layout().with("v", &[rows]);
@@ -76,7 +76,7 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] unless there are m of them, [`Error::NotFinite`], or [`Error::ElementOutOfRange`] for a node outside
+    /// [`Error::Length`](crate::Error::Length) unless there are m of them, [`Error::NotFinite`](crate::Error::NotFinite), or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for a node outside
     /// [−1, 1].
     pub fn fix_nodes(mut self, nodes: &[T]) -> Result<Self> {
         has_length("v", nodes, self.terms.shape.rows)?;
@@ -90,7 +90,7 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::new`], and [`Error::Length`], [`Error::NotFinite`] or [`Error::ElementOutOfRange`] for bad
+    /// As for [`VandermondeLike::new`], and [`Error::Length`](crate::Error::Length), [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for bad
     /// parameters.
     pub fn from_generators(nodes: &[T], cols: usize, rank: usize, g: &[T], h: &[T]) -> Result<Matrix<T, Self>> {
         let structure = Self::new(nodes.len(), cols, rank)?;
@@ -122,7 +122,7 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::from_generators`], and [`Error::Length`] unless `dense` holds m·n numbers.
+    /// As for [`VandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds m·n numbers.
     pub fn from_dense(nodes: &[T], cols: usize, dense: &[T]) -> Result<Matrix<T, Self>> {
         let (m, n) = (nodes.len(), cols);
         let structure = Self::new(m, n, m.min(n))?;

@@ -9,6 +9,8 @@ use super::segments::{BEFORE, STEPS, Segments};
 use crate::matrix::take;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
+const W: usize = f64::LANES;
+
 type Lane = <f64 as Kernels>::Lane;
 
 /// Diagonals of A, of its square and of its fourth power.
@@ -72,36 +74,72 @@ impl Kernel<f64> for Correlate<'_> {
         let Self { segments, t, first, duals, vectors, sums } = self;
         let (order, numbers) = (segments.order(), segments.numbers());
         let [duals, vectors] = [duals, vectors].map(lanes::<f64>);
+        let passes = || duals.chunks_exact(numbers / W).zip(vectors.chunks_exact(numbers / W));
         let fourth = rows_mut::<FOURTH>(sums.fourth);
-        for i in BEFORE..BEFORE + segments.len() {
-            let mut sum: [_; FOURTH] = std::array::from_fn(|c| isa.load(&fourth[i][c]));
-            for (dual, w) in duals.chunks_exact(numbers / 4).zip(vectors.chunks_exact(numbers / 4)) {
-                let Some(w) = w[i - STEPS..].first_chunk::<FOURTH>() else { continue };
-                let dual = isa.load(&dual[i]);
-                for c in 0..FOURTH {
-                    sum[c] = isa.mul_add(dual, isa.load(&w[c]), sum[c]);
-                }
-            }
-            for c in 0..FOURTH {
-                isa.store(&mut fourth[i][c], sum[c]);
-            }
+        // The second one of the last two places may be in the margin, which is written anew before it is read.
+        for i in (BEFORE..BEFORE + segments.len()).step_by(2) {
+            correlate::<I, 5>(isa, passes(), i, 0, fourth);
+            correlate::<I, 4>(isa, passes(), i, 5, fourth);
         }
         for (t, sums) in t.chunks_exact(order).zip(sums.generators.chunks_exact_mut(STEPS * numbers)) {
             let mut factors = [[0.0; STEPS]; GROUP];
             factors.as_flattened_mut().iter_mut().zip(&t[first..]).for_each(|(f, t)| *f = *t);
             let sums = rows_mut::<STEPS>(sums);
-            for i in BEFORE..BEFORE + segments.len() {
-                let mut sum: [_; STEPS] = std::array::from_fn(|c| isa.load(&sums[i][c]));
-                for (dual, factors) in duals.chunks_exact(numbers / 4).zip(&factors) {
-                    let dual = isa.load(&dual[i]);
-                    for c in 0..STEPS {
-                        sum[c] = isa.mul_add(dual, isa.splat(factors[c]), sum[c]);
-                    }
-                }
-                for c in 0..STEPS {
-                    isa.store(&mut sums[i][c], sum[c]);
-                }
+            for i in (BEFORE..BEFORE + segments.len()).step_by(2) {
+                combine(isa, passes().map(|(dual, _)| dual).zip(&factors), i, sums);
             }
+        }
+    }
+}
+
+/// Adds `dual wᵀ` in C diagonals and two registers of places: each number of w, once loaded, meets two duals.
+#[inline(always)]
+fn correlate<'a, I: Isa<f64>, const C: usize>(
+    isa: I,
+    passes: impl Iterator<Item = (&'a [Lane], &'a [Lane])>,
+    i: usize,
+    first: usize,
+    sums: &mut [[Lane; FOURTH]],
+) {
+    let mut sum: [[_; C]; 2] = std::array::from_fn(|p| std::array::from_fn(|c| isa.load(&sums[i + p][first + c])));
+    for (dual, w) in passes {
+        let (dual, w) = (&dual[i..i + 2], &w[i + first - STEPS..][..C + 1]);
+        let dual = [isa.load(&dual[0]), isa.load(&dual[1])];
+        for c in 0..C {
+            for p in 0..2 {
+                sum[p][c] = isa.mul_add(dual[p], isa.load(&w[c + p]), sum[p][c]);
+            }
+        }
+    }
+    for p in 0..2 {
+        for c in 0..C {
+            isa.store(&mut sums[i + p][first + c], sum[p][c]);
+        }
+    }
+}
+
+/// Adds `t_b dual` in two registers of places.
+#[inline(always)]
+fn combine<'a, I: Isa<f64>>(
+    isa: I,
+    passes: impl Iterator<Item = (&'a [Lane], &'a [f64; STEPS])>,
+    i: usize,
+    sums: &mut [[Lane; STEPS]],
+) {
+    let mut sum: [[_; STEPS]; 2] = std::array::from_fn(|p| std::array::from_fn(|c| isa.load(&sums[i + p][c])));
+    for (dual, factors) in passes {
+        let dual = &dual[i..i + 2];
+        let dual = [isa.load(&dual[0]), isa.load(&dual[1])];
+        for c in 0..STEPS {
+            let factor = isa.splat(factors[c]);
+            for p in 0..2 {
+                sum[p][c] = isa.mul_add(dual[p], factor, sum[p][c]);
+            }
+        }
+    }
+    for p in 0..2 {
+        for c in 0..STEPS {
+            isa.store(&mut sums[i + p][c], sum[p][c]);
         }
     }
 }

@@ -78,7 +78,7 @@ impl Kernel<f64> for Correlate<'_> {
         let [duals, vectors] = [duals, vectors].map(lanes::<f64>);
         let passes = || duals.chunks_exact(numbers / W).zip(vectors.chunks_exact(numbers / W));
         let fourth = rows_mut::<FOURTH>(sums.fourth);
-        // The second one of the last two places may be in the margin, which is written anew before it is read.
+        // The second register of the last pair may be in the margin, whose sums are written anew before they are read.
         for i in (BEFORE..BEFORE + segments.len()).step_by(2) {
             correlate::<I, 5>(isa, passes(), i, 0, fourth);
             correlate::<I, 4>(isa, passes(), i, 5, fourth);

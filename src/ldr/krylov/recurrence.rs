@@ -333,6 +333,26 @@ mod tests {
         PORTABLE_ONLY.set(false);
     }
 
+    /// A pass does more steps than these have powers, and the powers they do not have are out of range.
+    #[test]
+    fn short_sequences_stay_finite() {
+        for n in 1..=4 {
+            let entries = vec![10f64.powf(280.0 / (n as f64 - 1.0).max(1.0)); 3 * n];
+            let (ones, segments) = (vec![1.0; n], Segments::new(n));
+            let recurrence = Recurrence::new(&segments, &entries, &ones);
+            let mut kept = vec![f64::NAN; Recurrence::kept_len(&segments)];
+            let mut scratch = vec![f64::NAN; Recurrence::gradient_scratch_len(&segments, 1)];
+            let (mut sums, mut t) = (vec![0.0; Recurrence::sums_len(&segments, 1)], vec![f64::NAN; n]);
+            recurrence.expand(&segments, &ones, &mut t, &mut kept, &mut scratch);
+            recurrence.combine_with_gradient(&segments, &ones, None, &mut kept, &mut sums, &mut scratch);
+            let (mut d_entries, mut d_generators) = (vec![0.0; 3 * n], vec![0.0; n]);
+            let gradient = Gradient { entries: &mut d_entries, generators: &mut d_generators };
+            Recurrence::finish(&segments, [&entries, &ones], &mut sums, gradient, &mut scratch);
+            let all = [t, d_entries, d_generators].concat();
+            assert!(all.iter().all(|x| x.is_finite()), "n = {n}: {all:?}");
+        }
+    }
+
     #[test]
     fn large_orders_go_in_runs() {
         check(WHOLE + 3, 1);

@@ -67,7 +67,8 @@ impl Segments {
     pub fn new(order: usize) -> Self {
         let len = order.div_ceil(W);
         let start = |lane: usize| lane * order / W;
-        let registers = BEFORE + len + STEPS;
+        // Whole pairs, so that places can be taken two registers at a time.
+        let registers = BEFORE + len.next_multiple_of(2) + STEPS;
         let place = |at: usize| (start(at % W) + at / W + BEFORE * (order - 1)) % order;
         let places: Vec<u32> = (0..registers * W).map(|at| place(at) as u32).collect();
         let mut owners = vec![0; order];

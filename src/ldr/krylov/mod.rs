@@ -8,6 +8,7 @@ mod band;
 mod dense;
 mod direct;
 mod junction;
+mod powers;
 mod recurrence;
 mod scatter;
 mod segments;
@@ -186,7 +187,7 @@ impl KrylovPlan {
 
     /// Numbers of scratch that any method needs.
     pub fn gradient_scratch_len(&self) -> usize {
-        self.scratch_len().max(Recurrence::gradient_scratch_len(&self.segments))
+        self.scratch_len().max(Recurrence::gradient_scratch_len(&self.segments, self.tree.rank))
     }
 
     /// Numbers of states that products need if nothing is kept.
@@ -206,7 +207,13 @@ impl KrylovPlan {
 
     /// Numbers in the sums that gradients are gathered in.
     pub fn sums_len(&self) -> usize {
-        Scatter::sums_len(&self.tree).max((self.tree.rank + 3) * self.order())
+        let swept = self.plain_sums_len() + Recurrence::sums_len(&self.segments, self.tree.rank);
+        Scatter::sums_len(&self.tree).max(swept)
+    }
+
+    /// Numbers in the gradients that groups of examples are gathered in, generators first; the sums of single ones follow them.
+    fn plain_sums_len(&self) -> usize {
+        (self.tree.rank + 3) * self.order()
     }
 
     /// `y = Σ_jk t_jk A^k g_j` for each example of a group.
@@ -261,17 +268,16 @@ impl KrylovPlan {
             }
             Method::Sweep(recurrence) => recurrence,
         };
-        let (generators, rest) = sums.split_at_mut(self.tree.rank * self.order());
-        let entries = &mut rest[..3 * self.order()];
+        let (plain, power_sums) = sums.split_at_mut(self.plain_sums_len());
         if y.len() > self.order() {
             if let Some(z) = z {
                 self.direct(krylov).forward(t, z, scratch);
             }
+            let (generators, entries) = plain.split_at_mut(self.tree.rank * self.order());
             return self.direct(krylov).gradient(t, y, generators, entries, scratch);
         }
         let kept = &mut states.up[..Recurrence::kept_len(&self.segments)];
-        let gradient = Gradient { entries, generators };
-        recurrence.combine_with_gradient(&self.segments, t, z, kept, gradient, scratch);
+        recurrence.combine_with_gradient(&self.segments, t, z, kept, power_sums, scratch);
     }
 
     /// Adds to the gradients in the generators and in the three diagonals what the sums stand for.
@@ -286,9 +292,12 @@ impl KrylovPlan {
         if let Method::Tree(scatter, tree) = self.method(krylov) {
             return scatter.finish(tree, &mut sums[..Scatter::sums_len(tree)], generators, entries, scratch);
         }
-        let (generator_sums, rest) = sums.split_at(generators.len());
+        let (plain, power_sums) = sums.split_at_mut(self.plain_sums_len());
+        let (generator_sums, entry_sums) = plain.split_at(generators.len());
         generators.iter_mut().zip(generator_sums).for_each(|(g, s)| *g += s);
-        entries.iter_mut().zip(rest).for_each(|(e, s)| *e += s);
+        entries.iter_mut().zip(entry_sums).for_each(|(e, s)| *e += s);
+        let gradient = Gradient { entries, generators };
+        Recurrence::finish(&self.segments, [&krylov.entries, &krylov.generators], power_sums, gradient, scratch);
     }
 
     fn direct<'a>(&self, krylov: &'a Krylov) -> Direct<'a> {
@@ -347,8 +356,10 @@ mod tests {
         let sums = &mut sums[..Scatter::sums_len(tree)];
         scatter.correlate(tree, &t, &y, &down, &up, sums, &mut scratch);
         scatter.finish(tree, sums, &mut d_generators, &mut band, &mut scratch);
+        let mut power_sums = vec![0.0; Recurrence::sums_len(segments, rank)];
+        recurrence.combine_with_gradient(segments, &t, Some(&mut expected), &mut kept, &mut power_sums, &mut scratch);
         let gradient = Gradient { entries: &mut expected_band, generators: &mut expected_generators };
-        recurrence.combine_with_gradient(segments, &t, Some(&mut expected), &mut kept, gradient, &mut scratch);
+        Recurrence::finish(segments, [&entries, &generators], &mut power_sums, gradient, &mut scratch);
         assert_near(&z, &expected, &what("product"));
         assert_near(&d_generators, &expected_generators, &what("gradient in the generators"));
         let entries = if tridiagonal { 3 * order } else { order };

@@ -1,17 +1,20 @@
 //! Krylov products of single vectors by the recurrence: O((3 + r) N²), stable for every operator.
 //!
 //! `Σ_jk t_jk A^k g_j` is Horner's rule, `w ← A w + Σ_j t_jk g_j` over k downwards, whatever the number of generators; the numbers
-//! `⟨A^k g_j, y⟩` are those of `w ← Aᵀ w` from y upwards. The gradient in A needs the vectors of both, `Σ_k (Aᵀ)^k y w_kᵀ` in
-//! the band: those of the second are kept, all of them or one of each run, from which its run is computed again.
+//! `⟨A^k g_j, y⟩` are those of `w ← Aᵀ w` from y upwards. The gradient goes through fourth powers, see
+//! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one of each run,
+//! from which its run is computed again.
 
+use super::powers::{ChainRule, Correlate, GROUP, PowerSums};
 use super::segments::{Aligned, SKIPPED, STEPS, Segments, align};
-use super::skewed::{BandSums, Combine, Expand, Ring};
+use super::skewed::{Combine, Expand, Ring};
 use super::sweep::transpose_band;
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
 
-/// Orders up to which all vectors are kept for the gradient.
-const WHOLE: usize = 512;
+/// Orders up to which every fourth vector is kept for the gradient: 2 MB, which third-level caches hold. At twice the order, 8 MB, it
+/// is faster to compute them again.
+const WHOLE: usize = 1024;
 
 /// Numbers in the vectors of a run: second-level caches hold as many.
 const CACHED: usize = 1 << 16;
@@ -65,14 +68,16 @@ impl Recurrence {
     fn run(n: usize) -> usize {
         match n <= WHOLE {
             true => n,
-            false => ((CACHED / n).clamp(16, 64) / STEPS * STEPS).max(n.div_ceil(RUNS).next_multiple_of(STEPS)),
+            false => {
+                ((STEPS * CACHED / n).clamp(64, 256) / STEPS * STEPS).max(n.div_ceil(RUNS).next_multiple_of(STEPS))
+            }
         }
     }
 
     /// Numbers that [`Recurrence::expand`] keeps for the gradient.
     pub fn kept_len(segments: &Segments) -> usize {
         let n = segments.order();
-        let vectors = if n <= WHOLE { n.next_multiple_of(STEPS) } else { n.div_ceil(Self::run(n)) };
+        let vectors = n.div_ceil(if n <= WHOLE { STEPS } else { Self::run(n) });
         vectors * segments.numbers() + SKIPPED
     }
 
@@ -82,10 +87,17 @@ impl Recurrence {
     }
 
     /// Numbers of scratch for the gradient.
-    pub fn gradient_scratch_len(segments: &Segments) -> usize {
+    pub fn gradient_scratch_len(segments: &Segments, rank: usize) -> usize {
         let n = segments.order();
-        let run = if n <= WHOLE { 0 } else { Self::run(n) * (segments.numbers() + 1) };
-        (2 + 3 + TOGETHER + STEPS) * segments.numbers() + run + SKIPPED
+        let (run, numbers) = (if n <= WHOLE { 0 } else { Self::run(n) }, segments.numbers());
+        let sweeps = (2 + GROUP) * numbers + run.div_ceil(STEPS) * numbers + run;
+        let chain = (2 * 3 + rank) * numbers + ChainRule::scratch_len(segments);
+        sweeps.max(chain) + SKIPPED
+    }
+
+    /// Numbers in the sums that gradients are gathered in.
+    pub fn sums_len(segments: &Segments, rank: usize) -> usize {
+        PowerSums::len(segments, rank) + SKIPPED
     }
 
     /// `t_jk = ⟨A^k g_j, y⟩`, r×N numbers; what the gradient needs is kept if there is room for it.
@@ -109,11 +121,10 @@ impl Recurrence {
         }
     }
 
-    fn combine_run(ring: Ring<'_>, w: &mut [f64], t: &[f64], run: [usize; 2], gradient: Option<BandSums<'_>>) {
-        let [first, powers] = run;
+    fn combine_run(ring: Ring<'_>, w: &mut [f64], t: &[f64], [first, powers]: [usize; 2], kept: &mut [f64]) {
         match t.len() / ring.segments.order() {
-            1 => f64::run(Combine::<4, 1> { ring, w, t, first, powers, gradient }),
-            _ => f64::run(Combine::<5, TOGETHER> { ring, w, t, first, powers, gradient }),
+            1 => f64::run(Combine::<4, 1> { ring, w, t, first, powers, kept }),
+            _ => f64::run(Combine::<5, TOGETHER> { ring, w, t, first, powers, kept }),
         }
     }
 
@@ -124,65 +135,101 @@ impl Recurrence {
         y.fill(0.0);
         for (packed, t) in self.downwards.iter().zip(t.chunks(TOGETHER * n)) {
             w.fill(0.0);
-            Self::combine_run(Ring { segments, packed: packed.get() }, w, t, [0, n], None);
+            Self::combine_run(Ring { segments, packed: packed.get() }, w, t, [0, n], &mut []);
             segments.add(w, [0, 1], y);
         }
     }
 
-    /// [`Recurrence::combine`], and adds the gradient of `⟨d, y⟩` for the d that `kept` was left by. The result is not
-    /// always asked for.
+    /// [`Recurrence::combine`], and adds the gradient of `⟨d, y⟩` for the d that `kept` was left by to the sums. The result is
+    /// not always asked for.
     pub fn combine_with_gradient(
         &self,
         segments: &Segments,
         t: &[f64],
         mut y: Option<&mut [f64]>,
         kept: &mut [f64],
-        gradient: Gradient<'_>,
+        sums: &mut [f64],
         scratch: &mut [f64],
     ) {
         let (n, numbers) = (segments.order(), segments.numbers());
         let (kept, mut scratch) = (&*align(kept), align(scratch));
         let [w, upwards] = [(); 2].map(|()| take(&mut scratch, numbers));
-        let rows = take(&mut scratch, STEPS * numbers);
-        let sums = take(&mut scratch, (3 + TOGETHER) * numbers);
+        let vectors = take(&mut scratch, GROUP * numbers);
+        let mut sums = PowerSums::of(segments, align(sums));
         let run = Self::run(n);
-        let (again, unused) = if n <= WHOLE { Default::default() } else { scratch.split_at_mut(run * numbers) };
+        let (again, unused) = if n <= WHOLE { Default::default() } else { scratch.split_at_mut(run / STEPS * numbers) };
         if let Some(y) = y.as_deref_mut() {
             y.fill(0.0);
         }
-        let parts = t.chunks(TOGETHER * n).zip(gradient.generators.chunks_mut(TOGETHER * n));
-        for (packed, (t, generators)) in self.downwards.iter().zip(parts) {
+        for (part, (packed, t)) in self.downwards.iter().zip(t.chunks(TOGETHER * n)).enumerate() {
             let ring = Ring { segments, packed: packed.get() };
-            let sums = &mut sums[..ring.packed.len()];
-            sums.fill(0.0);
+            let mut sums = sums.part(segments, part * TOGETHER, t.len() / n);
             w.fill(0.0);
-            for [first, powers] in Self::runs(n) {
+            for [start, powers] in parts(0, n, run) {
                 let mut duals = kept;
                 if n > WHOLE {
-                    upwards.copy_from_slice(&kept[first / run * numbers..][..numbers]);
+                    upwards.copy_from_slice(&kept[start / run * numbers..][..numbers]);
                     let (ring, t) = (Ring { segments, packed: self.upwards[0].get() }, &mut unused[..powers]);
                     f64::run(Expand { ring, w: upwards, t, kept: again });
                     duals = again;
                 }
-                let band_sums = BandSums { duals, packed: &mut *sums, rows: &mut *rows };
-                Self::combine_run(ring, w, t, [first, powers], Some(band_sums));
+                for [first, powers] in parts(start, powers, GROUP * STEPS) {
+                    let vectors = &mut vectors[..powers.div_ceil(STEPS) * numbers];
+                    Self::combine_run(ring, w, t, [first, powers], vectors);
+                    let duals = &duals[(first - start) / STEPS * numbers..][..vectors.len()];
+                    let sums = sums.part(segments, 0, t.len() / n);
+                    f64::run(Correlate { segments, t, first, duals, vectors, sums });
+                }
             }
             if let Some(y) = y.as_deref_mut() {
                 segments.add(w, [0, 1], y);
             }
-            let count = 3 + generators.len() / n;
-            let parts = gradient.entries.chunks_exact_mut(n).chain(generators.chunks_exact_mut(n));
-            for (row, part) in parts.enumerate() {
-                segments.add(sums, [row, count], part);
-            }
         }
     }
 
-    /// Runs of powers from the last to the first: the first power of each, and their number.
-    fn runs(n: usize) -> impl Iterator<Item = [usize; 2]> {
-        let run = Self::run(n);
-        (0..n.div_ceil(run)).rev().map(move |at| [at * run, run.min(n - at * run)])
+    /// Adds to the gradients what the sums, which are used up, stand for.
+    pub fn finish(
+        segments: &Segments,
+        [entries, generators]: [&[f64]; 2],
+        sums: &mut [f64],
+        gradient: Gradient<'_>,
+        scratch: &mut [f64],
+    ) {
+        if sums.iter().all(|s| *s == 0.0) {
+            return;
+        }
+        let (n, numbers) = (segments.order(), segments.numbers());
+        let (mut scratch, sums) = (align(scratch), &mut align(sums)[..PowerSums::len(segments, generators.len() / n)]);
+        let [packed, d_entries] = [(); 2].map(|()| take(&mut scratch, 3 * numbers));
+        let vectors = take(&mut scratch, generators.len() / n * numbers);
+        for (row, v) in entries.chunks_exact(n).enumerate() {
+            segments.spread(v, [row, 3], packed);
+        }
+        for (g, vector) in generators.chunks_exact(n).zip(vectors.chunks_exact_mut(numbers)) {
+            segments.spread(g, [0, 1], vector);
+        }
+        let chain = ChainRule {
+            segments,
+            entries: packed,
+            generators: vectors,
+            sums: PowerSums::of(segments, sums),
+            gradient: d_entries,
+            scratch,
+        };
+        f64::run(chain);
+        for (row, part) in gradient.entries.chunks_exact_mut(n).enumerate() {
+            segments.add(d_entries, [row, 3], part);
+        }
+        let sums = PowerSums::of(segments, sums);
+        for (part, sums) in gradient.generators.chunks_exact_mut(n).zip(sums.of_generators(segments)) {
+            segments.add(sums, [0, STEPS], part);
+        }
     }
+}
+
+/// Parts of `len` powers from the last to the first, `each` or fewer: the first power of each, and their number.
+fn parts(start: usize, len: usize, each: usize) -> impl Iterator<Item = [usize; 2]> {
+    (0..len).step_by(each).rev().map(move |at| [start + at, each.min(len - at)])
 }
 
 #[cfg(test)]
@@ -233,7 +280,7 @@ mod tests {
         let rows = generators.chunks_exact(n);
         let expected: Vec<f64> = rows.flat_map(|g| duals.iter().map(|d| inner(g, d)).collect::<Vec<_>>()).collect();
         let mut kept = vec![f64::NAN; Recurrence::kept_len(&segments)];
-        let mut scratch = vec![f64::NAN; Recurrence::gradient_scratch_len(&segments)];
+        let mut scratch = vec![f64::NAN; Recurrence::gradient_scratch_len(&segments, rank)];
         let mut got = vec![f64::NAN; rank * n];
         recurrence.expand(&segments, &y, &mut got, &mut [], &mut scratch);
         assert_near(&got, &expected, &what("inner products"));
@@ -261,10 +308,12 @@ mod tests {
         assert_near(&sum, &w, &what("sum"));
         sum.fill(f64::NAN);
         let (mut got_entries, mut got_generators) = (vec![0.0; 3 * n], vec![0.0; rank * n]);
+        let mut sums = vec![0.0; Recurrence::sums_len(&segments, rank)];
         for y in [None, Some(&mut sum[..])] {
-            let gradient = Gradient { entries: &mut got_entries, generators: &mut got_generators };
-            recurrence.combine_with_gradient(&segments, &t, y, &mut kept, gradient, &mut scratch);
+            recurrence.combine_with_gradient(&segments, &t, y, &mut kept, &mut sums, &mut scratch);
         }
+        let gradient = Gradient { entries: &mut got_entries, generators: &mut got_generators };
+        Recurrence::finish(&segments, [&entries, &generators], &mut sums, gradient, &mut scratch);
         assert_near(&sum, &w, &what("sum with gradient"));
         got_entries.iter_mut().chain(&mut got_generators).for_each(|twice| *twice *= 0.5);
         assert_near(&got_entries, &d_entries, &what("gradient in the operator"));

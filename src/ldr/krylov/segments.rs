@@ -125,6 +125,16 @@ impl Segments {
         }
     }
 
+    /// The same for several vectors, packed: all registers for a place one after the other.
+    #[inline(always)]
+    pub fn exchange_rows<const C: usize>(&self, rows: &mut [[[f64; W]; C]]) {
+        for [to, from] in self.margin.iter().map(|both| both.map(|at| at as usize)) {
+            for c in 0..C {
+                rows[to / W][c][to % W] = rows[from / W][c][from % W];
+            }
+        }
+    }
+
     pub fn order(&self) -> usize {
         self.order
     }

@@ -29,7 +29,7 @@ pub(super) struct Expand<'a, 'b> {
     pub w: &'b mut [f64],
     /// Written: `⟨A^k g, w⟩` for the powers of the run.
     pub t: &'b mut [f64],
-    /// Written, where not empty: `(Aᵀ)^k w`, a vector in segments for each power, rounded up to whole passes.
+    /// Written, where there is room: `(Aᵀ)^k w` for every `STEPS`th power, with which a pass begins; a vector in segments for each.
     pub kept: &'b mut [f64],
 }
 
@@ -44,43 +44,30 @@ pub(super) struct Combine<'a, 'b, const C: usize, const R: usize> {
     pub t: &'b [f64],
     pub first: usize,
     pub powers: usize,
-    /// Where the gradient is wanted.
-    pub gradient: Option<BandSums<'b>>,
-}
-
-/// Sums of the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, in [`Segments`].
-#[derive(Debug)]
-pub(super) struct BandSums<'a> {
-    /// `(Aᵀ)^k y` for the powers of the run.
-    pub duals: &'a [f64],
-    /// In the entries of A and in the generators, packed as they are.
-    pub packed: &'a mut [f64],
-    /// `STEPS` vectors in segments of scratch.
-    pub rows: &'a mut [f64],
+    /// Written, where there is room: the w that the pass over each `STEPS` powers begins with, with its margins.
+    pub kept: &'b mut [f64],
 }
 
 impl Kernel<f64> for Expand<'_, '_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { ring, w, t, kept } = self;
-        let written = kept.len().min(t.len() * w.len());
-        for (at, t) in t.chunks_mut(STEPS).enumerate() {
+        let mut kept = kept.chunks_exact_mut(w.len());
+        for t in t.chunks_mut(STEPS) {
             ring.segments.exchange(w);
-            let sums = match kept.is_empty() {
-                true => expand::<I, false>(isa, ring, w, kept),
-                false => expand::<I, true>(isa, ring, w, &mut kept[at * STEPS * w.len()..][..STEPS * w.len()]),
+            let sums = match kept.next() {
+                Some(kept) => expand::<I, true>(isa, ring, w, kept),
+                None => expand::<I, false>(isa, ring, w, &mut []),
             };
             t.copy_from_slice(&sums[..t.len()]);
         }
-        // What comes after the last power is not asked for, and may have grown out of range.
-        kept[written..].fill(0.0);
     }
 }
 
 impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { ring, w, t, first, powers, mut gradient } = self;
+        let Self { ring, w, t, first, powers, kept } = self;
         let order = ring.segments.order();
         for start in (0..powers).step_by(STEPS).rev() {
             let mut factors = [[0.0; R]; STEPS];
@@ -90,12 +77,10 @@ impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
                 }
             }
             ring.segments.exchange(w);
-            let Some(sums) = &mut gradient else {
-                combine::<I, C, R, false>(isa, ring, &factors, w, &mut []);
-                continue;
-            };
-            combine::<I, C, R, true>(isa, ring, &factors, w, sums.rows);
-            correlate::<I, C, R>(isa, ring.segments, &factors, sums, start);
+            match kept.chunks_exact_mut(w.len()).nth(start / STEPS) {
+                Some(kept) => combine::<I, C, R, true>(isa, ring, &factors, w, kept),
+                None => combine::<I, C, R, false>(isa, ring, &factors, w, &mut []),
+            }
         }
     }
 }
@@ -104,17 +89,6 @@ impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
 #[inline(always)]
 fn packed<const C: usize>(numbers: &[f64]) -> &[[Lane; C]] {
     lanes::<f64>(numbers).as_chunks().0
-}
-
-/// A part of each of `STEPS` rows, or empty ones where nothing is kept.
-#[inline(always)]
-fn rows_mut(numbers: &mut [f64], start: impl Fn(usize) -> usize, count: usize) -> [&mut [Lane]; STEPS] {
-    let each = numbers.len() / STEPS;
-    let mut rows = numbers.chunks_exact_mut(each.max(1));
-    std::array::from_fn(|s| match rows.next() {
-        Some(row) => &mut lanes_mut::<f64>(row)[start(s)..][..count],
-        None => &mut [],
-    })
 }
 
 /// Registers that a pass goes through: the segments, and what the first steps need of the margins.
@@ -136,14 +110,22 @@ fn ahead_and_behind(w: &mut [f64], count: usize) -> (&[Cell<Lane>], &[Cell<Lane>
     (&w[begin(0) + 1..][..count], &w[begin(STEPS - 1)..][..count])
 }
 
+/// Where a vector is kept from one place ahead on; what is before is kept at once.
+#[inline(always)]
+fn keep<'a>(kept: &'a mut [f64], w: &[f64], count: usize) -> &'a mut [Lane] {
+    let (first, rest) = lanes_mut::<f64>(kept).split_at_mut(begin(0) + 1);
+    first.copy_from_slice(&lanes::<f64>(w)[..first.len()]);
+    &mut rest[..count]
+}
+
 #[inline(always)]
 fn expand<I: Isa<f64>, const KEEP: bool>(isa: I, ring: Ring<'_>, w: &mut [f64], kept: &mut [f64]) -> [f64; STEPS] {
     let count = count(ring.segments);
     let packed = packed::<4>(ring.packed);
     let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
-    let rows = rows_mut(kept, begin, count);
     let mut sums = [isa.splat(0.0); STEPS];
     let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
+    let kept = if KEEP { keep(kept, w, count) } else { &mut [] };
     let (ahead, behind) = {
         let first = &lanes::<f64>(w)[begin(0) - 1..];
         (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
@@ -151,10 +133,10 @@ fn expand<I: Isa<f64>, const KEEP: bool>(isa: I, ring: Ring<'_>, w: &mut [f64], 
     };
     for i in 0..count {
         let mut after = isa.load(&ahead[i].get());
+        if KEEP {
+            isa.store(&mut kept[i], after);
+        }
         for s in 0..STEPS {
-            if KEEP {
-                isa.store(&mut rows[s][i], here[s]);
-            }
             let [lower, diagonal, upper, generator] = &places[s][i];
             sums[s] = isa.mul_add(here[s], isa.load(generator), sums[s]);
             let sum = isa.mul(isa.load(diagonal), here[s]);
@@ -173,7 +155,7 @@ fn expand<I: Isa<f64>, const KEEP: bool>(isa: I, ring: Ring<'_>, w: &mut [f64], 
     totals
 }
 
-/// Step s has the power `STEPS − 1 − s` of `factors`, and keeps in its row what it began from.
+/// Step s has the power `STEPS − 1 − s` of `factors`.
 #[inline(always)]
 fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
     isa: I,
@@ -185,8 +167,6 @@ fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
     let count = count(ring.segments);
     let packed = packed::<C>(ring.packed);
     let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
-    // The place after the last one is needed as well.
-    let rows = rows_mut(kept, |s| begin(s) + 1, count);
     let mut t = [[isa.splat(0.0); R]; STEPS];
     for s in 0..STEPS {
         for j in 0..R {
@@ -194,6 +174,7 @@ fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
         }
     }
     let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
+    let kept = if KEEP { keep(kept, w, count) } else { &mut [] };
     let (ahead, behind) = {
         let first = &lanes::<f64>(w)[begin(0) - 1..];
         (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
@@ -201,10 +182,10 @@ fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
     };
     for i in 0..count {
         let mut after = isa.load(&ahead[i].get());
+        if KEEP {
+            isa.store(&mut kept[i], after);
+        }
         for s in 0..STEPS {
-            if KEEP {
-                isa.store(&mut rows[s][i], after);
-            }
             let place = &places[s][i];
             let mut sum = isa.mul(isa.load(&place[1]), here[s]);
             for j in 0..R {
@@ -223,54 +204,4 @@ fn put<I: Isa<f64>>(isa: I, to: &Cell<Lane>, v: I::V) {
     let mut lane = [0.0; f64::LANES];
     isa.store(&mut lane, v);
     to.set(lane);
-}
-
-/// Adds the gradients of a pass: `dual_i (w_{i−1}, w_i, w_{i+1})` in the entries, `t dual_i` in the generators.
-#[inline(always)]
-fn correlate<I: Isa<f64>, const C: usize, const R: usize>(
-    isa: I,
-    segments: &Segments,
-    factors: &[[f64; R]; STEPS],
-    sums: &mut BandSums<'_>,
-    start: usize,
-) {
-    let (numbers, count) = (segments.numbers(), segments.len());
-    let mut t = [[isa.splat(0.0); R]; STEPS];
-    for s in 0..STEPS {
-        for j in 0..R {
-            t[s][j] = isa.splat(factors[s][j]);
-        }
-    }
-    let duals: [&[Lane]; STEPS] =
-        std::array::from_fn(|s| &lanes::<f64>(&sums.duals[(start + s) * numbers..][..numbers])[BEFORE..][..count]);
-    let rows: [&[Lane]; STEPS] = std::array::from_fn(|s| {
-        &lanes::<f64>(&sums.rows[(STEPS - 1 - s) * numbers..][..numbers])[BEFORE - 1..][..count + 2]
-    });
-    let places = &mut lanes_mut::<f64>(sums.packed).as_chunks_mut::<C>().0[BEFORE..][..count];
-    let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
-    for s in 0..STEPS {
-        (before[s], here[s]) = (isa.load(&rows[s][0]), isa.load(&rows[s][1]));
-    }
-    let ahead: [&[Lane]; STEPS] = std::array::from_fn(|s| &rows[s][2..][..count]);
-    for i in 0..count {
-        let place = &mut places[i];
-        let mut sums = [isa.splat(0.0); C];
-        for c in 0..C {
-            sums[c] = isa.load(&place[c]);
-        }
-        for s in 0..STEPS {
-            let dual = isa.load(&duals[s][i]);
-            let after = isa.load(&ahead[s][i]);
-            sums[0] = isa.mul_add(dual, before[s], sums[0]);
-            sums[1] = isa.mul_add(dual, here[s], sums[1]);
-            sums[2] = isa.mul_add(dual, after, sums[2]);
-            for j in 0..R {
-                sums[3 + j] = isa.mul_add(dual, t[s][j], sums[3 + j]);
-            }
-            (before[s], here[s]) = (here[s], after);
-        }
-        for c in 0..C {
-            isa.store(&mut place[c], sums[c]);
-        }
-    }
 }

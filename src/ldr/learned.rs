@@ -386,9 +386,8 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
         let (g, h) = self.shape.generators(self.rank, parameters);
         let (a, b) = self.operators(parameters);
-        prepared.object = None;
         let scaled = self.scaled.as_ref();
-        if !scaled.is_some_and(|scaled| scaled.prepare([g, h], [a, b], &mut prepared.numbers, scratch)) {
+        if !scaled.is_some_and(|scaled| scaled.prepare([g, h], [a, b], prepared, scratch)) {
             prepared.object = Some(Arc::new(self.sides(parameters)));
         }
     }
@@ -491,11 +490,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
             return gradient.iter_mut().zip(sums).for_each(|(g, s)| *g += *s);
         };
         let (g, h) = self.shape.generators(self.rank, bound.parameters);
-        let (a, b) = self.operators(bound.parameters);
         let (generators, operators) = gradient.split_at_mut(self.generators_len());
         let (dg, dh) = self.shape.generators_mut(self.rank, generators);
         let (da, db) = operators.split_at_mut(self.operator_len());
-        scaled.finish([g, h], [a, b], sums, [[dg, dh], [da, db]], scratch);
+        scaled.finish(bound.prepared, [g, h], sums, [[dg, dh], [da, db]], scratch);
     }
 
     /// By the products with unit vectors where these are fast enough, or by a GEMM of the two Krylov matrices, O(N³) for each

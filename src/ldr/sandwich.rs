@@ -290,30 +290,47 @@ impl<T: Scalar> Sandwich<T> {
         }
     }
 
-    /// Hands the gradients in the kernels, of a side and a term, to `add`; those of the left side times `factor`.
-    pub fn finish(&self, factor: f64, sums: &[T], mut add: impl FnMut(usize, usize, &[T]), mut scratch: &mut [T]) {
-        let length = self.left.len();
-        let block = take(&mut scratch, self.block());
-        let kernels = take(&mut scratch, T::LANES * length);
+    /// Hands the gradients in the kernels, of a side and a term, to `add`, with a factor that they still lack; those of the left
+    /// side are wanted times `factor`. The sums are used up.
+    pub fn finish(&self, factor: f64, sums: &mut [T], mut add: impl FnMut(usize, usize, T, &[T]), scratch: &mut [T]) {
         for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
-            let sums = &sums[place];
+            let sums = &mut sums[place];
             if untouched(sums) {
                 continue;
             }
-            let (width, at_once) = (self.width(form), form.signals::<T>());
-            let block = &mut block[..self.left.block(form)];
-            for (side, sums) in sums.chunks_exact(self.rank * width).enumerate() {
+            let width = self.width(form);
+            for (side, sums) in sums.chunks_exact_mut(self.rank * width).enumerate() {
                 let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
                 let gain = T::of(factor) / transform.gain();
-                for (first, spectra) in (0..self.rank).step_by(at_once).zip(sums.chunks(at_once * width)) {
-                    let kernels = &mut kernels[..spectra.len() / width * length];
-                    load(form, spectra, width, Order::Natural, block);
-                    transform.inverse(form, block, scratch);
-                    store(form, block, Order::Natural, kernels, length);
-                    kernels.iter_mut().for_each(|k| *k *= gain);
-                    kernels.chunks_exact(length).enumerate().for_each(|(j, k)| add(side, first + j, k));
+                match form {
+                    Form::Single => sums.chunks_exact_mut(width).enumerate().for_each(|(j, sum)| {
+                        transform.inverse(form, sum, scratch);
+                        add(side, j, gain, &sum[..transform.len()]);
+                    }),
+                    Form::Lanes => self.finish_lanes(transform, sums, |j, kernel| add(side, j, gain, kernel), scratch),
                 }
             }
+        }
+    }
+
+    /// The kernels of sums that lanes have left, several at a time.
+    fn finish_lanes(
+        &self,
+        transform: &RealTransform<T>,
+        sums: &[T],
+        mut add: impl FnMut(usize, &[T]),
+        mut scratch: &mut [T],
+    ) {
+        let (form, length) = (Form::Lanes, transform.len());
+        let (width, at_once) = (self.width(form), form.signals::<T>());
+        let block = &mut take(&mut scratch, self.block())[..transform.block(form)];
+        let kernels = take(&mut scratch, T::LANES * length);
+        for (first, spectra) in (0..self.rank).step_by(at_once).zip(sums.chunks(at_once * width)) {
+            let kernels = &mut kernels[..spectra.len() / width * length];
+            load(form, spectra, width, Order::Natural, block);
+            transform.inverse(form, block, scratch);
+            store(form, block, Order::Natural, kernels, length);
+            kernels.chunks_exact(length).enumerate().for_each(|(j, k)| add(first + j, k));
         }
     }
 }
@@ -329,6 +346,9 @@ fn add_lane_products<T: Scalar>(form: Form, sums: &mut [T], a: &[T], b: &[T]) {
 /// Adds to each sum the products of that element of the signals in a block with those of rows.
 fn add_row_products<T: Scalar>(form: Form, sums: &mut [T], block: &[T], rows: &[T]) {
     let w = form.signals::<T>();
+    if form == Form::Single {
+        return sums.iter_mut().zip(block).zip(rows).for_each(|((sum, &b), &x)| *sum += b * x);
+    }
     for (l, row) in rows.chunks_exact(sums.len()).enumerate() {
         for ((sum, lanes), &x) in sums.iter_mut().zip(block.chunks_exact(w)).zip(row) {
             *sum += lanes[l] * x;

@@ -5,14 +5,17 @@
 //!
 //! `M = ½ Σ_j S_A Z_f(S_A⁻¹ g_j) Z_e(S_B⁻¹ h_j)ᵀ S_B`.
 //!
-//! The f-circulants are convolutions of length 2N, so that f may be anything, zero too. Rounding errors of a convolution are of the
+//! The f-circulants are convolutions of length 2N, so that f may be anything, zero too. (Transforms are negacyclic: those are faster for one vector.) Rounding errors of a convolution are of the
 //! size of its largest numbers, and grow by the range of S: the largest over the smallest. What range is let through is
 //! measured when the parameters change.
+
+use std::any::Any;
+use std::sync::Arc;
 
 use super::learned::{doubles, numbers};
 use super::sandwich::{DiagonalSums, Diagonals, Sandwich};
 use crate::Scalar;
-use crate::matrix::{Bound, take};
+use crate::matrix::{Bound, Prepared, take};
 use crate::shape::Shape;
 use crate::transform::{Order, Wrap, fast_length};
 
@@ -24,37 +27,55 @@ pub(super) struct ScaledShifts<T> {
 }
 
 /// An operator as a scaled shift.
-struct Scaling<'a> {
-    s: &'a [f64],
+#[derive(Debug, Default)]
+struct Scaling {
+    s: Vec<f64>,
+    /// The numbers 1/s_i and 1/w_i: a division takes longer than all else that is done with an element.
+    unscale: Vec<f64>,
+    unweigh: Vec<f64>,
     /// `w_0 ⋯ w_{N−1}`.
     f: f64,
     /// `w_1 ⋯ w_{N−1}`.
     product: f64,
 }
 
-impl<'a> Scaling<'a> {
-    fn of<T: Scalar>(weights: &[T], s: &'a mut [f64]) -> Self {
-        s.iter_mut().zip(Self::products(weights)).for_each(|(s, product)| *s = product);
-        let product = s[s.len() - 1];
-        Self { f: product * weights[0].wide(), s, product }
+/// Both of them, kept with the spectra.
+#[derive(Debug, Default)]
+struct Scalings([Scaling; 2]);
+
+impl Scaling {
+    /// Takes up the numbers w_i; returns their [range](Self::range).
+    fn take_up<T: Scalar>(&mut self, weights: &[T]) -> f64 {
+        let mut product = 1.0;
+        self.s.clear();
+        self.s.push(product);
+        self.s.extend(weights[1..].iter().map(|w| {
+            product *= w.wide();
+            product
+        }));
+        (self.f, self.product) = (product * weights[0].wide(), product);
+        self.range()
     }
 
-    /// The numbers s_i.
-    fn products<T: Scalar>(weights: &[T]) -> impl Iterator<Item = f64> {
-        let mut product = 1.0;
-        weights.iter().enumerate().map(move |(i, w)| {
-            product *= if i == 0 { 1.0 } else { w.wide() };
-            product
-        })
+    fn invert<T: Scalar>(&mut self, weights: &[T]) {
+        self.unscale.clear();
+        self.unscale.extend(self.s.iter().map(|s| s.recip()));
+        self.unweigh.clear();
+        self.unweigh.extend(weights.iter().map(|w| w.wide().recip()));
     }
 
     /// By how much rounding errors can grow; infinite or not a number where a power under- or overflows.
-    fn range<T: Scalar>(weights: &[T]) -> f64 {
-        let [mut least, mut most, mut last] = [f64::INFINITY, 0.0_f64, 1.0];
-        for s in Self::products(weights) {
-            (least, most, last) = (least.min(s.abs()), most.max(s.abs()), s);
+    fn range(&self) -> f64 {
+        let (mut least, mut most) = ([f64::INFINITY; 8], [0.0; 8]);
+        for s in self.s.chunks(8) {
+            for ((least, most), s) in least.iter_mut().zip(&mut most).zip(s) {
+                *least = if s.abs() < *least { s.abs() } else { *least };
+                *most = if s.abs() > *most { s.abs() } else { *most };
+            }
         }
-        most / least * (last * weights[0].wide()).abs().max(1.0)
+        let least = least.into_iter().fold(f64::INFINITY, f64::min);
+        let most = most.into_iter().fold(0.0, f64::max);
+        most / least * self.f.abs().max(1.0)
     }
 }
 
@@ -62,7 +83,7 @@ impl<T: Scalar> ScaledShifts<T> {
     pub fn new(shape: Shape, rank: usize) -> Self {
         let order = shape.order();
         let length = fast_length(2 * order - 1);
-        let engine = Sandwich::new(shape, order, length, rank, [Wrap::Cyclic; 2], [Order::Natural; 2]);
+        let engine = Sandwich::new(shape, order, length, rank, [Wrap::Negacyclic; 2], [Order::Natural; 2]);
         Self { shape, engine }
     }
 
@@ -73,39 +94,37 @@ impl<T: Scalar> ScaledShifts<T> {
 
     /// Whether rounding errors keep below the bar.
     pub fn is_safe(operators: [&[T]; 2]) -> bool {
-        let [a, b] = operators.map(Scaling::range);
+        let [a, b] = operators.map(|weights| Scaling::default().take_up(weights));
         a * b <= Self::limit()
     }
 
-    /// The numbers that products need, spectra and scalings, or `None` where scaling is not safe.
+    /// What products need, spectra and scalings; or false where scaling is not safe.
     pub fn prepare(
         &self,
         generators: [&[T]; 2],
         operators: [&[T]; 2],
-        numbers: &mut Vec<T>,
+        prepared: &mut Prepared<T>,
         scratch: &mut [T],
     ) -> bool {
-        if !Self::is_safe(operators) {
+        let Some(Scalings(scalings)) = renewed(&mut prepared.object) else { return false };
+        let [a, b] = &mut *scalings;
+        // Not a number where a power under- or overflows.
+        let is_safe = a.take_up(operators[0]) * b.take_up(operators[1]) <= Self::limit();
+        if !is_safe {
             return false;
         }
-        let order = self.shape.order();
-        let (scratch, wide) = scratch.split_at_mut(self.engine.scratch_len());
-        let mut wide = doubles(wide);
-        let scalings = operators.map(|operator| Scaling::of(operator, take(&mut wide, order)));
-        let sides = [self.shape.rows, self.shape.cols];
+        scalings.iter_mut().zip(operators).for_each(|(scaling, weights)| scaling.invert(weights));
+        let (numbers, sides) = (&mut prepared.numbers, [self.shape.rows, self.shape.cols]);
         let spectra = self.engine.spectra_len();
         numbers.resize(spectra + sides[0] + sides[1], T::zero());
         let (spectra, scales) = numbers.split_at_mut(spectra);
         let write = |side: usize, j: usize, kernel: &mut [T]| {
-            let Scaling { s, f, .. } = &scalings[side];
-            let wrapped = kernel.len() - order;
-            for (q, g) in generators[side][j * sides[side]..][..sides[side]].iter().enumerate() {
-                let u = g.wide() / s[q];
-                kernel[q] = T::of(u);
-                if q > 0 {
-                    kernel[wrapped + q] = T::of(f * u);
-                }
-            }
+            let (Scaling { unscale, f, .. }, row) = (&scalings[side], sides[side]);
+            let generator = generators[side][j * row..][..row].iter().zip(unscale).map(|(g, s)| g.wide() * s);
+            // Nothing is wrapped to place 0.
+            let (head, wrapped) = kernel.split_at_mut(kernel.len() - self.shape.order() + 1);
+            head.iter_mut().zip(generator.clone()).for_each(|(k, u)| *k = T::of(u));
+            wrapped.iter_mut().zip(generator.skip(1)).for_each(|(k, u)| *k = T::of(-f * u));
         };
         self.engine.prepare(0.5, write, spectra, scratch);
         let all = scalings[0].s[..sides[0]].iter().chain(&scalings[1].s[..sides[1]]);
@@ -115,7 +134,7 @@ impl<T: Scalar> ScaledShifts<T> {
 
     /// Numbers of scratch.
     pub fn scratch_len(&self) -> usize {
-        self.engine.scratch_len() + numbers::<T>(4 * self.shape.order())
+        self.engine.scratch_len() + numbers::<T>(2 * self.shape.order())
     }
 
     /// The length of the transforms.
@@ -164,17 +183,19 @@ impl<T: Scalar> ScaledShifts<T> {
     /// Adds to the gradients in the generators and operators what the sums stand for.
     pub fn finish(
         &self,
+        prepared: &Prepared<T>,
         generators: [&[T]; 2],
-        operators: [&[T]; 2],
-        sums: &[T],
+        sums: &mut [T],
         gradients: [[&mut [T]; 2]; 2],
         scratch: &mut [T],
     ) {
+        let Some(Scalings(scalings)) = prepared.object.as_ref().and_then(|object| object.downcast_ref()) else {
+            return;
+        };
         let (order, sides) = (self.shape.order(), [self.shape.rows, self.shape.cols]);
-        let (spectra_sums, scale_sums) = sums.split_at(self.engine.spectra_len());
+        let (spectra_sums, scale_sums) = sums.split_at_mut(self.engine.spectra_len());
         let (scratch, wide) = scratch.split_at_mut(self.engine.scratch_len());
         let mut wide = doubles(wide);
-        let scalings = operators.map(|operator| Scaling::of(operator, take(&mut wide, order)));
         let [mut d_generators, d_operators] = gradients;
         // The gradients in ln s, and in f, of each side.
         let mut logs = [(); 2].map(|()| take(&mut wide, order));
@@ -182,31 +203,57 @@ impl<T: Scalar> ScaledShifts<T> {
         let mut corners = [0.0; 2];
         let [post, pre] = [&scale_sums[..sides[0]], &scale_sums[sides[0]..][..sides[1]]];
         for (side, sums) in [post, pre].into_iter().enumerate() {
-            let terms = sums.iter().zip(scalings[side].s);
+            let terms = sums.iter().zip(&scalings[side].s);
             logs[side].iter_mut().zip(terms).for_each(|(log, (d, s))| *log = d.wide() * s);
         }
-        let add = |side: usize, j: usize, kernel: &[T]| {
-            let Scaling { s, f, .. } = &scalings[side];
-            let wrapped = kernel.len() - order;
-            let (row, start) = (sides[side], j * sides[side]);
-            for q in 0..row {
-                let around = if q > 0 { kernel[wrapped + q].wide() } else { 0.0 };
-                let du = kernel[q].wide() + f * around;
-                let u = generators[side][start + q].wide() / s[q];
-                d_generators[side][start + q] += T::of(du / s[q]);
-                logs[side][q] -= du * u;
-                corners[side] += around * u;
+        let add = |side: usize, j: usize, gain: T, kernel: &[T]| {
+            let (Scaling { unscale, f, .. }, row) = (&scalings[side], sides[side]);
+            let (head, wrapped) = kernel.split_at(kernel.len() - order + 1);
+            let (generator, gain) = (&generators[side][j * row..][..row], gain.wide());
+            let d_generator = &mut d_generators[side][j * row..][..row];
+            let add = |d: &mut T, log: &mut f64, du: f64, g: T| {
+                *d += T::of(du);
+                *log -= du * g.wide();
+            };
+            add(&mut d_generator[0], &mut logs[side][0], gain * head[0].wide(), generator[0]);
+            let sums = d_generator[1..].iter_mut().zip(&mut logs[side][1..]);
+            let terms = head[1..].iter().zip(wrapped).zip(&generator[1..]).zip(&unscale[1..]);
+            for ((d, log), (((head, wrapped), g), unscale)) in sums.zip(terms) {
+                add(d, log, gain * (head.wide() - f * wrapped.wide()) * unscale, *g);
             }
+            corners[side] -= gain * inner(&wrapped[..row - 1], &generator[1..], &unscale[1..row]);
         };
         self.engine.finish(0.5, spectra_sums, add, scratch);
-        for (side, d_operator) in d_operators.into_iter().enumerate() {
-            let Scaling { f, product, .. } = scalings[side];
-            d_operator[0] += T::of(corners[side] * product);
-            let mut suffix = corners[side] * f;
-            for k in (1..order).rev() {
-                suffix += logs[side][k];
-                d_operator[k] += T::of(suffix / operators[side][k].wide());
-            }
+        // The gradient in ln w is a sum of those in ln s that come after; both sides at once, since each addition waits for the last.
+        let [a, b] = d_operators;
+        let mut suffixes = [corners[0] * scalings[0].f, corners[1] * scalings[1].f];
+        (a[0], b[0]) = (a[0] + T::of(corners[0] * scalings[0].product), b[0] + T::of(corners[1] * scalings[1].product));
+        let a = a[1..].iter_mut().zip(&logs[0][1..]).zip(&scalings[0].unweigh[1..]);
+        let b = b[1..].iter_mut().zip(&logs[1][1..]).zip(&scalings[1].unweigh[1..]);
+        for (((a, a_log), a_unweigh), ((b, b_log), b_unweigh)) in a.zip(b).rev() {
+            suffixes = [suffixes[0] + a_log, suffixes[1] + b_log];
+            *a += T::of(suffixes[0] * a_unweigh);
+            *b += T::of(suffixes[1] * b_unweigh);
         }
     }
+}
+
+/// The scalings, in the place of those that were there; those of another matrix that shares them stay as they are.
+fn renewed(object: &mut Option<Arc<dyn Any + Send + Sync>>) -> Option<&mut Scalings> {
+    let own = object.as_mut().and_then(Arc::get_mut).is_some_and(|object| object.is::<Scalings>());
+    if !own {
+        *object = Some(Arc::new(Scalings::default()));
+    }
+    object.as_mut().and_then(Arc::get_mut)?.downcast_mut()
+}
+
+/// `Σ a_i b_i c_i`, in several sums at once.
+fn inner<T: Scalar>(a: &[T], b: &[T], c: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    for ((a, b), c) in a.chunks(8).zip(b.chunks(8)).zip(c.chunks(8)) {
+        for (((sum, a), b), c) in sums.iter_mut().zip(a).zip(b).zip(c) {
+            *sum += a.wide() * b.wide() * c;
+        }
+    }
+    sums.iter().sum()
 }

@@ -293,12 +293,12 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
     fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
         let (dg, dh) = self.shape().generators_mut(self.rank, gradient);
         let mut gradients = [dg, dh];
-        let add = |side: usize, j: usize, kernel: &[T]| {
+        let add = |side: usize, j: usize, gain: T, kernel: &[T]| {
             let (_, order, row) = self.side(side);
             let generator = &mut gradients[side][j * row..][..row];
             for k in 0..row {
                 for (place, factor) in self.places(side, k, kernel.len()) {
-                    generator[at(order, row, k)] += factor * kernel[place];
+                    generator[at(order, row, k)] += gain * factor * kernel[place];
                 }
             }
         };

@@ -42,9 +42,9 @@
 //! precision. For random entries of ±10% around the shift and N = 8192, a product that grows to 10¹² times its factors, the errors were
 //! 3·10⁻¹⁴ to 5·10⁻¹³ of its norm; operators that amplify more should be scaled.
 //!
-//! *Cost,* one vector, r = 1, microseconds at N = 1024: 10 for a scaled shift, 65 for a tree of LDR-SD, 360 for the
-//! recurrence of LDR-TD. The gradients of a scaled shift cost twice to three times the product, those of a recurrence three times, and four
-//! times from N = 1025 on, where vectors are computed again rather than kept.
+//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 65 for a tree of LDR-SD, 350 for the
+//! recurrence of LDR-TD. The gradients of a scaled shift cost three and a half products, in batches two to two and a half; those of a
+//! recurrence three, and four from N = 1025 on, where vectors are computed again rather than kept.
 //! Those of a tree cost four products an example, and another ten for each 64 examples, to take the sums down the tree. The
 //! spectra of a tree leave the caches from N = 4096 on, where memory begins to limit it. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD is much the

@@ -17,6 +17,7 @@ use super::sandwich::{DiagonalSums, Diagonals, Sandwich};
 use crate::Scalar;
 use crate::matrix::{Bound, Prepared, take};
 use crate::shape::Shape;
+use crate::structured::vandermonde::place;
 use crate::transform::{Order, Wrap, fast_length};
 
 /// The plan for both operators.
@@ -106,14 +107,16 @@ impl<T: Scalar> ScaledShifts<T> {
         prepared: &mut Prepared<T>,
         scratch: &mut [T],
     ) -> bool {
-        let Some(Scalings(scalings)) = renewed(&mut prepared.object) else { return false };
-        let [a, b] = &mut *scalings;
-        // Not a number where a power under- or overflows.
-        let is_safe = a.take_up(operators[0]) * b.take_up(operators[1]) <= Self::limit();
-        if !is_safe {
-            return false;
-        }
-        scalings.iter_mut().zip(operators).for_each(|(scaling, weights)| scaling.invert(weights));
+        let mut is_safe = false;
+        place(prepared, |Scalings([a, b])| {
+            // Not a number where a power under- or overflows.
+            is_safe = a.take_up(operators[0]) * b.take_up(operators[1]) <= Self::limit();
+            if is_safe {
+                a.invert(operators[0]);
+                b.invert(operators[1]);
+            }
+        });
+        let Some(Scalings(scalings)) = scalings(prepared.object.as_ref()).filter(|_| is_safe) else { return false };
         let (numbers, sides) = (&mut prepared.numbers, [self.shape.rows, self.shape.cols]);
         let spectra = self.engine.spectra_len();
         numbers.resize(spectra + sides[0] + sides[1], T::zero());
@@ -189,9 +192,7 @@ impl<T: Scalar> ScaledShifts<T> {
         gradients: [[&mut [T]; 2]; 2],
         scratch: &mut [T],
     ) {
-        let Some(Scalings(scalings)) = prepared.object.as_ref().and_then(|object| object.downcast_ref()) else {
-            return;
-        };
+        let Some(Scalings(scalings)) = scalings(prepared.object.as_ref()) else { return };
         let (order, sides) = (self.shape.order(), [self.shape.rows, self.shape.cols]);
         let (spectra_sums, scale_sums) = sums.split_at_mut(self.engine.spectra_len());
         let (scratch, wide) = scratch.split_at_mut(self.engine.scratch_len());
@@ -211,15 +212,15 @@ impl<T: Scalar> ScaledShifts<T> {
             let (head, wrapped) = kernel.split_at(kernel.len() - order + 1);
             let (generator, gain) = (&generators[side][j * row..][..row], gain.wide());
             let d_generator = &mut d_generators[side][j * row..][..row];
-            let add = |d: &mut T, log: &mut f64, du: f64, g: T| {
+            let gather = |d: &mut T, log: &mut f64, du: f64, g: T| {
                 *d += T::of(du);
                 *log -= du * g.wide();
             };
-            add(&mut d_generator[0], &mut logs[side][0], gain * head[0].wide(), generator[0]);
+            gather(&mut d_generator[0], &mut logs[side][0], gain * head[0].wide(), generator[0]);
             let sums = d_generator[1..].iter_mut().zip(&mut logs[side][1..]);
             let terms = head[1..].iter().zip(wrapped).zip(&generator[1..]).zip(&unscale[1..]);
             for ((d, log), (((head, wrapped), g), unscale)) in sums.zip(terms) {
-                add(d, log, gain * (head.wide() - f * wrapped.wide()) * unscale, *g);
+                gather(d, log, gain * (head.wide() - f * wrapped.wide()) * unscale, *g);
             }
             corners[side] -= gain * inner(&wrapped[..row - 1], &generator[1..], &unscale[1..row]);
         };
@@ -238,13 +239,8 @@ impl<T: Scalar> ScaledShifts<T> {
     }
 }
 
-/// The scalings, in the place of those that were there; those of another matrix that shares them stay as they are.
-fn renewed(object: &mut Option<Arc<dyn Any + Send + Sync>>) -> Option<&mut Scalings> {
-    let own = object.as_mut().and_then(Arc::get_mut).is_some_and(|object| object.is::<Scalings>());
-    if !own {
-        *object = Some(Arc::new(Scalings::default()));
-    }
-    object.as_mut().and_then(Arc::get_mut)?.downcast_mut()
+fn scalings(object: Option<&Arc<dyn Any + Send + Sync>>) -> Option<&Scalings> {
+    object?.downcast_ref()
 }
 
 /// `Σ a_i b_i c_i`, in several sums at once.

@@ -11,6 +11,7 @@ use super::skewed::{Combine, Expand, Ring};
 use super::sweep::transpose_band;
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
+use crate::transform::untouched;
 
 /// Orders up to which every fourth vector is kept for the gradient: 2 MB, which third-level caches hold. At twice the order, 8 MB, it
 /// is faster to compute them again.
@@ -195,7 +196,7 @@ impl Recurrence {
         gradient: Gradient<'_>,
         scratch: &mut [f64],
     ) {
-        if sums.iter().all(|s| *s == 0.0) {
+        if untouched(sums) {
             return;
         }
         let (n, numbers) = (segments.order(), segments.numbers());

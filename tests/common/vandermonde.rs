@@ -30,6 +30,14 @@ pub fn check_paths<T: Scalar>(mut matrix: Matrix<T>, dense: &[f64], [x, dy]: [&[
     let (m, n) = (matrix.rows(), matrix.cols());
     let (y, dx) = (product(dense, x, n), product(&transpose(dense, n), dy, m));
     let (x_size, dy_size) = (norm(&wide(x)) * norm(dense), norm(&wide(dy)) * norm(dense));
+    // Gradients add up terms that may cancel, `dy_i ∂M_ik x_k` over the examples, with `∂M_ik = k M_ik` for nodes, and M_ik over a
+    // number for generators: about the size of such sums that do not.
+    let all = norm(&wide(x)) * norm(&wide(dy)) * norm(dense);
+    let size = |name: &str, parameters: &[T]| match name {
+        "G" => all / norm(&wide(parameters)) / (x.len() as f64).sqrt(),
+        "H" => all / norm(&wide(parameters)) / (dy.len() as f64).sqrt(),
+        _ => all * (n as f64 / dy.len().max(1) as f64).sqrt(),
+    };
     let mut workspace = Workspace::new();
     for path in [PathChoice::Fast, PathChoice::Dense] {
         matrix.set_path(path);
@@ -42,7 +50,8 @@ pub fn check_paths<T: Scalar>(mut matrix: Matrix<T>, dense: &[f64], [x, dy]: [&[
         assert_close(&got_dx, &dx, limit::<T>(), dy_size, &what("gradient in x"));
         for tensor in matrix.layout().tensors() {
             let (got, expected) = (&got[tensor.range.clone()], &gradient[tensor.range.clone()]);
-            let largest = norm(expected).max(0.1 * norm(gradient) / (n as f64).sqrt());
+            let size = size(tensor.name, &matrix.parameters()[tensor.range.clone()]);
+            let largest = norm(expected).max(0.1 * norm(gradient) / (n as f64).sqrt()).max(size);
             assert_close(got, expected, limit::<T>(), largest, &what(tensor.name));
         }
         let mut alone = vec![T::zero(); gradient.len()];

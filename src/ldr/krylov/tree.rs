@@ -5,9 +5,6 @@ use crate::transform::{Form, Into, RealTransform, Side, Wrap};
 /// Places in a leaf at most.
 const LEAF: usize = 64;
 
-/// Places from which on the series of a block can be lean, and very lean.
-const LEAN: [usize; 2] = [512, 4096];
-
 /// A binary tree over N places, with 2^p leaves of nearly equal size. Height 0 is that of the leaves, p that of the whole.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -19,8 +16,6 @@ pub(super) struct Tree {
     pub width: usize,
     /// Where the leaves begin, and N.
     pub starts: Vec<usize>,
-    /// Whether the series of large blocks are lean.
-    lean: bool,
     /// The transform of the junctions of the blocks of each height, and that of the ends of the whole.
     transforms: Vec<RealTransform<f64>>,
     /// The spectra of z.
@@ -28,19 +23,13 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Where a lean tree has anything to save: tridiagonal operators of some size.
-    pub fn is_worth_leaning(order: usize, ways: usize) -> bool {
-        ways == 2 && order > 2 * LEAN[0]
-    }
-
-    /// A tree has room for what takes twice as many steps through a block as it has places; a lean one half or an eighth more
-    /// steps than places, once blocks are large.
-    pub fn new(order: usize, rank: usize, ways: usize, lean: bool) -> Self {
+    /// A tree has room for what takes twice as many steps through a block as it has places.
+    pub fn new(order: usize, rank: usize, ways: usize) -> Self {
         let leaves = order.div_ceil(LEAF).next_power_of_two();
         let width = order.div_ceil(leaves).next_multiple_of(16);
         let starts = (0..=leaves).map(|leaf| leaf * order / leaves).collect();
         let height = leaves.trailing_zeros() as usize;
-        let mut tree = Self { order, rank, ways, width, starts, lean, transforms: Vec::new(), zs: Vec::new() };
+        let mut tree = Self { order, rank, ways, width, starts, transforms: Vec::new(), zs: Vec::new() };
         let size = |h: usize| if h < height { 2 * tree.series(h) } else { (2 * width) << h };
         tree.transforms = (0..=height).map(|h| RealTransform::new(size(h), Wrap::Negacyclic)).collect();
         tree.zs = (0..=height)
@@ -75,13 +64,7 @@ impl Tree {
     /// Coefficients that the series of a block of a height have: below the diagonal a block of L places is nilpotent, and no series is
     /// longer; a tridiagonal one is given more, which is checked to be enough.
     pub fn series(&self, h: usize) -> usize {
-        let places = self.width << h;
-        if !self.lean || places < LEAN[0] {
-            return self.ways * places;
-        }
-        // Transforms are fast whose length is 1, 3 or 9 times a power of two.
-        let very = places >= LEAN[1] && self.width.is_power_of_two();
-        places + if very { places / 8 } else { places / 2 }
+        self.ways * (self.width << h)
     }
 
     /// How many coefficients of a block's series may differ from zero: the others show that it has died away.

@@ -1,0 +1,254 @@
+//! Gradients by a tree: first in the spectra of what enters, which the examples of a batch share, then from the root to the
+//! leaves through the junctions.
+
+use super::junction::{JunctionAdjoint, Lane};
+use super::leaf::{Coefficients, Leaf};
+use super::passage::Correlate;
+use super::plan::{LANES, Plan, Tree, interleave};
+use super::products::{largest_block, replicate};
+use super::{Scattering, direct, meeting};
+use crate::matrix::take;
+use crate::transform::isa::Kernels;
+
+impl Scattering {
+    /// Numbers that [`Scattering::forward`] leaves for [`Scattering::correlate`].
+    pub fn down_len(plan: &Plan) -> usize {
+        let signals: usize = plan.blocks_of_heights().map(|n| plan.rank * n).sum();
+        signals + plan.spectra(2) + plan.series(2)
+    }
+
+    /// Numbers that [`Scattering::transposed`] leaves for [`Scattering::correlate`].
+    pub fn up_len(plan: &Plan) -> usize {
+        plan.spectra(2) + 2 * largest_block(plan)
+    }
+
+    /// Numbers in the sums of the gradients.
+    pub fn sums_len(plan: &Plan) -> usize {
+        let leaves = plan.blocks(0) * (3 + plan.rank) * plan.width;
+        plan.spectra(2 * plan.sources()) + 2 * plan.rank * largest_block(plan) + leaves
+    }
+
+    /// Numbers of scratch.
+    pub fn scratch_len(plan: &Plan) -> usize {
+        let (sources, largest) = (plan.sources(), largest_block(plan));
+        let leaf_len = plan.len(0, plan.leaf_room());
+        let leaf = (2 + plan.rank) * leaf_len * LANES + 2 * Leaf::vector_len(plan.width);
+        let leaf = leaf + Leaf::gradient_scratch_len(plan.width, leaf_len);
+        let product = 2 * plan.series(2) + (plan.rank + 2) * largest;
+        let finish = 2 * plan.series(2 * sources) + (4 * (sources + 1) + 4 * sources) * largest;
+        product.max(finish) + plan.transform_scratch().max(leaf)
+    }
+
+    /// Adds to `sums` the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, from what the two products left.
+    #[expect(clippy::too_many_arguments, reason = "what two products took and left")]
+    pub fn correlate(
+        &self,
+        plan: &Plan,
+        t: &[f64],
+        y: &[f64],
+        mut down: &[f64],
+        up: &[f64],
+        mut sums: &mut [f64],
+        mut scratch: &mut [f64],
+    ) {
+        let (tree, top, rank) = (self.tree(plan), plan.height(), plan.rank);
+        // Down goes from the top to the leaves, up the other way round.
+        let mut end = tree.spectra(2);
+        let n = tree.level(top).block();
+        let signals = cut(&mut down, rank * n);
+        let top_sums = take(&mut sums, 2 * rank * n);
+        f64::run(Correlate { ways: &[], signals, duals: &up[end..][..2 * n], sums: top_sums });
+        for h in (0..top).rev() {
+            let n = tree.level(h).block();
+            let signals = cut(&mut down, rank * n);
+            end -= tree.groups(h) * 2 * n;
+            for duals in up[end..][..tree.groups(h) * 2 * n].chunks_exact(2 * n) {
+                let ways = cut(&mut down, 2 * n);
+                let sums = take(&mut sums, 2 * plan.sources() * n);
+                f64::run(Correlate { ways, signals, duals, sums });
+            }
+        }
+        let len = tree.len(0);
+        let generators = take(&mut scratch, rank * len * LANES);
+        replicate(t, plan.order, generators, len);
+        let w = take(&mut scratch, Leaf::vector_len(plan.width));
+        for (group, sums) in leaf_sums(plan, sums).enumerate() {
+            let ways = cut(&mut down, 2 * len * LANES);
+            Self::gather(plan, group, y, w);
+            self.leaf(plan, group).gradient(Coefficients { ways, generators }, w, sums, scratch);
+        }
+    }
+
+    /// Adds to the gradients in the generators and in the band what the sums stand for; uses them up.
+    pub fn finish(
+        &self,
+        plan: &Plan,
+        mut sums: &mut [f64],
+        generators: &mut [f64],
+        band: &mut [f64],
+        mut scratch: &mut [f64],
+    ) {
+        let (tree, top, sources) = (self.tree(plan), plan.height(), plan.sources());
+        let (each, largest) = (2 * sources, largest_block(plan));
+        let [mut above, mut below] = [(); 2].map(|()| take(&mut scratch, plan.series(each)));
+        let [blocks, blocks_gradient] = [(); 2].map(|()| take(&mut scratch, 2 * (sources + 1) * largest));
+        let ends = take(&mut scratch, each * largest);
+        self.finish_top(plan, &mut sums, above, [blocks, blocks_gradient, ends], band, scratch);
+        let mut lanes = 1;
+        for h in (0..top).rev() {
+            let level = tree.level(h);
+            let (n, gain) = (level.block(), level.gain().recip());
+            if level.lanes != lanes {
+                lanes = level.lanes;
+                let len = each * tree.len(h + 1);
+                interleave(&above[..plan.blocks(h + 1) * len], below, len);
+                std::mem::swap(&mut above, &mut below);
+            }
+            let (len, above_len) = (tree.len(h) * lanes, tree.len(h + 1) * lanes);
+            let (blocks, blocks_gradient) =
+                (&mut blocks[..2 * (sources + 1) * n], &mut blocks_gradient[..2 * (sources + 1) * n]);
+            let ends = &mut ends[..each * n];
+            for group in 0..tree.groups(h) {
+                let series = &self.series[h][group * 2 * each * len..][..2 * each * len];
+                Self::blocks(level, series, sources, blocks, scratch);
+                let joined = &above[group * each * above_len..][..each * above_len];
+                for (series, spectrum) in joined.chunks_exact(above_len).zip(ends.chunks_exact_mut(n)) {
+                    level.spectrum(series, spectrum, scratch);
+                }
+                let entering = take(&mut sums, each * n);
+                let mut bonds_gradient = [[0.0; LANES]; 2];
+                f64::run(JunctionAdjoint {
+                    z: &level.z,
+                    bonds: self.bonds(tree, h, group),
+                    blocks,
+                    ends,
+                    entering,
+                    blocks_gradient,
+                    bonds_gradient: &mut bonds_gradient,
+                });
+                add_bonds(tree, h, group, bonds_gradient, band);
+                let children = &mut below[group * 2 * each * len..][..2 * each * len];
+                for (block, child) in children.chunks_exact_mut(each * len).enumerate() {
+                    for at in (0..each).filter(|&at| direct(at, sources) == Some(block)) {
+                        child[at * len..][..len].copy_from_slice(&joined[at * above_len..][..len]);
+                    }
+                    let spectra = blocks_gradient[block * (sources + 1) * n..].chunks_exact_mut(n);
+                    for (at, spectrum) in meeting(block, sources).zip(spectra) {
+                        level.signal(spectrum, scratch);
+                        let child = child[at * len..][..len].iter_mut();
+                        child.zip(&*spectrum).for_each(|(c, s)| *c = gain * s);
+                    }
+                }
+            }
+            std::mem::swap(&mut above, &mut below);
+        }
+        if lanes == 1 {
+            let len = each * tree.len(0);
+            interleave(&above[..plan.blocks(0) * len], below, len);
+            std::mem::swap(&mut above, &mut below);
+        }
+        self.finish_leaves(plan, sums, above, generators, band, scratch);
+    }
+
+    /// The gradient in the series of the whole.
+    fn finish_top(
+        &self,
+        plan: &Plan,
+        sums: &mut &mut [f64],
+        whole: &mut [f64],
+        [blocks, blocks_gradient, ends]: [&mut [f64]; 3],
+        band: &mut [f64],
+        mut scratch: &mut [f64],
+    ) {
+        let (tree, top, sources) = (self.tree(plan), plan.height(), plan.sources());
+        let level = tree.level(top);
+        let (n, len, gain) = (level.block(), tree.len(top), level.gain().recip());
+        let (blocks, blocks_gradient) =
+            (&mut blocks[..2 * (sources + 1) * n], &mut blocks_gradient[..2 * (sources + 1) * n]);
+        // What enters from the ways in is no part of a product.
+        let entering = &mut ends[..2 * sources * n];
+        entering.fill(0.0);
+        let from_generators = entering.chunks_exact_mut(n).enumerate().filter(|(at, _)| at % sources >= 2);
+        for ((_, spectrum), sum) in from_generators.zip(take(sums, 2 * plan.rank * n).chunks_exact_mut(n)) {
+            // Only the first N coefficients count.
+            level.signal(sum, scratch);
+            level.replicated(&sum[..plan.order], gain, spectrum, scratch);
+        }
+        self.whole(tree, blocks, scratch);
+        let mut bonds_gradient = [[0.0; LANES]; 2];
+        let zeros = take(&mut scratch, 2 * sources * n);
+        zeros.fill(0.0);
+        f64::run(JunctionAdjoint {
+            z: &level.z,
+            bonds: self.bonds_at(plan, 0).map(|bond| [bond; LANES]),
+            blocks,
+            ends: zeros,
+            entering,
+            blocks_gradient,
+            bonds_gradient: &mut bonds_gradient,
+        });
+        add_bonds(tree, top, 0, bonds_gradient, band);
+        whole[..2 * sources * len].fill(0.0);
+        for (block, spectra) in blocks_gradient.chunks_exact_mut((sources + 1) * n).enumerate() {
+            for (at, spectrum) in meeting(block, sources).zip(spectra.chunks_exact_mut(n)) {
+                level.signal(spectrum, scratch);
+                let series = whole[at * len..][..len].iter_mut();
+                series.zip(&*spectrum).for_each(|(w, s)| *w += gain * s);
+            }
+        }
+    }
+
+    fn finish_leaves(
+        &self,
+        plan: &Plan,
+        sums: &mut [f64],
+        series: &[f64],
+        generators: &mut [f64],
+        band: &mut [f64],
+        mut scratch: &mut [f64],
+    ) {
+        let len = self.tree(plan).len(0);
+        let each = plan.sources() * len * LANES;
+        let w = take(&mut scratch, Leaf::vector_len(plan.width));
+        let leaves = leaf_sums(plan, sums).zip(series.chunks_exact(2 * each));
+        for (group, (gradient, series)) in leaves.enumerate() {
+            for (end, series) in series.chunks_exact(each).enumerate() {
+                let (ways, generators) = series.split_at(2 * len * LANES);
+                self.unit(group, end, w);
+                self.leaf(plan, group).gradient(Coefficients { ways, generators }, w, gradient, scratch);
+            }
+            let parts = band.chunks_exact_mut(plan.order).chain(generators.chunks_exact_mut(plan.order));
+            for (whole, local) in parts.zip(gradient.chunks_exact(plan.width * LANES)) {
+                for lane in 0..LANES {
+                    let whole = &mut whole[Self::leaf_places(plan, group, lane)];
+                    whole.iter_mut().zip(local[lane..].iter().step_by(LANES)).for_each(|(w, l)| *w += l);
+                }
+            }
+        }
+    }
+}
+
+/// The sums of groups of leaves.
+fn leaf_sums<'a>(plan: &Plan, sums: &'a mut [f64]) -> impl Iterator<Item = &'a mut [f64]> {
+    let each = (3 + plan.rank) * plan.width * LANES;
+    sums.chunks_exact_mut(each).take(plan.blocks(0) / LANES)
+}
+
+/// Adds the gradients in λ and μ of the pairs of a group, that n/2 times are given, or of the corners.
+fn add_bonds(tree: Tree<'_>, h: usize, group: usize, gradients: [Lane; 2], band: &mut [f64]) {
+    let (order, level) = (tree.plan.order, tree.level(h));
+    let middles = if h == tree.plan.height() { [0; LANES] } else { Scattering::middles(tree, h, group) };
+    for (l, middle) in middles.into_iter().enumerate() {
+        let before = if middle == 0 { order - 1 } else { middle - 1 };
+        // The inner product of two real signals is 2/n times that of the halves of their spectra.
+        band[middle] += gradients[0][l] / level.gain();
+        band[2 * order + before] += gradients[1][l] / level.gain();
+    }
+}
+
+/// Cuts the first `len` numbers off a slice.
+fn cut<'a>(slice: &mut &'a [f64], len: usize) -> &'a [f64] {
+    let (head, tail) = slice.split_at(len);
+    *slice = tail;
+    head
+}

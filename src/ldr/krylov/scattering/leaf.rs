@@ -1,0 +1,272 @@
+//! Krylov sums of four leaves at once, one in each lane, in first-level cache: Horner's rule for all sources.
+//!
+//! `Σ_k A^k (Σ_s t_sk v_s)` is one sweep `w ← A w + Σ_s t_sk v_s` over k downwards, whatever the number of sources v_s; the
+//! numbers `⟨A^k v_s, y⟩` are one sweep `w ← Aᵀ w` from y upwards. Nothing but w and the diagonals is kept.
+
+use std::cell::Cell;
+
+use super::plan::LANES;
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+type Lane = <f64 as Kernels>::Lane;
+
+const _: () = assert!(LANES == f64::LANES);
+
+/// The last places of four leaves, which have two different numbers of places at the most: where a number of a lane is that of
+/// the last place.
+#[derive(Debug, Clone, Copy)]
+pub struct Last {
+    pub places: [usize; 2],
+    pub masks: [Lane; 2],
+}
+
+/// Four leaves, cut off from the others, and their parts of the generators. What is behind the places of a leaf is zero.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaf<'a> {
+    /// Below the diagonal, and a zero; on it; and above it: `3 width + 1` registers.
+    pub entries: &'a [f64],
+    /// The generators, `width` registers each.
+    pub generators: &'a [f64],
+    pub last: Last,
+}
+
+/// The coefficients of a run of powers: for each way in, and for each generator, a register for each power.
+#[derive(Debug, Clone, Copy)]
+pub struct Coefficients<'a> {
+    pub ways: &'a [f64],
+    pub generators: &'a [f64],
+}
+
+impl Last {
+    /// For leaves with so many places.
+    pub fn new(places: [usize; LANES]) -> Self {
+        let least = places.into_iter().fold(usize::MAX, usize::min);
+        let most = places.into_iter().fold(0, usize::max);
+        let mask = |count: usize, taken: bool| places.map(|p| if p == count && !taken { 1.0 } else { 0.0 });
+        Self { places: [least - 1, most - 1], masks: [mask(least, false), mask(most, least == most)] }
+    }
+}
+
+impl Leaf<'_> {
+    fn width(&self) -> usize {
+        self.entries.len() / LANES / 3
+    }
+
+    /// Numbers in a vector: a register for each place, and zeros.
+    pub fn vector_len(width: usize) -> usize {
+        (width + 1) * LANES
+    }
+
+    /// `w = A^len w + Σ_k A^k Σ_s t_sk v_s`. The vector is as long as [`Leaf::vector_len`], with zeros at its end.
+    pub fn combine(self, t: Coefficients<'_>, w: &mut [f64]) {
+        f64::run(Combine { leaf: self, t, w });
+    }
+
+    /// Writes `t_sk = ⟨A^k v_s, w⟩`, and uses w up.
+    pub fn expand(self, w: &mut [f64], ways: &mut [f64], generators: &mut [f64]) {
+        f64::run(Expand { leaf: self, w, ways, generators });
+    }
+
+    /// Numbers of scratch that [`Leaf::gradient`] needs.
+    pub fn gradient_scratch_len(width: usize, len: usize) -> usize {
+        (len + 1) * Self::vector_len(width)
+    }
+
+    /// Adds the gradient of `⟨y, Σ_k A^k Σ_s t_sk v_s⟩` in the diagonals of A and in the generators, `width` registers each;
+    /// w is y, and is used up.
+    pub fn gradient(self, t: Coefficients<'_>, w: &mut [f64], sums: &mut [f64], scratch: &mut [f64]) {
+        let rows = &mut scratch[..Self::gradient_scratch_len(self.width(), t.ways.len() / 2 / LANES)];
+        f64::run(Gradient { leaf: self, t, rows, w, sums });
+    }
+}
+
+struct Combine<'a> {
+    leaf: Leaf<'a>,
+    t: Coefficients<'a>,
+    w: &'a mut [f64],
+}
+
+impl Kernel<f64> for Combine<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { leaf, t, w } = self;
+        let w = cells(w);
+        let len = t.ways.len() / 2 / LANES;
+        for k in (0..len).rev() {
+            horner(isa, leaf, t, k, w, w);
+        }
+    }
+}
+
+#[inline(always)]
+fn cells(numbers: &mut [f64]) -> &[Cell<Lane>] {
+    Cell::from_mut(lanes_mut::<f64>(numbers)).as_slice_of_cells()
+}
+
+/// One step of Horner's rule, in place or not.
+#[inline(always)]
+fn horner<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, t: Coefficients<'_>, k: usize, from: &[Cell<Lane>], to: &[Cell<Lane>]) {
+    let width = leaf.width();
+    let entries = lanes::<f64>(leaf.entries);
+    let (lower, diagonal, upper) =
+        (&entries[..width], &entries[width + 1..][..width], &entries[2 * width + 1..][..width]);
+    let ways = lanes::<f64>(t.ways);
+    let (ways, len) = ([&ways[k], &ways[ways.len() / 2 + k]], ways.len() / 2);
+    let coefficients = lanes::<f64>(t.generators);
+    let (ahead, to) = (&from[1..=width], &to[..width]);
+    let (mut before, mut here) = (isa.splat(0.0), isa.load(&from[0].get()));
+    let mut generators = lanes::<f64>(leaf.generators).chunks_exact(width).zip(coefficients.chunks_exact(len));
+    let first = generators.next();
+    let (generator, factor) = match first {
+        Some((generator, coefficients)) => (generator, isa.load(&coefficients[k])),
+        None => (diagonal, isa.splat(0.0)),
+    };
+    for i in 0..width {
+        let after = isa.load(&ahead[i].get());
+        let sum = isa.mul(isa.load(&generator[i]), factor);
+        let sum = isa.mul_add(isa.load(&lower[i]), before, sum);
+        let sum = isa.mul_add(isa.load(&upper[i]), after, sum);
+        let sum = isa.mul_add(isa.load(&diagonal[i]), here, sum);
+        store(isa, &to[i], sum);
+        (before, here) = (here, after);
+    }
+    for (generator, coefficients) in generators {
+        let factor = isa.load(&coefficients[k]);
+        for i in 0..width {
+            let sum = isa.mul_add(isa.load(&generator[i]), factor, isa.load(&to[i].get()));
+            store(isa, &to[i], sum);
+        }
+    }
+    let sum = isa.add(isa.load(&to[0].get()), isa.load(ways[0]));
+    store(isa, &to[0], sum);
+    for (&place, mask) in leaf.last.places.iter().zip(&leaf.last.masks) {
+        let sum = isa.mul_add(isa.load(mask), isa.load(ways[1]), isa.load(&to[place].get()));
+        store(isa, &to[place], sum);
+    }
+}
+
+#[inline(always)]
+fn store<I: Isa<f64>>(isa: I, to: &Cell<Lane>, value: I::V) {
+    let mut lane = [0.0; LANES];
+    isa.store(&mut lane, value);
+    to.set(lane);
+}
+
+struct Expand<'a> {
+    leaf: Leaf<'a>,
+    w: &'a mut [f64],
+    ways: &'a mut [f64],
+    generators: &'a mut [f64],
+}
+
+/// `w ← Aᵀ w`, and `⟨g, w⟩` for what w was.
+#[inline(always)]
+fn back<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, generator: &[Lane], w: &[Cell<Lane>]) -> I::V {
+    let width = leaf.width();
+    let entries = lanes::<f64>(leaf.entries);
+    let (lower, diagonal, upper) =
+        (&entries[1..=width], &entries[width + 1..][..width], &entries[2 * width + 1..][..width]);
+    let (ahead, w) = (&w[1..=width], &w[..width]);
+    let generator = &generator[..width];
+    let (mut from_before, mut here) = (isa.splat(0.0), isa.load(&w[0].get()));
+    let mut inner = [isa.splat(0.0); 2];
+    for i in 0..width {
+        let after = isa.load(&ahead[i].get());
+        inner[i % 2] = isa.mul_add(isa.load(&generator[i]), here, inner[i % 2]);
+        let sum = isa.mul_add(isa.load(&diagonal[i]), here, from_before);
+        let sum = isa.mul_add(isa.load(&lower[i]), after, sum);
+        from_before = isa.mul(isa.load(&upper[i]), here);
+        store(isa, &w[i], sum);
+        here = after;
+    }
+    isa.add(inner[0], inner[1])
+}
+
+impl Kernel<f64> for Expand<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { leaf, w, ways, generators } = self;
+        let (w, width) = (cells(w), leaf.width());
+        let len = ways.len() / 2 / LANES;
+        let (alpha, beta) = lanes_mut::<f64>(ways).split_at_mut(len);
+        let sums = lanes_mut::<f64>(generators);
+        let all = lanes::<f64>(leaf.generators);
+        for k in 0..len {
+            alpha[k] = w[0].get();
+            let [first, second] = leaf.last.places.map(|place| isa.load(&w[place].get()));
+            let [mask, other] = [0, 1].map(|i| isa.load(&leaf.last.masks[i]));
+            isa.store(&mut beta[k], isa.mul_add(mask, first, isa.mul(other, second)));
+            for (generator, sums) in all.chunks_exact(width).zip(sums.chunks_exact_mut(len)).skip(1) {
+                let mut inner = [isa.splat(0.0); 2];
+                for i in 0..width {
+                    inner[i % 2] = isa.mul_add(isa.load(&generator[i]), isa.load(&w[i].get()), inner[i % 2]);
+                }
+                isa.store(&mut sums[k], isa.add(inner[0], inner[1]));
+            }
+            let generator = if all.is_empty() { lanes::<f64>(leaf.entries) } else { all };
+            let inner = back(isa, leaf, generator, w);
+            if let Some(sum) = sums.get_mut(k) {
+                isa.store(sum, inner);
+            }
+        }
+    }
+}
+
+struct Gradient<'a> {
+    leaf: Leaf<'a>,
+    t: Coefficients<'a>,
+    rows: &'a mut [f64],
+    w: &'a mut [f64],
+    sums: &'a mut [f64],
+}
+
+impl Kernel<f64> for Gradient<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { leaf, t, rows, w, sums } = self;
+        let (width, len) = (leaf.width(), t.ways.len() / 2 / LANES);
+        let rows = cells(rows);
+        let each = width + 1;
+        for zero in &rows[len * each..] {
+            zero.set([0.0; LANES]);
+        }
+        // Row k is what Horner's rule has after the step of power k; the dual of what it has before is (Aᵀ)^k y.
+        for k in (0..len).rev() {
+            let (to, from) = rows[k * each..].split_at(each);
+            to[width].set([0.0; LANES]);
+            horner(isa, leaf, t, k, from, to);
+        }
+        let w = cells(w);
+        let (entry_sums, generator_sums) = lanes_mut::<f64>(sums).split_at_mut(3 * width);
+        let (lower, rest) = entry_sums.split_at_mut(width);
+        let (diagonal, upper) = rest.split_at_mut(width);
+        let coefficients = lanes::<f64>(t.generators);
+        for k in 0..len {
+            let row = &rows[(k + 1) * each..][..each];
+            let (mut before, mut here) = (isa.splat(0.0), isa.load(&row[0].get()));
+            let dual = &w[..width];
+            for i in 0..width {
+                let after = isa.load(&row[i + 1].get());
+                let w = isa.load(&dual[i].get());
+                add(isa, &mut lower[i], w, before);
+                add(isa, &mut diagonal[i], w, here);
+                add(isa, &mut upper[i], w, after);
+                (before, here) = (here, after);
+            }
+            for (sums, coefficients) in generator_sums.chunks_exact_mut(width).zip(coefficients.chunks_exact(len)) {
+                let factor = isa.load(&coefficients[k]);
+                for i in 0..width {
+                    add(isa, &mut sums[i], factor, isa.load(&dual[i].get()));
+                }
+            }
+            back(isa, leaf, lanes::<f64>(leaf.entries), w);
+        }
+    }
+}
+
+/// `sum += a b`.
+#[inline(always)]
+fn add<I: Isa<f64>>(isa: I, sum: &mut Lane, a: I::V, b: I::V) {
+    let total = isa.mul_add(a, b, isa.load(sum));
+    isa.store(sum, total);
+}

@@ -1,8 +1,10 @@
 //! Complex arithmetic on spectra, a register at a time.
 
-use super::plan::LANES;
 use crate::transform::butterfly::{Complex, mul, mul_conj};
-use crate::transform::isa::{Isa, lanes, lanes_mut};
+use crate::transform::isa::{Isa, Kernels};
+
+/// A number for each lane.
+pub type Lane = <f64 as Kernels>::Lane;
 
 /// Complex arithmetic in registers.
 #[derive(Clone, Copy)]
@@ -11,19 +13,29 @@ pub struct Field<I>(pub I);
 pub type C<I> = Complex<<I as Isa<f64>>::V>;
 
 impl<I: Isa<f64>> Field<I> {
-    /// Numbers from place k on of one of several spectra, n numbers each: n/2 real parts and as many imaginary ones.
+    /// The register k of one of several spectra, each h registers of real parts and as many of imaginary ones.
     #[inline(always)]
-    pub fn get(self, spectra: &[f64], n: usize, which: usize, k: usize) -> C<I> {
-        let spectrum = &spectra[which * n..][..n];
-        let part = |start: usize| self.0.load(&lanes::<f64>(&spectrum[start..start + LANES])[0]);
-        Complex { re: part(k), im: part(n / 2 + k) }
+    pub fn get(self, spectra: &[Lane], h: usize, which: usize, k: usize) -> C<I> {
+        let first = 2 * which * h + k;
+        Complex { re: self.0.load(&spectra[first]), im: self.0.load(&spectra[first + h]) }
     }
 
     #[inline(always)]
-    pub fn set(self, spectra: &mut [f64], n: usize, which: usize, k: usize, value: C<I>) {
-        let spectrum = &mut spectra[which * n..][..n];
-        self.0.store(&mut lanes_mut::<f64>(&mut spectrum[k..k + LANES])[0], value.re);
-        self.0.store(&mut lanes_mut::<f64>(&mut spectrum[n / 2 + k..n / 2 + k + LANES])[0], value.im);
+    pub fn set(self, spectra: &mut [Lane], h: usize, which: usize, k: usize, value: C<I>) {
+        let first = 2 * which * h + k;
+        self.0.store(&mut spectra[first], value.re);
+        self.0.store(&mut spectra[first + h], value.im);
+    }
+
+    /// The same for one of several numbers that lie together.
+    #[inline(always)]
+    pub fn packed(self, numbers: &[Lane], which: usize) -> C<I> {
+        self.get(numbers, 1, which, 0)
+    }
+
+    #[inline(always)]
+    pub fn pack(self, numbers: &mut [Lane], which: usize, value: C<I>) {
+        self.set(numbers, 1, which, 0, value);
     }
 
     #[inline(always)]

@@ -1,9 +1,10 @@
 //! Gradients by a tree: first in the spectra of what enters, which the examples of a batch share, then from the root to the
 //! leaves through the junctions.
 
-use super::junction::{JunctionAdjoint, Lane};
+use super::field::Lane;
+use super::junction::JunctionAdjoint;
 use super::leaf::{Coefficients, Leaf};
-use super::passage::Correlate;
+use super::passage::{Correlate, Pack, Unpack};
 use super::plan::{LANES, Plan, Tree, interleave};
 use super::products::{largest_block, replicate};
 use super::{Scattering, direct, meeting};
@@ -35,7 +36,7 @@ impl Scattering {
         let leaf = (2 + plan.rank) * leaf_len * LANES + 2 * Leaf::vector_len(plan.width);
         let leaf = leaf + Leaf::gradient_scratch_len(plan.width, leaf_len);
         let product = 2 * plan.series(2) + (plan.rank + 2) * largest;
-        let finish = 2 * plan.series(2 * sources) + (4 * (sources + 1) + 4 * sources) * largest;
+        let finish = 2 * plan.series(2 * sources) + (4 * (sources + 1) + 8 * sources) * largest;
         product.max(finish) + plan.transform_scratch().max(leaf)
     }
 
@@ -166,23 +167,26 @@ impl Scattering {
         let (blocks, blocks_gradient) =
             (&mut blocks[..2 * (sources + 1) * n], &mut blocks_gradient[..2 * (sources + 1) * n]);
         // What enters from the ways in is no part of a product.
-        let entering = &mut ends[..2 * sources * n];
-        entering.fill(0.0);
-        let from_generators = entering.chunks_exact_mut(n).enumerate().filter(|(at, _)| at % sources >= 2);
-        for ((_, spectrum), sum) in from_generators.zip(take(sums, 2 * plan.rank * n).chunks_exact_mut(n)) {
+        let count = 2 * plan.rank;
+        let [gradient, spectra, entering] = [count, 2 * sources, 2 * sources].map(|count| take(&mut scratch, count * n));
+        f64::run(Unpack { packed: take(sums, count * n), count, spectra: gradient });
+        spectra.fill(0.0);
+        let from_generators = spectra.chunks_exact_mut(n).enumerate().filter(|(at, _)| at % sources >= 2);
+        for ((_, spectrum), signal) in from_generators.zip(gradient.chunks_exact_mut(n)) {
             // Only the first N coefficients count.
-            level.signal(sum, scratch);
-            level.replicated(&sum[..plan.order], gain, spectrum, scratch);
+            level.signal(signal, scratch);
+            level.replicated(&signal[..plan.order], gain, spectrum, scratch);
         }
+        f64::run(Pack { spectra, count: 2 * sources, factor: 1.0, packed: entering });
         self.whole(tree, blocks, scratch);
         let mut bonds_gradient = [[0.0; LANES]; 2];
-        let zeros = take(&mut scratch, 2 * sources * n);
-        zeros.fill(0.0);
+        let ends = &mut ends[..2 * sources * n];
+        ends.fill(0.0);
         f64::run(JunctionAdjoint {
             z: &level.z,
             bonds: self.bonds_at(plan, 0).map(|bond| [bond; LANES]),
             blocks,
-            ends: zeros,
+            ends,
             entering,
             blocks_gradient,
             bonds_gradient: &mut bonds_gradient,

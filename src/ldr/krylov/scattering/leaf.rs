@@ -10,6 +10,9 @@ use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 type Lane = <f64 as Kernels>::Lane;
 
+/// Powers whose contributions to a gradient are added up in registers.
+const STEPS: usize = 8;
+
 const _: () = assert!(LANES == f64::LANES);
 
 /// The last places of four leaves, which have two different numbers of places at the most: where a number of a lane is that of
@@ -69,7 +72,7 @@ impl Leaf<'_> {
 
     /// Numbers of scratch that [`Leaf::gradient`] needs.
     pub fn gradient_scratch_len(width: usize, len: usize) -> usize {
-        (len + 1) * Self::vector_len(width)
+        (len + STEPS + 2) * (width + 2) * LANES
     }
 
     /// Adds the gradient of `⟨y, Σ_k A^k Σ_s t_sk v_s⟩` in the diagonals of A and in the generators, `width` registers each;
@@ -159,27 +162,35 @@ struct Expand<'a> {
     generators: &'a mut [f64],
 }
 
-/// `w ← Aᵀ w`, and `⟨g, w⟩` for what w was.
+/// `to = Aᵀ from`, in place or not, and `⟨g, from⟩` if asked.
 #[inline(always)]
-fn back<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, generator: &[Lane], w: &[Cell<Lane>]) -> I::V {
+fn back<I: Isa<f64>, const INNER: bool>(
+    isa: I,
+    leaf: Leaf<'_>,
+    generator: &[Lane],
+    from: &[Cell<Lane>],
+    to: &[Cell<Lane>],
+) -> I::V {
     let width = leaf.width();
     let entries = lanes::<f64>(leaf.entries);
-    let (lower, diagonal, upper) =
-        (&entries[1..=width], &entries[width + 1..][..width], &entries[2 * width + 1..][..width]);
-    let (ahead, w) = (&w[1..=width], &w[..width]);
-    let generator = &generator[..width];
-    let (mut from_before, mut here) = (isa.splat(0.0), isa.load(&w[0].get()));
-    let mut inner = [isa.splat(0.0); 2];
+    let (lower, rest) = entries[1..].split_at(width);
+    let (diagonal, upper) = rest.split_at(width);
+    let (ahead, to, upper) = (&from[1..=width], &to[..width], &upper[..width]);
+    let generator = if INNER { &generator[..width] } else { upper };
+    let (mut from_before, mut here) = (isa.splat(0.0), isa.load(&from[0].get()));
+    let [mut inner, mut other] = [isa.splat(0.0); 2];
     for i in 0..width {
         let after = isa.load(&ahead[i].get());
-        inner[i % 2] = isa.mul_add(isa.load(&generator[i]), here, inner[i % 2]);
+        if INNER {
+            (inner, other) = (other, isa.mul_add(isa.load(&generator[i]), here, inner));
+        }
         let sum = isa.mul_add(isa.load(&diagonal[i]), here, from_before);
         let sum = isa.mul_add(isa.load(&lower[i]), after, sum);
         from_before = isa.mul(isa.load(&upper[i]), here);
-        store(isa, &w[i], sum);
+        store(isa, &to[i], sum);
         here = after;
     }
-    isa.add(inner[0], inner[1])
+    isa.add(inner, other)
 }
 
 impl Kernel<f64> for Expand<'_> {
@@ -197,16 +208,18 @@ impl Kernel<f64> for Expand<'_> {
             let [mask, other] = [0, 1].map(|i| isa.load(&leaf.last.masks[i]));
             isa.store(&mut beta[k], isa.mul_add(mask, first, isa.mul(other, second)));
             for (generator, sums) in all.chunks_exact(width).zip(sums.chunks_exact_mut(len)).skip(1) {
-                let mut inner = [isa.splat(0.0); 2];
+                let [mut inner, mut other] = [isa.splat(0.0); 2];
                 for i in 0..width {
-                    inner[i % 2] = isa.mul_add(isa.load(&generator[i]), isa.load(&w[i].get()), inner[i % 2]);
+                    let sum = isa.mul_add(isa.load(&generator[i]), isa.load(&w[i].get()), inner);
+                    (inner, other) = (other, sum);
                 }
-                isa.store(&mut sums[k], isa.add(inner[0], inner[1]));
+                isa.store(&mut sums[k], isa.add(inner, other));
             }
-            let generator = if all.is_empty() { lanes::<f64>(leaf.entries) } else { all };
-            let inner = back(isa, leaf, generator, w);
-            if let Some(sum) = sums.get_mut(k) {
-                isa.store(sum, inner);
+            match sums.get_mut(k) {
+                Some(sum) => isa.store(sum, back::<I, true>(isa, leaf, all, w, w)),
+                None => {
+                    back::<I, false>(isa, leaf, &[], w, w);
+                }
             }
         }
     }
@@ -225,48 +238,86 @@ impl Kernel<f64> for Gradient<'_> {
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { leaf, t, rows, w, sums } = self;
         let (width, len) = (leaf.width(), t.ways.len() / 2 / LANES);
-        let rows = cells(rows);
-        let each = width + 1;
-        for zero in &rows[len * each..] {
-            zero.set([0.0; LANES]);
+        let each = width + 2;
+        let (duals, rows) = cells(rows).split_at((STEPS + 1) * each);
+        for row in duals.chunks_exact(each).chain(rows.chunks_exact(each)) {
+            row[0].set([0.0; LANES]);
+            row[width + 1].set([0.0; LANES]);
         }
+        rows[len * each..].iter().for_each(|zero| zero.set([0.0; LANES]));
         // Row k is what Horner's rule has after the step of power k; the dual of what it has before is (Aᵀ)^k y.
         for k in (0..len).rev() {
             let (to, from) = rows[k * each..].split_at(each);
-            to[width].set([0.0; LANES]);
-            horner(isa, leaf, t, k, from, to);
+            horner(isa, leaf, t, k, &from[1..], &to[1..]);
         }
         let w = cells(w);
-        let (entry_sums, generator_sums) = lanes_mut::<f64>(sums).split_at_mut(3 * width);
-        let (lower, rest) = entry_sums.split_at_mut(width);
-        let (diagonal, upper) = rest.split_at_mut(width);
-        let coefficients = lanes::<f64>(t.generators);
-        for k in 0..len {
-            let row = &rows[(k + 1) * each..][..each];
-            let (mut before, mut here) = (isa.splat(0.0), isa.load(&row[0].get()));
-            let dual = &w[..width];
-            for i in 0..width {
-                let after = isa.load(&row[i + 1].get());
-                let w = isa.load(&dual[i].get());
-                add(isa, &mut lower[i], w, before);
-                add(isa, &mut diagonal[i], w, here);
-                add(isa, &mut upper[i], w, after);
-                (before, here) = (here, after);
+        for (to, from) in duals[1..=width].iter().zip(w) {
+            to.set(from.get());
+        }
+        for start in (0..len).step_by(STEPS) {
+            let steps = STEPS.min(len - start);
+            for step in 0..steps {
+                let (from, to) = duals[step * each..].split_at(each);
+                back::<I, false>(isa, leaf, &[], &from[1..], &to[1..]);
             }
-            for (sums, coefficients) in generator_sums.chunks_exact_mut(width).zip(coefficients.chunks_exact(len)) {
-                let factor = isa.load(&coefficients[k]);
-                for i in 0..width {
-                    add(isa, &mut sums[i], factor, isa.load(&dual[i].get()));
-                }
+            add_outer(isa, &duals[..steps * each], &rows[(start + 1) * each..], width, lanes_mut::<f64>(sums));
+            add_multiples(isa, &duals[..steps * each], t, start, width, &mut lanes_mut::<f64>(sums)[3 * width..]);
+            for (to, from) in duals[1..=width].iter().zip(&duals[steps * each + 1..]) {
+                to.set(from.get());
             }
-            back(isa, leaf, lanes::<f64>(leaf.entries), w);
         }
     }
 }
 
-/// `sum += a b`.
+/// Adds the entries of `Σ_k dual_k row_kᵀ` below, on and above the diagonal; two places at a time.
 #[inline(always)]
-fn add<I: Isa<f64>>(isa: I, sum: &mut Lane, a: I::V, b: I::V) {
-    let total = isa.mul_add(a, b, isa.load(sum));
-    isa.store(sum, total);
+fn add_outer<I: Isa<f64>>(isa: I, duals: &[Cell<Lane>], rows: &[Cell<Lane>], width: usize, sums: &mut [Lane]) {
+    let (lower, rest) = sums.split_at_mut(width);
+    let (diagonal, rest) = rest.split_at_mut(width);
+    let upper = &mut rest[..width];
+    for i in (0..width).step_by(2) {
+        let mut totals = [i, i + 1].map(|i| [isa.load(&lower[i]), isa.load(&diagonal[i]), isa.load(&upper[i])]);
+        for (dual, row) in duals.chunks_exact(width + 2).zip(rows.chunks_exact(width + 2)) {
+            let (dual, row) = (&dual[i + 1..i + 3], &row[i..i + 4]);
+            let row = [0, 1, 2, 3].map(|i| isa.load(&row[i].get()));
+            for p in 0..2 {
+                let dual = isa.load(&dual[p].get());
+                for d in 0..3 {
+                    totals[p][d] = isa.mul_add(dual, row[p + d], totals[p][d]);
+                }
+            }
+        }
+        for p in 0..2 {
+            isa.store(&mut lower[i + p], totals[p][0]);
+            isa.store(&mut diagonal[i + p], totals[p][1]);
+            isa.store(&mut upper[i + p], totals[p][2]);
+        }
+    }
+}
+
+/// Adds `Σ_k t_jk dual_k`, from a power on, for each generator; four places at a time.
+#[inline(always)]
+fn add_multiples<I: Isa<f64>>(
+    isa: I,
+    duals: &[Cell<Lane>],
+    t: Coefficients<'_>,
+    start: usize,
+    width: usize,
+    sums: &mut [Lane],
+) {
+    let len = t.ways.len() / 2 / LANES;
+    for (sums, t) in sums.chunks_exact_mut(width).zip(lanes::<f64>(t.generators).chunks_exact(len)) {
+        for (i, sums) in sums.chunks_exact_mut(4).enumerate() {
+            let mut totals = [0, 1, 2, 3].map(|p| isa.load(&sums[p]));
+            for (dual, t) in duals.chunks_exact(width + 2).zip(&t[start..]) {
+                let (dual, t) = (&dual[4 * i + 1..4 * i + 5], isa.load(t));
+                for p in 0..4 {
+                    totals[p] = isa.mul_add(t, isa.load(&dual[p].get()), totals[p]);
+                }
+            }
+            for p in 0..4 {
+                isa.store(&mut sums[p], totals[p]);
+            }
+        }
+    }
 }

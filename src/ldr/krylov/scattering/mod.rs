@@ -19,8 +19,10 @@ mod products;
 mod series;
 
 use super::band::Band;
-use junction::{BETA, Junction, Lane};
+use field::Lane;
+use junction::{BETA, Junction};
 use leaf::{Coefficients, Last, Leaf};
+use passage::Pack;
 pub(super) use plan::Plan;
 use plan::{BLOCK_ROOMS, LANES, Level, Tree, interleave, separate};
 use series::{Largest, TAIL};
@@ -44,8 +46,8 @@ pub(super) struct Scattering {
     rooms: Vec<usize>,
     /// For each height, group of blocks, end and source the power series of what arrives.
     series: Vec<Vec<f64>>,
-    /// For each height, group of pairs, entrance and source the spectrum of what enters, over the gain; last, for each entrance and
-    /// generator those of the top.
+    /// For each height and group of pairs the spectra of what enters, over the gain, for each register, entrance and source; last, for
+    /// each register, entrance and generator those of the top.
     entering: Vec<Vec<f64>>,
 }
 
@@ -213,14 +215,15 @@ impl Scattering {
     fn leaf_rooms(&self, plan: &Plan, series: &[f64], least: usize) -> Vec<usize> {
         let all = plan.leaf_room();
         let mut rooms: Vec<usize> = (least..=all).collect();
-        let each = plan.len(0, all) * LANES;
+        let known = plan.len(0, all);
+        let each = known * LANES;
         for (at, series) in series.chunks_exact(each).enumerate() {
             let generator = at % plan.sources() >= 2;
-            rooms.retain(|&room| self.fits(&Largest::of(series, LANES, plan.margin(0, room)), 1.0, generator));
+            rooms.retain(|&room| self.fits(&Largest::of(series, LANES, plan.margin(0, room, known)), 1.0, generator));
         }
         // What is inside the leaf must have died away as well, not only what is at its ends.
         while let Some(&room) = rooms.first() {
-            if (0..plan.blocks(0) / LANES).all(|group| self.is_forgotten(plan, group, plan.margin(0, room))) {
+            if (0..plan.blocks(0) / LANES).all(|group| self.is_forgotten(plan, group, plan.margin(0, room, known))) {
                 break;
             }
             rooms.remove(0);
@@ -292,6 +295,7 @@ impl Scattering {
         let mut rooms: Vec<usize> = (least..=room_for).collect();
         let joined_len = plan.len(h + 1, room_for) * lanes;
         let (mut blocks, mut ends) = (vec![0.0; 2 * (sources + 1) * n], vec![0.0; each * n]);
+        let mut spectra = vec![0.0; each * n];
         let mut entering = vec![0.0; tree.groups(h) * each * n];
         let mut joined = vec![0.0; tree.groups(h) * each * joined_len];
         let groups = entering.chunks_exact_mut(each * n).zip(joined.chunks_exact_mut(each * joined_len));
@@ -300,7 +304,8 @@ impl Scattering {
             let series = &series[group * 2 * each * len..][..2 * each * len];
             Self::blocks(level, series, sources, &mut blocks, &mut scratch);
             let bonds = self.bonds(tree, h, group);
-            f64::run(Junction { z: &level.z, bonds, blocks: &blocks, entering, ends: &mut ends });
+            f64::run(Junction { z: &level.z, bonds, blocks: &blocks, entering: &mut spectra, ends: &mut ends });
+            f64::run(Pack { spectra: &spectra, count: each, factor: gain, packed: entering });
             for (at, (end, joined)) in ends.chunks_exact_mut(n).zip(joined.chunks_exact_mut(joined_len)).enumerate() {
                 level.signal(end, &mut scratch);
                 end.iter_mut().for_each(|e| *e *= gain);
@@ -309,17 +314,15 @@ impl Scattering {
                     end.iter_mut().zip(series).for_each(|(e, s)| *e += s);
                 }
                 let generator = at % sources >= 2;
-                rooms.retain(|&room| self.fits(&Largest::of(end, lanes, plan.margin(h + 1, room)), 1.0, generator));
+                rooms.retain(|&room| self.fits(&Largest::of(end, lanes, plan.margin(h + 1, room, level.len())), 1.0, generator));
                 joined.copy_from_slice(&end[..joined_len]);
             }
             rooms.first()?;
             // The spectra wrap around: what enters must be short enough for a correlation of the series' length.
-            for (at, (spectrum, signal)) in entering.chunks_exact_mut(n).zip(ends.chunks_exact_mut(n)).enumerate() {
-                signal.copy_from_slice(spectrum);
+            for (at, signal) in spectra.chunks_exact_mut(n).enumerate() {
                 level.signal(signal, &mut scratch);
                 let largest = Largest::of(signal, lanes, len / lanes + 1);
                 self.fits(&largest, gain, at % sources >= 2).then_some(())?;
-                spectrum.iter_mut().for_each(|s| *s *= gain);
             }
         }
         let room = *rooms.first()?;
@@ -342,14 +345,16 @@ impl Scattering {
         let (mut all, mut ends) = (vec![0.0; 2 * sources * n], vec![0.0; 2 * sources * n]);
         let bonds = self.bonds_at(plan, 0).map(|bond| [bond; LANES]);
         f64::run(Junction { z: &level.z, bonds, blocks: &blocks, entering: &mut all, ends: &mut ends });
-        let mut entering = vec![0.0; 2 * plan.rank * n];
+        let mut spectra = vec![0.0; 2 * plan.rank * n];
         let from_generators = all.chunks_exact_mut(n).enumerate().filter(|(at, _)| at % sources >= 2);
-        for ((_, signal), spectrum) in from_generators.zip(entering.chunks_exact_mut(n)) {
+        for ((_, signal), spectrum) in from_generators.zip(spectra.chunks_exact_mut(n)) {
             level.signal(signal, &mut scratch);
             self.fits(&Largest::of(signal, 1, n - n / 8), gain, true).then_some(())?;
             // Krylov sequences end after N vectors.
-            level.replicated(&signal[..plan.order], gain * gain, spectrum, &mut scratch);
+            level.replicated(&signal[..plan.order], gain, spectrum, &mut scratch);
         }
+        let mut entering = vec![0.0; spectra.len()];
+        f64::run(Pack { spectra: &spectra, count: 2 * plan.rank, factor: gain, packed: &mut entering });
         self.entering.push(entering);
         Some(())
     }

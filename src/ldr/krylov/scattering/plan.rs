@@ -5,9 +5,9 @@ use crate::transform::{Form, RealTransform, Wrap};
 /// Places in a leaf at most.
 const LEAF: usize = 32;
 
-/// Numbers of coefficients, in eighths of the places of a block, that series can be cut to; the last for leaves only. Transforms
+/// Numbers of coefficients, in eighths of the places of a block, that series can be cut to; the last two for leaves only. Transforms
 /// are fast whose length is 1, 3 or 9 times a power of two.
-const ROOMS: [usize; 4] = [9, 12, 16, 32];
+const ROOMS: [usize; 5] = [9, 12, 16, 24, 32];
 
 /// Rooms of blocks of two leaves or more.
 pub(super) const BLOCK_ROOMS: usize = 3;
@@ -96,10 +96,13 @@ impl Plan {
         len(self.width, h, room)
     }
 
-    /// How many coefficients of a series may differ from zero: the others show that it has died away.
-    pub fn margin(&self, h: usize, room: usize) -> usize {
-        let len = self.len(h, room);
-        if room == 0 { len - len / 32 } else { len - len / 8 }
+    /// How many coefficients of a series may differ from zero, if so many are known: the others show that it has died away.
+    pub fn margin(&self, h: usize, room: usize, known: usize) -> usize {
+        match self.len(h, room) {
+            len if len < known => len,
+            len if room == 0 => len - len / 32,
+            len => len - len / 8,
+        }
     }
 
     /// The smallest room that blocks can have: nine eighths of leaves that are not full would make for slow transforms.

@@ -11,6 +11,7 @@
 
 mod field;
 mod gradients;
+mod growth;
 mod junction;
 mod leaf;
 mod passage;
@@ -20,14 +21,10 @@ mod series;
 
 use super::band::Band;
 use field::Lane;
-use junction::{BETA, Junction};
-use leaf::{Coefficients, Last, Leaf};
-use passage::Pack;
+use junction::BETA;
+use leaf::{Last, Leaf};
 pub(super) use plan::Plan;
-use plan::{BLOCK_ROOMS, LANES, Level, Tree, interleave, separate};
-use series::{Largest, TAIL};
-
-use crate::transform::isa::Kernels;
+use plan::{LANES, Level, Tree};
 
 /// Places that a tree has at least, one in each of four leaves.
 pub(super) const SMALLEST: usize = LANES;
@@ -74,47 +71,12 @@ fn direct(at: usize, sources: usize) -> Option<usize> {
 }
 
 impl Scattering {
-    /// Goes up the tree. `None` where the series of a block are longer than there is room for, or grow too far to be added in
-    /// double precision: the operator reflects or amplifies too much.
-    pub fn new(plan: &Plan, entries: &[f64], generators: &[f64]) -> Option<Self> {
-        let mut scattering = Self {
-            entries: entries.to_vec(),
-            unit: generators.iter().fold(0.0, |m: f64, g| m.max(g.abs())),
-            leaves: Vec::new(),
-            last: Vec::new(),
-            rooms: Vec::new(),
-            series: Vec::new(),
-            entering: Vec::new(),
-        };
-        scattering.plant(plan, generators);
-        let leaf_series = scattering.expand_leaves(plan);
-        (plan.first_room()..BLOCK_ROOMS).find_map(|least| scattering.grow(plan, &leaf_series, least))?;
-        Some(scattering)
-    }
-
     /// The tree with its heights.
     fn tree<'a>(&'a self, plan: &'a Plan) -> Tree<'a> {
         Tree { plan, rooms: &self.rooms }
     }
 
-    /// Goes up the tree with rooms of a size at least.
-    fn grow(&mut self, plan: &Plan, leaf_series: &[f64], least: usize) -> Option<()> {
-        self.rooms.clear();
-        self.series.clear();
-        self.entering.clear();
-        let rooms = self.leaf_rooms(plan, leaf_series, least);
-        let room = *rooms.first()?;
-        self.rooms.push(room);
-        self.series.push(series::cut(leaf_series, plan.len(0, plan.leaf_room()) * LANES, plan.len(0, room) * LANES));
-        for h in 0..plan.height() {
-            self.join(plan, h, least)?;
-        }
-        self.close(plan)
-    }
-
-    pub fn rooms(&self) -> &[usize] {
-        &self.rooms
-    }
+    pub fn rooms(&self) -> &[usize] { &self.rooms }
     fn band(&self) -> Band<'_> {
         Band::of(&self.entries)
     }
@@ -155,37 +117,6 @@ impl Scattering {
         plan.starts[leaf]..plan.starts[leaf + 1]
     }
 
-    /// Takes the leaves out of the operator and the generators.
-    fn plant(&mut self, plan: &Plan, generators: &[f64]) {
-        let (groups, width) = (plan.blocks(0) / LANES, plan.width);
-        let entries = (3 * width + 1) * LANES;
-        let mut leaves = vec![0.0; groups * (entries + plan.rank * width * LANES)];
-        let each = leaves.len() / groups;
-        for (group, leaf) in leaves.chunks_exact_mut(each).enumerate() {
-            let places: [_; LANES] = std::array::from_fn(|lane| Self::leaf_places(plan, group, lane));
-            let (lower, rest) = leaf.split_at_mut((width + 1) * LANES);
-            let (diagonal, rest) = rest.split_at_mut(width * LANES);
-            let (upper, to) = rest.split_at_mut(width * LANES);
-            let band = self.band();
-            for (lane, places) in places.iter().enumerate() {
-                let put = |to: &mut [f64], from: &[f64]| {
-                    to[lane..].iter_mut().step_by(LANES).zip(&from[places.clone()]).for_each(|(t, f)| *t = *f);
-                };
-                put(lower, band.lower);
-                put(diagonal, band.diagonal);
-                put(upper, band.upper);
-                // What leads out of a leaf is not its own.
-                lower[lane] = 0.0;
-                upper[(places.len() - 1) * LANES + lane] = 0.0;
-                for (to, from) in to.chunks_exact_mut(width * LANES).zip(generators.chunks_exact(plan.order)) {
-                    put(to, from);
-                }
-            }
-            self.last.push(Last::new(places.map(|places| places.len())));
-        }
-        self.leaves = leaves;
-    }
-
     /// Unit vectors at an end of the leaves of a group.
     fn unit(&self, group: usize, end: usize, w: &mut [f64]) {
         w.fill(0.0);
@@ -198,78 +129,6 @@ impl Scattering {
         }
     }
 
-    /// The series of the leaves, with all the room there is.
-    fn expand_leaves(&self, plan: &Plan) -> Vec<f64> {
-        let each = plan.len(0, plan.leaf_room()) * LANES;
-        let mut series = vec![0.0; plan.blocks(0) / LANES * 2 * plan.sources() * each];
-        let mut w = vec![0.0; Leaf::vector_len(plan.width)];
-        for (at, series) in series.chunks_exact_mut(plan.sources() * each).enumerate() {
-            self.unit(at / 2, at % 2, &mut w);
-            let (ways, generators) = series.split_at_mut(2 * each);
-            self.leaf(plan, at / 2).expand(&mut w, ways, generators);
-        }
-        series
-    }
-
-    /// Rooms that the series of all leaves fit in, `least` or more.
-    fn leaf_rooms(&self, plan: &Plan, series: &[f64], least: usize) -> Vec<usize> {
-        let all = plan.leaf_room();
-        let mut rooms: Vec<usize> = (least..=all).collect();
-        let known = plan.len(0, all);
-        let each = known * LANES;
-        for (at, series) in series.chunks_exact(each).enumerate() {
-            let generator = at % plan.sources() >= 2;
-            rooms.retain(|&room| self.fits(&Largest::of(series, LANES, plan.margin(0, room, known)), 1.0, generator));
-        }
-        // What is inside the leaf must have died away as well, not only what is at its ends.
-        while let Some(&room) = rooms.first() {
-            if (0..plan.blocks(0) / LANES).all(|group| self.is_forgotten(plan, group, plan.margin(0, room, known))) {
-                break;
-            }
-            rooms.remove(0);
-        }
-        rooms
-    }
-
-    /// Whether nothing is left of any source inside the leaves of a group after so many steps.
-    fn is_forgotten(&self, plan: &Plan, group: usize, steps: usize) -> bool {
-        let leaf = self.leaf(plan, group);
-        let mut w = vec![0.0; Leaf::vector_len(plan.width)];
-        let (ways, generators) = (vec![0.0; 2 * steps * LANES], vec![0.0; plan.rank * steps * LANES]);
-        let t = Coefficients { ways: &ways, generators: &generators };
-        (0..plan.sources()).all(|source| {
-            let generator = source.checked_sub(2).map(|j| &leaf.generators[j * plan.width * LANES..]);
-            match generator {
-                None => self.unit(group, source, &mut w),
-                Some(generator) => w[..plan.width * LANES].copy_from_slice(&generator[..plan.width * LANES]),
-            }
-            leaf.combine(t, &mut w);
-            let size = if generator.is_some() { self.unit } else { 1.0 };
-            series::largest(&w) <= TAIL * size
-        })
-    }
-
-    /// Takes the blocks of a height to the lanes of the junctions of another one.
-    fn rearrange(
-        tree: Tree<'_>,
-        [from_lanes, to_lanes]: [usize; 2],
-        h: usize,
-        in_block: usize,
-        numbers: &mut Vec<f64>,
-    ) {
-        if from_lanes == to_lanes {
-            return;
-        }
-        let mut to = vec![0.0; numbers.len()];
-        let each = in_block * tree.len(h);
-        if to_lanes == 1 {
-            separate(numbers, &mut to, each)
-        } else {
-            interleave(numbers, &mut to, each)
-        }
-        *numbers = to;
-    }
-
     /// The spectra of what meets at the junctions of a group, of series `[block][end][source]`.
     fn blocks(level: &Level, series: &[f64], sources: usize, blocks: &mut [f64], scratch: &mut [f64]) {
         let (n, len) = (level.block(), series.len() / 4 / sources);
@@ -279,84 +138,6 @@ impl Scattering {
                 level.spectrum(&series[at * len..][..len], spectrum, scratch);
             }
         }
-    }
-
-    /// Joins the blocks of height h in pairs, with a room of a size at least.
-    fn join(&mut self, plan: &Plan, h: usize, least: usize) -> Option<()> {
-        let sources = plan.sources();
-        let each = 2 * sources;
-        let mut scratch = vec![0.0; plan.transform_scratch()];
-        let tree = Tree { plan, rooms: &self.rooms };
-        let (level, len, lanes) = (tree.level(h), tree.len(h), tree.lanes(h));
-        let mut series = self.series.pop()?;
-        Self::rearrange(tree, [if h == 0 { LANES } else { tree.lanes(h - 1) }, lanes], h, each, &mut series);
-        let (n, gain) = (level.block(), level.gain().recip());
-        let room_for = (least..BLOCK_ROOMS).rev().find(|&room| plan.len(h + 1, room) <= level.len())?;
-        let mut rooms: Vec<usize> = (least..=room_for).collect();
-        let joined_len = plan.len(h + 1, room_for) * lanes;
-        let (mut blocks, mut ends) = (vec![0.0; 2 * (sources + 1) * n], vec![0.0; each * n]);
-        let mut spectra = vec![0.0; each * n];
-        let mut entering = vec![0.0; tree.groups(h) * each * n];
-        let mut joined = vec![0.0; tree.groups(h) * each * joined_len];
-        let groups = entering.chunks_exact_mut(each * n).zip(joined.chunks_exact_mut(each * joined_len));
-        for (group, (entering, joined)) in groups.enumerate() {
-            let len = len * lanes;
-            let series = &series[group * 2 * each * len..][..2 * each * len];
-            Self::blocks(level, series, sources, &mut blocks, &mut scratch);
-            let bonds = self.bonds(tree, h, group);
-            f64::run(Junction { z: &level.z, bonds, blocks: &blocks, entering: &mut spectra, ends: &mut ends });
-            f64::run(Pack { spectra: &spectra, count: each, factor: gain, packed: entering });
-            for (at, (end, joined)) in ends.chunks_exact_mut(n).zip(joined.chunks_exact_mut(joined_len)).enumerate() {
-                level.signal(end, &mut scratch);
-                end.iter_mut().for_each(|e| *e *= gain);
-                if let Some(block) = direct(at, sources) {
-                    let series = &series[(block * each + at) * len..][..len];
-                    end.iter_mut().zip(series).for_each(|(e, s)| *e += s);
-                }
-                let generator = at % sources >= 2;
-                rooms.retain(|&room| self.fits(&Largest::of(end, lanes, plan.margin(h + 1, room, level.len())), 1.0, generator));
-                joined.copy_from_slice(&end[..joined_len]);
-            }
-            rooms.first()?;
-            // The spectra wrap around: what enters must be short enough for a correlation of the series' length.
-            for (at, signal) in spectra.chunks_exact_mut(n).enumerate() {
-                level.signal(signal, &mut scratch);
-                let largest = Largest::of(signal, lanes, len / lanes + 1);
-                self.fits(&largest, gain, at % sources >= 2).then_some(())?;
-            }
-        }
-        let room = *rooms.first()?;
-        self.entering.push(entering);
-        self.series.push(series);
-        self.series.push(series::cut(&joined, joined_len, plan.len(h + 1, room) * lanes));
-        self.rooms.push(room);
-        Some(())
-    }
-
-    /// Closes the ring: the last place is before the first.
-    fn close(&mut self, plan: &Plan) -> Option<()> {
-        let (h, sources) = (plan.height(), plan.sources());
-        let tree = Tree { plan, rooms: &self.rooms };
-        let level = tree.level(h);
-        let (n, gain) = (level.block(), level.gain().recip());
-        let mut scratch = vec![0.0; plan.transform_scratch()];
-        let mut blocks = vec![0.0; 2 * (sources + 1) * n];
-        self.whole(tree, &mut blocks, &mut scratch);
-        let (mut all, mut ends) = (vec![0.0; 2 * sources * n], vec![0.0; 2 * sources * n]);
-        let bonds = self.bonds_at(plan, 0).map(|bond| [bond; LANES]);
-        f64::run(Junction { z: &level.z, bonds, blocks: &blocks, entering: &mut all, ends: &mut ends });
-        let mut spectra = vec![0.0; 2 * plan.rank * n];
-        let from_generators = all.chunks_exact_mut(n).enumerate().filter(|(at, _)| at % sources >= 2);
-        for ((_, signal), spectrum) in from_generators.zip(spectra.chunks_exact_mut(n)) {
-            level.signal(signal, &mut scratch);
-            self.fits(&Largest::of(signal, 1, n - n / 8), gain, true).then_some(())?;
-            // Krylov sequences end after N vectors.
-            level.replicated(&signal[..plan.order], gain, spectrum, &mut scratch);
-        }
-        let mut entering = vec![0.0; spectra.len()];
-        f64::run(Pack { spectra: &spectra, count: 2 * plan.rank, factor: gain, packed: &mut entering });
-        self.entering.push(entering);
-        Some(())
     }
 
     /// The spectra of what meets where the whole is closed: it is to the left and to the right.

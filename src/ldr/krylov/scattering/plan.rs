@@ -110,6 +110,11 @@ impl Plan {
         usize::from(self.width < LEAF)
     }
 
+    /// Rooms up to which the series of leaves are computed, until they fit.
+    pub fn leaf_rooms(&self) -> [usize; 2] {
+        [BLOCK_ROOMS - 1, self.leaf_room()]
+    }
+
     /// The room that holds all series of a leaf that any tree has.
     pub fn leaf_room(&self) -> usize {
         ROOMS.len() - 1

@@ -6,32 +6,48 @@ use super::plan::LANES;
 /// What is left of a series at its end, relative to its largest coefficient, to be neglected.
 pub const TAIL: f64 = 1e-13;
 
+/// Margins that are looked at together at the most.
+const MARGINS: usize = 5;
+
 /// The largest coefficient of a series, per unit of its source, that rounding errors are let through.
 const GROWTH: f64 = 1e6;
 
-/// The largest coefficients, for each lane, of the beginnings of series and of what comes after them.
-#[derive(Debug)]
-pub struct Largest {
-    head: [f64; LANES],
-    tail: [f64; LANES],
-}
-
-impl Largest {
-    /// For series of so many lanes, and beginnings of so many coefficients.
-    pub fn of(series: &[f64], lanes: usize, kept: usize) -> Self {
-        let (head, tail) = series.split_at((kept * lanes).min(series.len()));
-        Self { head: in_lanes(head, lanes), tail: in_lanes(tail, lanes) }
-    }
-}
-
 impl Scattering {
-    /// Refuses coefficients that have not died away at the end, or that are too large.
-    pub(super) fn fits(&self, largest: &Largest, scale: f64, generator: bool) -> bool {
+    /// The first of several margins, in ascending order, that what comes after it can be neglected. `None` if there is none, or
+    /// coefficients are too large.
+    pub(super) fn fitting(
+        &self,
+        series: &[f64],
+        lanes: usize,
+        margins: &[usize],
+        scale: f64,
+        generator: bool,
+    ) -> Option<usize> {
         let limit = if generator { GROWTH * self.unit } else { GROWTH };
-        largest.head.iter().zip(&largest.tail).all(|(head, tail)| {
-            let size = scale * head;
-            size <= limit && scale * tail <= TAIL * size.max(f64::MIN_POSITIVE)
-        })
+        let mut rest = series;
+        // The largest coefficients up to each margin, and behind the last one.
+        let mut sizes = [[0.0; LANES]; MARGINS + 1];
+        let mut start = 0;
+        for (sizes, &margin) in sizes.iter_mut().zip(margins) {
+            let (part, after) = rest.split_at(((margin - start) * lanes).min(rest.len()));
+            (*sizes, rest, start) = (in_lanes(part, lanes), after, margin);
+        }
+        sizes[margins.len()] = in_lanes(rest, lanes);
+        let whole = sizes.iter().fold([0.0; LANES], |a, b| larger_lanes(a, *b));
+        if !whole.iter().all(|size| scale * size <= limit) {
+            return None;
+        }
+        let mut tail = [0.0; LANES];
+        let mut fitting = None;
+        for first in (0..margins.len()).rev() {
+            tail = larger_lanes(tail, sizes[first + 1]);
+            let fits = tail.iter().zip(&whole).all(|(tail, size)| scale * tail <= TAIL * (scale * size).max(f64::MIN_POSITIVE));
+            if !fits {
+                break;
+            }
+            fitting = Some(first);
+        }
+        fitting
     }
 }
 
@@ -54,6 +70,10 @@ fn in_lanes(series: &[f64], lanes: usize) -> [f64; LANES] {
     if lanes == LANES { sizes } else { [sizes.into_iter().fold(0.0, larger); LANES] }
 }
 
+fn larger_lanes(a: [f64; LANES], b: [f64; LANES]) -> [f64; LANES] {
+    std::array::from_fn(|l| larger(a[l], b[l]))
+}
+
 fn larger(a: f64, b: f64) -> f64 {
     if a >= b || a.is_nan() { a } else { b }
 }
@@ -61,9 +81,4 @@ fn larger(a: f64, b: f64) -> f64 {
 /// The largest of all numbers; NaN where one is not finite.
 pub fn largest(numbers: &[f64]) -> f64 {
     in_lanes(numbers, LANES).into_iter().fold(0.0, larger)
-}
-
-/// Cuts series of `from` numbers each to `to` numbers.
-pub fn cut(series: &[f64], from: usize, to: usize) -> Vec<f64> {
-    series.chunks_exact(from).flat_map(|series| &series[..to]).copied().collect()
 }

@@ -117,7 +117,7 @@ fn horner<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, t: Coefficients<'_>, k: usize, fr
     let (ways, len) = ([&ways[k], &ways[ways.len() / 2 + k]], ways.len() / 2);
     let coefficients = lanes::<f64>(t.generators);
     let (ahead, to) = (&from[1..=width], &to[..width]);
-    let (mut before, mut here) = (isa.splat(0.0), isa.load(&from[0].get()));
+    let (mut before, mut here) = (isa.splat(0.0), load(isa, &from[0]));
     let mut generators = lanes::<f64>(leaf.generators).chunks_exact(width).zip(coefficients.chunks_exact(len));
     let first = generators.next();
     let (generator, factor) = match first {
@@ -125,7 +125,7 @@ fn horner<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, t: Coefficients<'_>, k: usize, fr
         None => (diagonal, isa.splat(0.0)),
     };
     for i in 0..width {
-        let after = isa.load(&ahead[i].get());
+        let after = load(isa, &ahead[i]);
         let sum = isa.mul(isa.load(&generator[i]), factor);
         let sum = isa.mul_add(isa.load(&lower[i]), before, sum);
         let sum = isa.mul_add(isa.load(&upper[i]), after, sum);
@@ -136,16 +136,21 @@ fn horner<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, t: Coefficients<'_>, k: usize, fr
     for (generator, coefficients) in generators {
         let factor = isa.load(&coefficients[k]);
         for i in 0..width {
-            let sum = isa.mul_add(isa.load(&generator[i]), factor, isa.load(&to[i].get()));
+            let sum = isa.mul_add(isa.load(&generator[i]), factor, load(isa, &to[i]));
             store(isa, &to[i], sum);
         }
     }
-    let sum = isa.add(isa.load(&to[0].get()), isa.load(ways[0]));
+    let sum = isa.add(load(isa, &to[0]), isa.load(ways[0]));
     store(isa, &to[0], sum);
     for (&place, mask) in leaf.last.places.iter().zip(&leaf.last.masks) {
-        let sum = isa.mul_add(isa.load(mask), isa.load(ways[1]), isa.load(&to[place].get()));
+        let sum = isa.mul_add(isa.load(mask), isa.load(ways[1]), load(isa, &to[place]));
         store(isa, &to[place], sum);
     }
+}
+
+#[inline(always)]
+fn load<I: Isa<f64>>(isa: I, from: &Cell<Lane>) -> I::V {
+    isa.load(&from.get())
 }
 
 #[inline(always)]
@@ -177,10 +182,10 @@ fn back<I: Isa<f64>, const INNER: bool>(
     let (diagonal, upper) = rest.split_at(width);
     let (ahead, to, upper) = (&from[1..=width], &to[..width], &upper[..width]);
     let generator = if INNER { &generator[..width] } else { upper };
-    let (mut from_before, mut here) = (isa.splat(0.0), isa.load(&from[0].get()));
+    let (mut from_before, mut here) = (isa.splat(0.0), load(isa, &from[0]));
     let [mut inner, mut other] = [isa.splat(0.0); 2];
     for i in 0..width {
-        let after = isa.load(&ahead[i].get());
+        let after = load(isa, &ahead[i]);
         if INNER {
             (inner, other) = (other, isa.mul_add(isa.load(&generator[i]), here, inner));
         }
@@ -204,13 +209,13 @@ impl Kernel<f64> for Expand<'_> {
         let all = lanes::<f64>(leaf.generators);
         for k in 0..len {
             alpha[k] = w[0].get();
-            let [first, second] = leaf.last.places.map(|place| isa.load(&w[place].get()));
-            let [mask, other] = [0, 1].map(|i| isa.load(&leaf.last.masks[i]));
-            isa.store(&mut beta[k], isa.mul_add(mask, first, isa.mul(other, second)));
+            let Last { places: [first, second], masks: [mask, other] } = &leaf.last;
+            let second = isa.mul(isa.load(other), load(isa, &w[*second]));
+            isa.store(&mut beta[k], isa.mul_add(isa.load(mask), load(isa, &w[*first]), second));
             for (generator, sums) in all.chunks_exact(width).zip(sums.chunks_exact_mut(len)).skip(1) {
                 let [mut inner, mut other] = [isa.splat(0.0); 2];
                 for i in 0..width {
-                    let sum = isa.mul_add(isa.load(&generator[i]), isa.load(&w[i].get()), inner);
+                    let sum = isa.mul_add(isa.load(&generator[i]), load(isa, &w[i]), inner);
                     (inner, other) = (other, sum);
                 }
                 isa.store(&mut sums[k], isa.add(inner, other));
@@ -276,12 +281,16 @@ fn add_outer<I: Isa<f64>>(isa: I, duals: &[Cell<Lane>], rows: &[Cell<Lane>], wid
     let (diagonal, rest) = rest.split_at_mut(width);
     let upper = &mut rest[..width];
     for i in (0..width).step_by(2) {
-        let mut totals = [i, i + 1].map(|i| [isa.load(&lower[i]), isa.load(&diagonal[i]), isa.load(&upper[i])]);
+        // Loops rather than closures: those are not compiled for the instruction set.
+        let mut totals = [[isa.splat(0.0); 3]; 2];
+        for p in 0..2 {
+            totals[p] = [isa.load(&lower[i + p]), isa.load(&diagonal[i + p]), isa.load(&upper[i + p])];
+        }
         for (dual, row) in duals.chunks_exact(width + 2).zip(rows.chunks_exact(width + 2)) {
             let (dual, row) = (&dual[i + 1..i + 3], &row[i..i + 4]);
-            let row = [0, 1, 2, 3].map(|i| isa.load(&row[i].get()));
+            let row = [load(isa, &row[0]), load(isa, &row[1]), load(isa, &row[2]), load(isa, &row[3])];
             for p in 0..2 {
-                let dual = isa.load(&dual[p].get());
+                let dual = load(isa, &dual[p]);
                 for d in 0..3 {
                     totals[p][d] = isa.mul_add(dual, row[p + d], totals[p][d]);
                 }
@@ -308,11 +317,11 @@ fn add_multiples<I: Isa<f64>>(
     let len = t.ways.len() / 2 / LANES;
     for (sums, t) in sums.chunks_exact_mut(width).zip(lanes::<f64>(t.generators).chunks_exact(len)) {
         for (i, sums) in sums.chunks_exact_mut(4).enumerate() {
-            let mut totals = [0, 1, 2, 3].map(|p| isa.load(&sums[p]));
+            let mut totals = [isa.load(&sums[0]), isa.load(&sums[1]), isa.load(&sums[2]), isa.load(&sums[3])];
             for (dual, t) in duals.chunks_exact(width + 2).zip(&t[start..]) {
                 let (dual, t) = (&dual[4 * i + 1..4 * i + 5], isa.load(t));
                 for p in 0..4 {
-                    totals[p] = isa.mul_add(t, isa.load(&dual[p].get()), totals[p]);
+                    totals[p] = isa.mul_add(t, load(isa, &dual[p]), totals[p]);
                 }
             }
             for p in 0..4 {

@@ -65,8 +65,8 @@ pub(super) struct KrylovPlan {
 enum Trees {
     /// For operators that are zero on and above the diagonal.
     Below(Arc<Tree>),
-    /// For tridiagonal ones, if they have places enough for a tree.
-    Both(Option<Arc<scattering::Plan>>),
+    /// For tridiagonal ones, in the order in which they are tried.
+    Both(Vec<Arc<scattering::Plan>>),
 }
 
 /// An operator with its generators, ready for products.
@@ -102,7 +102,7 @@ impl KrylovPlan {
     pub fn new(order: usize, rank: usize, tridiagonal: bool) -> Self {
         let tree = match tridiagonal {
             false => Trees::Below(Arc::new(Tree::new(order, rank, 1))),
-            true => Trees::Both((order >= scattering::SMALLEST).then(|| Arc::new(scattering::Plan::new(order, rank)))),
+            true => Trees::Both(scattering::plans(order, rank)),
         };
         Self { order, rank, tree, segments: Segments::new(order) }
     }
@@ -125,9 +125,10 @@ impl KrylovPlan {
             Trees::Below(tree) => {
                 Scatter::new(tree, entries, generators).map(|scatter| Engine::Tree(scatter, tree.clone()))
             }
-            Trees::Both(plan) => {
-                let plan = plan.as_ref()?;
-                let scattering = Box::new(Scattering::new(plan, entries, generators)?);
+            Trees::Both(plans) => {
+                let (plan, scattering) = plans
+                    .iter()
+                    .find_map(|plan| Some((plan, Box::new(Scattering::new(plan, entries, generators)?))))?;
                 Some(Engine::Scattering(scattering, plan.clone()))
             }
         }
@@ -182,7 +183,7 @@ impl KrylovPlan {
     fn tree_len(&self, below: fn(&Tree) -> usize, both: fn(&scattering::Plan) -> usize) -> usize {
         match &self.tree {
             Trees::Below(tree) => below(tree),
-            Trees::Both(plan) => plan.as_deref().map_or(0, both),
+            Trees::Both(plans) => plans.iter().map(|plan| both(plan)).max().unwrap_or(0),
         }
     }
 
@@ -412,7 +413,7 @@ impl Krylov {
         match &self.engine {
             Engine::Tree(..) => "tree".into(),
             Engine::Sweep(_) => "sweep".into(),
-            Engine::Scattering(s, _) => format!("rooms {:?}", s.rooms()),
+            Engine::Scattering(s, _) => s.describe(),
         }
     }
 }

@@ -1,13 +1,20 @@
 //! How a tree grows from its leaves, once for each set of parameters.
 
+use super::super::band::Band;
+use super::Scattering;
+use super::cascade::Cascade;
+use super::field::Lane;
 use super::junction::Junction;
 use super::leaf::{Coefficients, Last, Leaf};
 use super::passage::Pack;
-use super::plan::{BLOCK_ROOMS, LANES, Plan, Tree, interleave, separate};
+use super::plan::{BLOCK_ROOMS, LANES, Level, Plan, interleave, separate};
+use super::ports::{ALPHA, Ports};
 use super::series::{self, TAIL};
-use super::{Scattering, direct};
-use super::super::band::Band;
 use crate::transform::isa::Kernels;
+
+/// What may come back through the places that a leaf looks ahead at: nothing that a sum of numbers up to the largest growth that
+/// there is a tree for could tell from rounding errors.
+const BACK: f64 = 1e-22;
 
 /// The series of all blocks of a height, before they are cut.
 struct Grown {
@@ -45,50 +52,57 @@ impl Scattering {
 
     /// Takes the leaves out of the operator and the generators.
     fn plant(&mut self, plan: &Plan, generators: &[f64]) {
-        let (groups, width) = (plan.blocks(0) / LANES, plan.width);
+        let (groups, width) = (plan.blocks(0) / LANES, plan.leaf_width());
         let entries = (3 * width + 1) * LANES;
         let mut leaves = vec![0.0; groups * (entries + plan.rank * width * LANES)];
         let each = leaves.len() / groups;
         for (group, leaf) in leaves.chunks_exact_mut(each).enumerate() {
-            let places: [_; LANES] = std::array::from_fn(|lane| Self::leaf_places(plan, group, lane));
             let (lower, rest) = leaf.split_at_mut((width + 1) * LANES);
             let (diagonal, rest) = rest.split_at_mut(width * LANES);
             let (upper, to) = rest.split_at_mut(width * LANES);
             let band = self.band();
-            for (lane, places) in places.iter().enumerate() {
+            for lane in 0..LANES {
+                let (places, more) = Self::wide_places(plan, group, lane);
                 let put = |to: &mut [f64], from: &[f64]| {
-                    to[lane..].iter_mut().step_by(LANES).zip(&from[places.clone()]).for_each(|(t, f)| *t = *f);
+                    let from = from[places.clone()].iter().chain(&from[..more]);
+                    to[lane..].iter_mut().step_by(LANES).zip(from).for_each(|(t, f)| *t = *f);
                 };
                 put(lower, band.lower);
                 put(diagonal, band.diagonal);
                 put(upper, band.upper);
                 // What leads out of a leaf is not its own.
                 lower[lane] = 0.0;
-                upper[(places.len() - 1) * LANES + lane] = 0.0;
+                upper[(places.len() + more - 1) * LANES + lane] = 0.0;
                 for (to, from) in to.chunks_exact_mut(width * LANES).zip(generators.chunks_exact(plan.order)) {
                     put(to, from);
                 }
             }
-            self.last.push(Last::new(places.map(|places| places.len())));
+            let places: [_; LANES] = std::array::from_fn(|lane| Self::leaf_places(plan, group, lane).len());
+            self.last.push([Last::new(places), Last::new(places.map(|count| count + plan.overlap))]);
         }
         self.leaves = leaves;
     }
 
     /// The series of the leaves, if they fit in a room, with all the smaller ones that they fit in.
     fn leaf_series(&self, plan: &Plan, largest: usize) -> Option<Grown> {
-        let known = plan.len(0, largest);
+        let (known, Ports { ways, sources }) = (plan.len(0, largest), plan.ports);
         let each = known * LANES;
-        let mut series = vec![0.0; plan.blocks(0) / LANES * 2 * plan.sources() * each];
-        let mut w = vec![0.0; Leaf::vector_len(plan.width)];
+        let mut series = vec![0.0; plan.blocks(0) / LANES * plan.ports.each() * each];
+        let mut w = vec![0.0; Leaf::vector_len(plan.leaf_width())];
         let mut rooms: Vec<usize> = (plan.first_room()..=largest).collect();
         let margins: Vec<usize> = rooms.iter().map(|&room| plan.margin(0, room, known)).collect();
-        let mut smallest = 0;
-        for (at, series) in series.chunks_exact_mut(plan.sources() * each).enumerate() {
-            self.unit(at / 2, at % 2, &mut w);
-            let (ways, generators) = series.split_at_mut(2 * each);
-            self.leaf(plan, at / 2).expand(&mut w, ways, generators);
+        let (mut smallest, mut both) = (0, vec![0.0; 2 * each]);
+        for (at, series) in series.chunks_exact_mut(sources * each).enumerate() {
+            self.unit(plan, at / ways, at % ways, &mut w);
+            let (to_ways, generators) = series.split_at_mut(ways * each);
+            Leaf { ways: 2, ..self.leaf(plan, at / ways) }.expand(&mut w, &mut both, generators);
+            to_ways.copy_from_slice(&both[..ways * each]);
+            // Where there is no way back, nothing may come from behind what a leaf looks ahead at.
+            if !both[ways * each..].iter().all(|back| back.abs() <= BACK) {
+                return None;
+            }
             for (source, series) in series.chunks_exact(each).enumerate() {
-                smallest = smallest.max(self.fitting(series, LANES, &margins, 1.0, source >= 2)?);
+                smallest = smallest.max(self.fitting(series, LANES, &margins, 1.0, source >= ways)?);
             }
         }
         // What is inside the leaf must have died away as well, not only what is at its ends.
@@ -100,18 +114,21 @@ impl Scattering {
 
     /// Whether nothing is left of any source inside the leaves of a group after so many steps.
     fn is_forgotten(&self, plan: &Plan, group: usize, steps: usize) -> bool {
-        let leaf = self.leaf(plan, group);
-        let mut w = vec![0.0; Leaf::vector_len(plan.width)];
-        let (ways, generators) = (vec![0.0; 2 * steps * LANES], vec![0.0; plan.rank * steps * LANES]);
-        let t = Coefficients { ways: &ways, generators: &generators };
-        (0..plan.sources()).all(|source| {
-            let generator = source.checked_sub(2).map(|j| &leaf.generators[j * plan.width * LANES..]);
-            match generator {
-                None => self.unit(group, source, &mut w),
-                Some(generator) => w[..plan.width * LANES].copy_from_slice(&generator[..plan.width * LANES]),
+        let (leaf, width, ways) = (self.leaf(plan, group), plan.leaf_width(), plan.ports.ways);
+        let mut w = vec![0.0; Leaf::vector_len(width)];
+        let (none, generators) = (vec![0.0; ways * steps * LANES], vec![0.0; plan.rank * steps * LANES]);
+        let t = Coefficients { ways: &none, generators: &generators };
+        (0..plan.ports.sources).all(|source| {
+            match source.checked_sub(ways) {
+                Some(j) => w[..width * LANES].copy_from_slice(&leaf.generators[j * width * LANES..][..width * LANES]),
+                None if source == ALPHA => {
+                    w.fill(0.0);
+                    w[..LANES].fill(1.0);
+                }
+                None => self.unit(plan, group, ways - 1, &mut w),
             }
             leaf.combine(t, &mut w);
-            let size = if generator.is_some() { self.unit } else { 1.0 };
+            let size = if source >= ways { self.unit } else { 1.0 };
             series::largest(&w) <= TAIL * size
         })
     }
@@ -120,42 +137,43 @@ impl Scattering {
     fn join(&mut self, plan: &Plan, h: usize, grown: &Grown, room: usize) -> Option<Grown> {
         self.rooms.truncate(h);
         self.rooms.push(room);
-        let sources = plan.sources();
-        let each = 2 * sources;
+        let ports = plan.ports;
+        let (each, [_, met]) = (ports.each(), ports.met());
         let tree = self.tree(plan);
         let (level, lanes) = (tree.level(h), tree.lanes(h));
         let series = grown.cut(plan, h, room, lanes);
         let (n, len, gain) = (level.block(), tree.len(h) * lanes, level.gain().recip());
         let known = level.len();
-        let mut rooms: Vec<usize> = (plan.first_room()..BLOCK_ROOMS).filter(|&room| plan.len(h + 1, room) <= known).collect();
+        let mut rooms: Vec<usize> =
+            (plan.first_room()..BLOCK_ROOMS).filter(|&room| plan.len(h + 1, room) <= known).collect();
         let margins: Vec<usize> = rooms.iter().map(|&room| plan.margin(h + 1, room, known)).collect();
         let mut smallest = 0;
         let joined_len = plan.len(h + 1, *rooms.last()?) * lanes;
         let mut scratch = vec![0.0; plan.transform_scratch()];
-        let (mut blocks, mut ends) = (vec![0.0; 2 * (sources + 1) * n], vec![0.0; each * n]);
+        let (mut blocks, mut ends) = (vec![0.0; met * n], vec![0.0; each * n]);
         let mut spectra = vec![0.0; each * n];
         let mut entering = vec![0.0; tree.groups(h) * each * n];
         let mut joined = vec![0.0; tree.groups(h) * each * joined_len];
         let groups = entering.chunks_exact_mut(each * n).zip(joined.chunks_exact_mut(each * joined_len));
         for (group, (entering, joined)) in groups.enumerate() {
             let series = &series[group * 2 * each * len..][..2 * each * len];
-            Self::blocks(level, series, sources, &mut blocks, &mut scratch);
-            let bonds = self.bonds(tree, h, group);
-            f64::run(Junction { z: &level.z, bonds, blocks: &blocks, entering: &mut spectra, ends: &mut ends });
+            let (left, right) = series.split_at(each * len);
+            Self::blocks(level, [left, right], ports, &mut blocks, &mut scratch);
+            Self::meet(level, self.bonds(tree, h, group), ports, &blocks, &mut spectra, &mut ends);
             f64::run(Pack { spectra: &spectra, count: each, factor: gain, packed: entering });
             // The spectra wrap around: what enters must be short enough for a correlation of the series' length.
             for (at, signal) in spectra.chunks_exact_mut(n).enumerate() {
                 level.signal(signal, &mut scratch);
-                self.fitting(signal, lanes, &[len / lanes + 1], gain, at % sources >= 2)?;
+                self.fitting(signal, lanes, &[len / lanes + 1], gain, ports.is_from_generator(at))?;
             }
             for (at, (end, joined)) in ends.chunks_exact_mut(n).zip(joined.chunks_exact_mut(joined_len)).enumerate() {
                 level.signal(end, &mut scratch);
                 end.iter_mut().for_each(|e| *e *= gain);
-                if let Some(block) = direct(at, sources) {
+                if let Some(block) = ports.direct(at) {
                     let series = &series[(block * each + at) * len..][..len];
                     end.iter_mut().zip(series).for_each(|(e, s)| *e += s);
                 }
-                smallest = smallest.max(self.fitting(end, lanes, &margins, 1.0, at % sources >= 2)?);
+                smallest = smallest.max(self.fitting(end, lanes, &margins, 1.0, ports.is_from_generator(at))?);
                 joined.copy_from_slice(&end[..joined_len]);
             }
         }
@@ -166,24 +184,32 @@ impl Scattering {
         Some(Grown { series: joined, known: joined_len / lanes, lanes, rooms: rooms.split_off(smallest) })
     }
 
+    /// What enters, and what it adds to the ends.
+    fn meet(level: &Level, bonds: [Lane; 2], ports: Ports, blocks: &[f64], entering: &mut [f64], ends: &mut [f64]) {
+        if ports.ways == 2 {
+            return f64::run(Junction { z: &level.z, bonds, blocks, entering, ends });
+        }
+        f64::run(Cascade { z: &level.z, lambda: bonds[0], blocks, entering, ends });
+    }
+
     /// Closes the ring: the last place is before the first.
     fn close(&mut self, plan: &Plan, grown: Grown) -> Option<()> {
-        let (h, sources) = (plan.height(), plan.sources());
+        let (h, ports) = (plan.height(), plan.ports);
         let room = *grown.rooms.first()?;
         self.rooms.truncate(h);
         self.rooms.push(room);
         self.series.push(grown.cut(plan, h, room, 1));
-        let tree = Tree { plan, rooms: &self.rooms };
+        let tree = self.tree(plan);
         let level = tree.level(h);
         let (n, gain) = (level.block(), level.gain().recip());
         let mut scratch = vec![0.0; plan.transform_scratch()];
-        let mut blocks = vec![0.0; 2 * (sources + 1) * n];
+        let mut blocks = vec![0.0; ports.met()[1] * n];
         self.whole(tree, &mut blocks, &mut scratch);
-        let (mut all, mut ends) = (vec![0.0; 2 * sources * n], vec![0.0; 2 * sources * n]);
+        let (mut all, mut ends) = (vec![0.0; ports.each() * n], vec![0.0; ports.each() * n]);
         let bonds = self.bonds_at(plan, 0).map(|bond| [bond; LANES]);
-        f64::run(Junction { z: &level.z, bonds, blocks: &blocks, entering: &mut all, ends: &mut ends });
-        let mut spectra = vec![0.0; 2 * plan.rank * n];
-        let from_generators = all.chunks_exact_mut(n).enumerate().filter(|(at, _)| at % sources >= 2);
+        Self::meet(level, bonds, ports, &blocks, &mut all, &mut ends);
+        let mut spectra = vec![0.0; ports.ways * plan.rank * n];
+        let from_generators = all.chunks_exact_mut(n).enumerate().filter(|(at, _)| ports.is_from_generator(*at));
         for ((_, signal), spectrum) in from_generators.zip(spectra.chunks_exact_mut(n)) {
             level.signal(signal, &mut scratch);
             self.fitting(signal, 1, &[n - n / 8], gain, true)?;
@@ -191,11 +217,11 @@ impl Scattering {
             level.replicated(&signal[..plan.order], gain, spectrum, &mut scratch);
         }
         let mut entering = vec![0.0; spectra.len()];
-        f64::run(Pack { spectra: &spectra, count: 2 * plan.rank, factor: gain, packed: &mut entering });
+        let count = ports.ways * plan.rank;
+        f64::run(Pack { spectra: &spectra, count, factor: gain, packed: &mut entering });
         self.entering.push(entering);
         Some(())
     }
-
 }
 
 impl Grown {
@@ -205,7 +231,7 @@ impl Grown {
         let mut cut = Vec::with_capacity(self.series.len() / known * len);
         self.series.chunks_exact(known).for_each(|series| cut.extend_from_slice(&series[..len]));
         let mut rearranged = vec![0.0; if lanes == self.lanes { 0 } else { cut.len() }];
-        let each = 2 * plan.sources() * plan.len(h, room);
+        let each = plan.ports.each() * plan.len(h, room);
         match (self.lanes, lanes) {
             (LANES, 1) => separate(&cut, &mut rearranged, each),
             (1, LANES) => interleave(&cut, &mut rearranged, each),

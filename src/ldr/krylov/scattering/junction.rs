@@ -13,12 +13,9 @@
 //! itself, which transfer matrices and characteristic polynomials cannot say.
 
 use super::field::{C, Field, Lane};
+use super::ports::{ALPHA, BETA};
 use crate::transform::isa::{Isa, Kernel, lanes, lanes_mut};
 
-/// The source before the first place.
-pub const ALPHA: usize = 0;
-/// The source behind the last place.
-pub const BETA: usize = 1;
 /// Any generator.
 const GENERATOR: usize = 2;
 
@@ -223,13 +220,11 @@ impl Kernel<f64> for JunctionAdjoint<'_> {
                 let at = (s, k);
                 match s {
                     ALPHA => {
-                        let [d_left, _] =
-                            adjoint::<I, ALPHA>(blocks, &meeting, d_entering, d_ends, &mut sums, at);
+                        let [d_left, _] = adjoint::<I, ALPHA>(blocks, &meeting, d_entering, d_ends, &mut sums, at);
                         field.set(blocks_gradient, h, ALPHA, k, d_left);
                     }
                     BETA => {
-                        let [_, d_right] =
-                            adjoint::<I, BETA>(blocks, &meeting, d_entering, d_ends, &mut sums, at);
+                        let [_, d_right] = adjoint::<I, BETA>(blocks, &meeting, d_entering, d_ends, &mut sums, at);
                         field.set(blocks_gradient, h, right + BETA, k, d_right);
                     }
                     _ => {

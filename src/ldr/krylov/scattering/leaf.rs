@@ -30,7 +30,10 @@ pub struct Leaf<'a> {
     pub entries: &'a [f64],
     /// The generators, `width` registers each.
     pub generators: &'a [f64],
+    /// The last places, behind which β is.
     pub last: Last,
+    /// Ways in: α before the first place, and β.
+    pub ways: usize,
 }
 
 /// The coefficients of a run of powers: for each way in, and for each generator, a register for each power.
@@ -78,7 +81,7 @@ impl Leaf<'_> {
     /// Adds the gradient of `⟨y, Σ_k A^k Σ_s t_sk v_s⟩` in the diagonals of A and in the generators, `width` registers each;
     /// w is y, and is used up.
     pub fn gradient(self, t: Coefficients<'_>, w: &mut [f64], sums: &mut [f64], scratch: &mut [f64]) {
-        let rows = &mut scratch[..Self::gradient_scratch_len(self.width(), t.ways.len() / 2 / LANES)];
+        let rows = &mut scratch[..Self::gradient_scratch_len(self.width(), t.ways.len() / self.ways / LANES)];
         f64::run(Gradient { leaf: self, t, rows, w, sums });
     }
 }
@@ -94,7 +97,7 @@ impl Kernel<f64> for Combine<'_> {
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { leaf, t, w } = self;
         let w = cells(w);
-        let len = t.ways.len() / 2 / LANES;
+        let len = t.ways.len() / leaf.ways / LANES;
         for k in (0..len).rev() {
             horner(isa, leaf, t, k, w, w);
         }
@@ -114,7 +117,7 @@ fn horner<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, t: Coefficients<'_>, k: usize, fr
     let (lower, diagonal, upper) =
         (&entries[..width], &entries[width + 1..][..width], &entries[2 * width + 1..][..width]);
     let ways = lanes::<f64>(t.ways);
-    let (ways, len) = ([&ways[k], &ways[ways.len() / 2 + k]], ways.len() / 2);
+    let len = ways.len() / leaf.ways;
     let coefficients = lanes::<f64>(t.generators);
     let (ahead, to) = (&from[1..=width], &to[..width]);
     let (mut before, mut here) = (isa.splat(0.0), load(isa, &from[0]));
@@ -140,10 +143,13 @@ fn horner<I: Isa<f64>>(isa: I, leaf: Leaf<'_>, t: Coefficients<'_>, k: usize, fr
             store(isa, &to[i], sum);
         }
     }
-    let sum = isa.add(load(isa, &to[0]), isa.load(ways[0]));
+    let sum = isa.add(load(isa, &to[0]), isa.load(&ways[k]));
     store(isa, &to[0], sum);
+    if leaf.ways == 1 {
+        return;
+    }
     for (&place, mask) in leaf.last.places.iter().zip(&leaf.last.masks) {
-        let sum = isa.mul_add(isa.load(mask), isa.load(ways[1]), load(isa, &to[place]));
+        let sum = isa.mul_add(isa.load(mask), isa.load(&ways[len + k]), load(isa, &to[place]));
         store(isa, &to[place], sum);
     }
 }
@@ -203,7 +209,7 @@ impl Kernel<f64> for Expand<'_> {
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { leaf, w, ways, generators } = self;
         let (w, width) = (cells(w), leaf.width());
-        let len = ways.len() / 2 / LANES;
+        let len = ways.len() / leaf.ways / LANES;
         let (alpha, beta) = lanes_mut::<f64>(ways).split_at_mut(len);
         let sums = lanes_mut::<f64>(generators);
         let all = lanes::<f64>(leaf.generators);
@@ -211,7 +217,9 @@ impl Kernel<f64> for Expand<'_> {
             alpha[k] = w[0].get();
             let Last { places: [first, second], masks: [mask, other] } = &leaf.last;
             let second = isa.mul(isa.load(other), load(isa, &w[*second]));
-            isa.store(&mut beta[k], isa.mul_add(isa.load(mask), load(isa, &w[*first]), second));
+            if let Some(beta) = beta.get_mut(k) {
+                isa.store(beta, isa.mul_add(isa.load(mask), load(isa, &w[*first]), second));
+            }
             for (generator, sums) in all.chunks_exact(width).zip(sums.chunks_exact_mut(len)).skip(1) {
                 let [mut inner, mut other] = [isa.splat(0.0); 2];
                 for i in 0..width {
@@ -242,7 +250,7 @@ impl Kernel<f64> for Gradient<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { leaf, t, rows, w, sums } = self;
-        let (width, len) = (leaf.width(), t.ways.len() / 2 / LANES);
+        let (width, len) = (leaf.width(), t.ways.len() / leaf.ways / LANES);
         let each = width + 2;
         let (duals, rows) = cells(rows).split_at((STEPS + 1) * each);
         for row in duals.chunks_exact(each).chain(rows.chunks_exact(each)) {
@@ -266,7 +274,14 @@ impl Kernel<f64> for Gradient<'_> {
                 back::<I, false>(isa, leaf, &[], &from[1..], &to[1..]);
             }
             add_outer(isa, &duals[..steps * each], &rows[(start + 1) * each..], width, lanes_mut::<f64>(sums));
-            add_multiples(isa, &duals[..steps * each], t, start, width, &mut lanes_mut::<f64>(sums)[3 * width..]);
+            add_multiples(
+                isa,
+                &duals[..steps * each],
+                (t, len),
+                start,
+                width,
+                &mut lanes_mut::<f64>(sums)[3 * width..],
+            );
             for (to, from) in duals[1..=width].iter().zip(&duals[steps * each + 1..]) {
                 to.set(from.get());
             }
@@ -309,12 +324,11 @@ fn add_outer<I: Isa<f64>>(isa: I, duals: &[Cell<Lane>], rows: &[Cell<Lane>], wid
 fn add_multiples<I: Isa<f64>>(
     isa: I,
     duals: &[Cell<Lane>],
-    t: Coefficients<'_>,
+    (t, len): (Coefficients<'_>, usize),
     start: usize,
     width: usize,
     sums: &mut [Lane],
 ) {
-    let len = t.ways.len() / 2 / LANES;
     for (sums, t) in sums.chunks_exact_mut(width).zip(lanes::<f64>(t.generators).chunks_exact(len)) {
         for (i, sums) in sums.chunks_exact_mut(4).enumerate() {
             let mut totals = [isa.load(&sums[0]), isa.load(&sums[1]), isa.load(&sums[2]), isa.load(&sums[3])];

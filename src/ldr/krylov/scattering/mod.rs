@@ -9,6 +9,7 @@
 //! How long series are follows from the operator: those of a block that forgets its input soon are cut early. Leaves and small blocks
 //! are treated four at a time, in the lanes of a register.
 
+mod cascade;
 mod field;
 mod gradients;
 mod growth;
@@ -16,18 +17,28 @@ mod junction;
 mod leaf;
 mod passage;
 mod plan;
+mod ports;
 mod products;
 mod series;
 
 use super::band::Band;
 use field::Lane;
-use junction::BETA;
 use leaf::{Last, Leaf};
 pub(super) use plan::Plan;
 use plan::{LANES, Level, Tree};
+use ports::Ports;
 
-/// Places that a tree has at least, one in each of four leaves.
-pub(super) const SMALLEST: usize = LANES;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Places that a tree has at least, with two ways through blocks and with one.
+const SMALLEST: [usize; 2] = [4, 64];
+
+/// The plans of trees, in the order in which they are tried: where nothing comes back through a few places there is less to do.
+pub(super) fn plans(order: usize, rank: usize) -> Vec<Arc<Plan>> {
+    let ways = [1, 2].into_iter().filter(|ways| order >= SMALLEST[2 - ways]);
+    ways.map(|ways| Arc::new(Plan::new(order, rank, ways))).collect()
+}
 
 /// What a tree derives from an operator and its generators.
 #[derive(Debug)]
@@ -38,7 +49,8 @@ pub(super) struct Scattering {
     unit: f64,
     /// For each group of leaves its diagonals, and its part of the generators.
     leaves: Vec<f64>,
-    last: Vec<Last>,
+    /// Where the leaves end, and where what they look ahead at does.
+    last: Vec<[Last; 2]>,
     /// For each height the room that series have.
     rooms: Vec<usize>,
     /// For each height, group of blocks, end and source the power series of what arrives.
@@ -48,35 +60,15 @@ pub(super) struct Scattering {
     entering: Vec<Vec<f64>>,
 }
 
-/// Where the series at an end from a source are, among those of a block.
-fn at(end: usize, source: usize, sources: usize) -> usize {
-    end * sources + source
-}
-
-/// Among the series of one of two blocks, those that its junction needs in their order: of each source to the end where the blocks
-/// meet, and from there to the other end.
-fn meeting(block: usize, sources: usize) -> impl Iterator<Item = usize> {
-    let (here, there) = (1 - block, block);
-    // Behind the left block is β, before the right one α.
-    let across = at(there, if block == 0 { BETA } else { junction::ALPHA }, sources);
-    (0..sources).map(move |source| at(here, source, sources)).chain([across])
-}
-
-/// Which of two blocks contributes to the series `at` of an end of the joined one without crossing the junction.
-fn direct(at: usize, sources: usize) -> Option<usize> {
-    let (block, source) = (at / sources, at % sources);
-    // α is before the left block, β behind the right one.
-    let elsewhere = if block == 1 { junction::ALPHA } else { BETA };
-    (source != elsewhere).then_some(block)
-}
-
 impl Scattering {
     /// The tree with its heights.
     fn tree<'a>(&'a self, plan: &'a Plan) -> Tree<'a> {
         Tree { plan, rooms: &self.rooms }
     }
 
-    pub fn rooms(&self) -> &[usize] { &self.rooms }
+    pub fn describe(&self) -> String {
+        format!("rooms {:?}, {} entering", self.rooms, self.entering[0].len())
+    }
     fn band(&self) -> Band<'_> {
         Band::of(&self.entries)
     }
@@ -105,36 +97,45 @@ impl Scattering {
 
     /// A group of leaves, cut off from the others.
     fn leaf(&self, plan: &Plan, group: usize) -> Leaf<'_> {
-        let entries = (3 * plan.width + 1) * LANES;
-        let each = entries + plan.rank * plan.width * LANES;
+        let width = plan.leaf_width();
+        let entries = (3 * width + 1) * LANES;
+        let each = entries + plan.rank * width * LANES;
         let (entries, generators) = self.leaves[group * each..][..each].split_at(entries);
-        Leaf { entries, generators, last: self.last[group] }
+        Leaf { entries, generators, last: self.last[group][1], ways: plan.ports.ways }
     }
 
     /// The places of the leaf of a group that is in a lane.
-    fn leaf_places(plan: &Plan, group: usize, lane: usize) -> std::ops::Range<usize> {
+    fn leaf_places(plan: &Plan, group: usize, lane: usize) -> Range<usize> {
         let leaf = lane * (plan.blocks(0) / LANES) + group;
         plan.starts[leaf]..plan.starts[leaf + 1]
     }
 
+    /// The same with those it looks ahead at: a range, and how many more there are at the beginning.
+    fn wide_places(plan: &Plan, group: usize, lane: usize) -> (Range<usize>, usize) {
+        let Range { start, end } = Self::leaf_places(plan, group, lane);
+        let end = end + plan.overlap;
+        (start..end.min(plan.order), end.saturating_sub(plan.order))
+    }
+
     /// Unit vectors at an end of the leaves of a group.
-    fn unit(&self, group: usize, end: usize, w: &mut [f64]) {
+    fn unit(&self, plan: &Plan, group: usize, end: usize, w: &mut [f64]) {
         w.fill(0.0);
-        if end == 0 {
+        if end + 1 < plan.ports.ways {
             return w[..LANES].fill(1.0);
         }
-        let Last { places, masks } = self.last[group];
+        let Last { places, masks } = self.last[group][0];
         for (place, mask) in places.into_iter().zip(masks) {
             w[place * LANES..][..LANES].iter_mut().zip(mask).for_each(|(w, m)| *w += m);
         }
     }
 
-    /// The spectra of what meets at the junctions of a group, of series `[block][end][source]`.
-    fn blocks(level: &Level, series: &[f64], sources: usize, blocks: &mut [f64], scratch: &mut [f64]) {
-        let (n, len) = (level.block(), series.len() / 4 / sources);
-        for (block, spectra) in blocks.chunks_exact_mut((sources + 1) * n).enumerate() {
-            let series = &series[block * 2 * sources * len..];
-            for (at, spectrum) in meeting(block, sources).zip(spectra.chunks_exact_mut(n)) {
+    /// The spectra of what meets at the junctions of a group, of the series `[end][source]` of two blocks.
+    fn blocks(level: &Level, series: [&[f64]; 2], ports: Ports, blocks: &mut [f64], scratch: &mut [f64]) {
+        let (n, len) = (level.block(), series[0].len() / ports.each());
+        let [left, all] = ports.met();
+        let (left, right) = blocks[..all * n].split_at_mut(left * n);
+        for (block, (spectra, series)) in [left, right].into_iter().zip(series).enumerate() {
+            for (at, spectrum) in ports.meeting(block).zip(spectra.chunks_exact_mut(n)) {
                 level.spectrum(&series[at * len..][..len], spectrum, scratch);
             }
         }
@@ -143,7 +144,6 @@ impl Scattering {
     /// The spectra of what meets where the whole is closed: it is to the left and to the right.
     fn whole(&self, tree: Tree<'_>, blocks: &mut [f64], scratch: &mut [f64]) {
         let h = tree.plan.height();
-        let series = [&self.series[h][..], &self.series[h]].concat();
-        Self::blocks(tree.level(h), &series, tree.plan.sources(), blocks, scratch);
+        Self::blocks(tree.level(h), [&self.series[h]; 2], tree.plan.ports, blocks, scratch);
     }
 }

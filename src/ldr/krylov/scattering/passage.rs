@@ -6,25 +6,25 @@ use super::field::Field;
 use super::plan::LANES;
 use crate::transform::isa::{Isa, Kernel, lanes, lanes_mut};
 
-/// Down: `out_e = Σ_s from_s conj(entering_es)` for the two blocks e.
+/// Down: `out_e = Σ_s from_s conj(entering_es)` for the E blocks e that are entered, one or two.
 #[derive(Debug)]
-pub struct Down<'a> {
-    /// The spectra of the functionals of the two ways in, or none.
+pub struct Down<'a, const E: usize> {
+    /// The spectra of the functionals of the ways in, or none.
     pub ways: &'a [f64],
     /// Those of the coefficients of each generator.
     pub signals: &'a [f64],
-    /// For each register, and each of two blocks, what enters it from each source.
+    /// For each register, and each block, what enters it from each source.
     pub entering: &'a [f64],
-    /// Written: two spectra.
+    /// Written: a spectrum for each block.
     pub out: &'a mut [f64],
 }
 
-/// Up: `out_s = Σ_e from_e entering_es` for the two ways in, and added for the generators.
+/// Up: `out_s = Σ_e from_e entering_es` for the ways in, and added for the generators.
 #[derive(Debug)]
-pub struct Up<'a> {
+pub struct Up<'a, const E: usize> {
     pub from: &'a [f64],
     pub entering: &'a [f64],
-    /// Written: two spectra, or none.
+    /// Written: a spectrum for each way in, or none.
     pub out: &'a mut [f64],
     /// Added to: one for each generator.
     pub sums: &'a mut [f64],
@@ -32,7 +32,7 @@ pub struct Up<'a> {
 
 /// The gradient in what enters: `sums_es += from_s conj(dual_e)`.
 #[derive(Debug)]
-pub struct Correlate<'a> {
+pub struct Correlate<'a, const E: usize> {
     pub ways: &'a [f64],
     pub signals: &'a [f64],
     pub duals: &'a [f64],
@@ -56,72 +56,78 @@ pub struct Unpack<'a> {
     pub spectra: &'a mut [f64],
 }
 
-impl Kernel<f64> for Down<'_> {
+impl<const E: usize> Kernel<f64> for Down<'_, E> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { ways, signals, entering, out } = self;
         let (ways, signals, out) = (lanes::<f64>(ways), lanes::<f64>(signals), lanes_mut::<f64>(out));
-        let (field, h) = (Field(isa), out.len() / 4);
+        let (field, h) = (Field(isa), out.len() / 2 / E);
         let (count, rank) = (ways.len() / h / 2, signals.len() / h / 2);
         let sources = count + rank;
         if sources == 0 {
             return out.fill([0.0; LANES]);
         }
-        for (k, entering) in lanes::<f64>(entering).chunks_exact(4 * sources).enumerate() {
-            let mut sums = [field.zero(); 2];
-            let (first, second) = entering.split_at(2 * sources);
+        for (k, entering) in lanes::<f64>(entering).chunks_exact(2 * E * sources).enumerate() {
+            let mut sums = [field.zero(); E];
             for s in 0..sources {
                 let from = if s < count { field.get(ways, h, s, k) } else { field.get(signals, h, s - count, k) };
-                field.gather(&mut sums[0], field.packed(first, s), from);
-                field.gather(&mut sums[1], field.packed(second, s), from);
+                for e in 0..E {
+                    field.gather(&mut sums[e], field.packed(entering, e * sources + s), from);
+                }
             }
-            field.set(out, h, 0, k, sums[0]);
-            field.set(out, h, 1, k, sums[1]);
+            for e in 0..E {
+                field.set(out, h, e, k, sums[e]);
+            }
         }
     }
 }
 
-impl Kernel<f64> for Up<'_> {
+impl<const E: usize> Kernel<f64> for Up<'_, E> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { from, entering, out, sums } = self;
         let (from, out, sums) = (lanes::<f64>(from), lanes_mut::<f64>(out), lanes_mut::<f64>(sums));
-        let (field, h) = (Field(isa), from.len() / 4);
+        let (field, h) = (Field(isa), from.len() / 2 / E);
         let (ways, rank) = (out.len() / h / 2, sums.len() / h / 2);
         let sources = ways + rank;
-        for (k, entering) in lanes::<f64>(entering).chunks_exact((4 * sources).max(1)).enumerate() {
-            let (first, second) = entering.split_at(2 * sources);
-            let from = [field.get(from, h, 0, k), field.get(from, h, 1, k)];
-            for s in 0..ways {
-                let mut sum = field.mul(from[0], field.packed(first, s));
-                field.collect(&mut sum, from[1], field.packed(second, s));
-                field.set(out, h, s, k, sum);
+        for (k, entering) in lanes::<f64>(entering).chunks_exact((2 * E * sources).max(1)).enumerate() {
+            let mut duals = [field.zero(); E];
+            for e in 0..E {
+                duals[e] = field.get(from, h, e, k);
             }
-            for j in 0..rank {
-                let mut sum = field.get(sums, h, j, k);
-                field.collect(&mut sum, from[0], field.packed(first, ways + j));
-                field.collect(&mut sum, from[1], field.packed(second, ways + j));
-                field.set(sums, h, j, k, sum);
+            for s in 0..sources {
+                let mut sum = if s < ways { field.zero() } else { field.get(sums, h, s - ways, k) };
+                for e in 0..E {
+                    field.collect(&mut sum, duals[e], field.packed(entering, e * sources + s));
+                }
+                if s < ways {
+                    field.set(out, h, s, k, sum);
+                } else {
+                    field.set(sums, h, s - ways, k, sum);
+                }
             }
         }
     }
 }
 
-impl Kernel<f64> for Correlate<'_> {
+impl<const E: usize> Kernel<f64> for Correlate<'_, E> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { ways, signals, duals, sums } = self;
         let (ways, signals, duals) = (lanes::<f64>(ways), lanes::<f64>(signals), lanes::<f64>(duals));
-        let (field, h) = (Field(isa), duals.len() / 4);
+        let (field, h) = (Field(isa), duals.len() / 2 / E);
         let (count, rank) = (ways.len() / h / 2, signals.len() / h / 2);
         let sources = count + rank;
-        for (k, sums) in lanes_mut::<f64>(sums).chunks_exact_mut((4 * sources).max(1)).enumerate() {
-            let duals = [field.get(duals, h, 0, k), field.get(duals, h, 1, k)];
+        for (k, sums) in lanes_mut::<f64>(sums).chunks_exact_mut((2 * E * sources).max(1)).enumerate() {
+            let mut from_duals = [field.zero(); E];
+            for e in 0..E {
+                from_duals[e] = field.get(duals, h, e, k);
+            }
             for s in 0..sources {
                 let from = if s < count { field.get(ways, h, s, k) } else { field.get(signals, h, s - count, k) };
-                for e in 0..2 {
+                for e in 0..E {
                     let mut sum = field.packed(sums, e * sources + s);
-                    field.gather(&mut sum, duals[e], from);
+                    field.gather(&mut sum, from_duals[e], from);
                     field.pack(sums, e * sources + s, sum);
                 }
             }

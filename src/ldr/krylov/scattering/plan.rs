@@ -1,5 +1,6 @@
 //! The plan of a tree of blocks: where they begin, and the transforms that join blocks of a height.
 
+use super::ports::Ports;
 use crate::transform::{Form, RealTransform, Wrap};
 
 /// Places in a leaf at most.
@@ -11,6 +12,9 @@ const ROOMS: [usize; 5] = [9, 12, 16, 24, 32];
 
 /// Rooms of blocks of two leaves or more.
 pub(super) const BLOCK_ROOMS: usize = 3;
+
+/// Places that leaves overlap where there is no way back.
+const OVERLAP: usize = 16;
 
 /// Transforms up to this length are taken four side by side, in the lanes of a register.
 const SIDE_BY_SIDE: usize = 512;
@@ -26,8 +30,11 @@ pub(super) const LANES: usize = 4;
 pub struct Plan {
     pub order: usize,
     pub rank: usize,
+    pub ports: Ports,
     /// What a leaf's places are rounded up to.
     pub width: usize,
+    /// Places of the next leaf that a leaf looks ahead at.
+    pub overlap: usize,
     /// Where the leaves begin, and N.
     pub starts: Vec<usize>,
     /// The transforms that join blocks of each height, for each room.
@@ -54,8 +61,9 @@ pub struct Tree<'a> {
 }
 
 impl Plan {
-    /// A plan for operators of order N ≥ 4.
-    pub fn new(order: usize, rank: usize) -> Self {
+    /// A plan for operators of order N ≥ 4, with two ways through a block or one. Where there is no way back, leaves overlap: what
+    /// comes back from the next one comes from its first places, and is computed twice.
+    pub fn new(order: usize, rank: usize, ways: usize) -> Self {
         let leaves = order.div_ceil(LEAF).next_power_of_two().max(LANES);
         let width = order.div_ceil(leaves).next_multiple_of(8).max(LEAF / 2);
         let starts = (0..=leaves).map(|leaf| leaf * order / leaves).collect();
@@ -69,7 +77,9 @@ impl Plan {
         Self {
             order,
             rank,
+            ports: Ports { ways, sources: ways + rank },
             width,
+            overlap: if ways == 1 { OVERLAP } else { 0 },
             starts,
             levels: (0..height).map(|h| (0..rooms(h)).map(|room| level(h, room)).collect()).collect(),
             top: Level::new((2 * width) << height, 1),
@@ -86,9 +96,9 @@ impl Plan {
         (self.starts.len() - 1) >> h
     }
 
-    /// Sources: the ways in, and the generators.
-    pub fn sources(&self) -> usize {
-        2 + self.rank
+    /// Places of a leaf with those it looks ahead at.
+    pub fn leaf_width(&self) -> usize {
+        self.width + self.overlap
     }
 
     /// Coefficients in the series of a block of a height, for a room.

@@ -1,10 +1,10 @@
 //! Products by a tree: functionals of t go down it, sums over y go up.
 
-use super::junction::{ALPHA, BETA};
+use super::Scattering;
 use super::leaf::{Coefficients, Leaf};
 use super::passage::{Down, Up};
 use super::plan::{LANES, Level, Plan, interleave, separate};
-use super::{Scattering, at};
+use super::ports::Ports;
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
 
@@ -19,10 +19,11 @@ impl Scattering {
         states: &mut [f64],
         mut scratch: &mut [f64],
     ) {
-        let (tree, top) = (self.tree(plan), plan.height());
-        let all = plan.series(2);
+        let (tree, top, ports) = (self.tree(plan), plan.height(), plan.ports);
+        let ways = ports.ways;
+        let all = plan.series(ways);
         let [mut above, mut below] = [(); 2].map(|()| take(&mut scratch, all));
-        let out = take(&mut scratch, 2 * largest_block(plan));
+        let out = take(&mut scratch, ways * largest_block(plan));
 
         // Where the states of a height begin; what is not kept is written over.
         let mut cursor = 0;
@@ -30,13 +31,13 @@ impl Scattering {
         let n = level.block();
         let signals = &mut states[..plan.rank * n];
         Self::signals(level, plan, t, signals, scratch);
-        let out_top = &mut out[..2 * n];
-        f64::run(Down { ways: &[], signals, entering: &self.entering[top], out: out_top });
+        let out_top = &mut out[..ways * n];
+        down(ports, &[], signals, &self.entering[top], out_top);
         let len = tree.len(top);
-        above[..2 * len].fill(0.0);
+        above[..ways * len].fill(0.0);
         for (end, out) in out_top.chunks_exact_mut(n).enumerate() {
             level.signal(out, scratch);
-            above[way(end) * len..][..plan.order].copy_from_slice(&out[..plan.order]);
+            above[ports.way(end) % ways * len..][..plan.order].copy_from_slice(&out[..plan.order]);
         }
         if keep {
             cursor += signals.len();
@@ -47,39 +48,41 @@ impl Scattering {
             let (n, above_len) = (level.block(), tree.len(h + 1));
             if level.lanes != lanes {
                 lanes = level.lanes;
-                interleave(&above[..plan.blocks(h + 1) * 2 * above_len], below, 2 * above_len);
+                interleave(&above[..plan.blocks(h + 1) * ways * above_len], below, ways * above_len);
                 std::mem::swap(&mut above, &mut below);
             }
             let (len, above_len) = (tree.len(h) * lanes, above_len * lanes);
             let first = cursor + plan.rank * n;
             Self::signals(level, plan, t, &mut states[cursor..first], scratch);
             for group in 0..tree.groups(h) {
-                let parent = &above[group * 2 * above_len..][..2 * above_len];
-                let (before, spectra) = states.split_at_mut(first + if keep { group * 2 * n } else { 0 });
-                let (signals, ways) = (&before[cursor..first], &mut spectra[..2 * n]);
-                for (functional, spectrum) in parent.chunks_exact(above_len).zip(ways.chunks_exact_mut(n)) {
+                let parent = &above[group * ways * above_len..][..ways * above_len];
+                let (before, spectra) = states.split_at_mut(first + if keep { group * ways * n } else { 0 });
+                let (signals, spectra) = (&before[cursor..first], &mut spectra[..ways * n]);
+                for (functional, spectrum) in parent.chunks_exact(above_len).zip(spectra.chunks_exact_mut(n)) {
                     level.spectrum(functional, spectrum, scratch);
                 }
-                let children = &mut below[2 * group * 2 * len..][..4 * len];
+                let children = &mut below[2 * group * ways * len..][..2 * ways * len];
                 // What comes from outside passes by the other child.
                 children[..len].copy_from_slice(&parent[..len]);
-                children[3 * len..].copy_from_slice(&parent[above_len..][..len]);
-                let entering = &self.entering[h][group * 2 * plan.sources() * n..][..2 * plan.sources() * n];
-                let out = &mut out[..2 * n];
-                f64::run(Down { ways, signals, entering, out });
+                if ways == 2 {
+                    children[3 * len..].copy_from_slice(&parent[above_len..][..len]);
+                }
+                let entering = &self.entering[h][group * ports.each() * n..][..ports.each() * n];
+                let out = &mut out[..ways * n];
+                down(ports, spectra, signals, entering, out);
                 for (end, out) in out.chunks_exact_mut(n).enumerate() {
                     level.signal(out, scratch);
-                    children[at(end, way(end), 2) * len..][..len].copy_from_slice(&out[..len]);
+                    children[ports.way(end) * len..][..len].copy_from_slice(&out[..len]);
                 }
             }
             std::mem::swap(&mut above, &mut below);
             if keep {
-                cursor = first + tree.groups(h) * 2 * n;
+                cursor = first + tree.groups(h) * ways * n;
             }
         }
-        let all = plan.blocks(0) * 2 * tree.len(0);
+        let all = plan.blocks(0) * ways * tree.len(0);
         if lanes == 1 {
-            interleave(&above[..all], below, 2 * tree.len(0));
+            interleave(&above[..all], below, ways * tree.len(0));
             std::mem::swap(&mut above, &mut below);
         }
         if keep {
@@ -88,8 +91,8 @@ impl Scattering {
         let Some(y) = y else { return };
         let signals = take(&mut scratch, plan.rank * tree.len(0) * LANES);
         replicate(t, plan.order, signals, tree.len(0));
-        let w = take(&mut scratch, Leaf::vector_len(plan.width));
-        for (group, ways) in above[..all].chunks_exact(2 * tree.len(0) * LANES).enumerate() {
+        let w = take(&mut scratch, Leaf::vector_len(plan.leaf_width()));
+        for (group, ways) in above[..all].chunks_exact(ways * tree.len(0) * LANES).enumerate() {
             w.fill(0.0);
             self.leaf(plan, group).combine(Coefficients { ways, generators: signals }, w);
             for lane in 0..LANES {
@@ -126,11 +129,12 @@ impl Scattering {
         mut scratch: &mut [f64],
     ) {
         let mut cursor = 0;
-        let (tree, top) = (self.tree(plan), plan.height());
-        let all = plan.series(2);
+        let (tree, top, ports) = (self.tree(plan), plan.height(), plan.ports);
+        let ways = ports.ways;
+        let all = plan.series(ways);
         let [mut below, mut above] = [(); 2].map(|()| take(&mut scratch, all));
         let sums = take(&mut scratch, plan.rank * largest_block(plan));
-        let out = take(&mut scratch, 2 * largest_block(plan));
+        let out = take(&mut scratch, ways * largest_block(plan));
         t.fill(0.0);
         self.expand_into(plan, y, t, below, sums, scratch);
         let mut lanes = LANES;
@@ -139,25 +143,25 @@ impl Scattering {
             let n = level.block();
             if level.lanes != lanes {
                 lanes = level.lanes;
-                separate(&below[..plan.blocks(h) * 2 * tree.len(h)], above, 2 * tree.len(h));
+                separate(&below[..plan.blocks(h) * ways * tree.len(h)], above, ways * tree.len(h));
                 std::mem::swap(&mut above, &mut below);
             }
             let (len, above_len) = (tree.len(h) * lanes, tree.len(h + 1) * lanes);
-            let (sums, out) = (&mut sums[..plan.rank * n], &mut out[..2 * n]);
+            let (sums, out) = (&mut sums[..plan.rank * n], &mut out[..ways * n]);
             sums.fill(0.0);
             for group in 0..tree.groups(h) {
-                let children = &below[2 * group * 2 * len..][..4 * len];
-                let from = &mut states[cursor..][..2 * n];
+                let children = &below[2 * group * ways * len..][..2 * ways * len];
+                let from = &mut states[cursor..][..ways * n];
                 if keep {
                     cursor += from.len();
                 }
                 for (end, spectrum) in from.chunks_exact_mut(n).enumerate() {
-                    level.spectrum(&children[at(end, way(end), 2) * len..][..len], spectrum, scratch);
+                    level.spectrum(&children[ports.way(end) * len..][..len], spectrum, scratch);
                 }
-                let entering = &self.entering[h][group * 2 * plan.sources() * n..][..2 * plan.sources() * n];
-                f64::run(Up { from, entering, out, sums });
-                let parent = &mut above[group * 2 * above_len..][..2 * above_len];
-                let outside = [&children[..len], &children[3 * len..]];
+                let entering = &self.entering[h][group * ports.each() * n..][..ports.each() * n];
+                up(ports, from, entering, out, sums);
+                let parent = &mut above[group * ways * above_len..][..ways * above_len];
+                let outside = [&children[..len], &children[(2 * ways - 1) * len..]];
                 for ((parent, out), outside) in
                     parent.chunks_exact_mut(above_len).zip(out.chunks_exact_mut(n)).zip(outside)
                 {
@@ -171,13 +175,13 @@ impl Scattering {
         }
         let level = tree.level(top);
         let n = level.block();
-        let from = &mut states[cursor..][..2 * n];
+        let from = &mut states[cursor..][..ways * n];
         for (end, spectrum) in from.chunks_exact_mut(n).enumerate() {
-            level.spectrum(&below[way(end) * tree.len(top)..][..plan.order], spectrum, scratch);
+            level.spectrum(&below[ports.way(end) % ways * tree.len(top)..][..plan.order], spectrum, scratch);
         }
         let sums = &mut sums[..plan.rank * n];
         sums.fill(0.0);
-        f64::run(Up { from, entering: &self.entering[top], out: &mut [], sums });
+        up(ports, from, &self.entering[top], &mut [], sums);
         Self::add_signals(level, plan, sums, t, scratch);
     }
 
@@ -196,8 +200,9 @@ impl Scattering {
         let local = &mut local[..plan.rank * each];
         let all = take(&mut scratch, plan.rank * each);
         all.fill(0.0);
-        let w = take(&mut scratch, Leaf::vector_len(plan.width));
-        for (group, ways) in functionals[..plan.blocks(0) * 2 * len].chunks_exact_mut(2 * each).enumerate() {
+        let ways = plan.ports.ways;
+        let w = take(&mut scratch, Leaf::vector_len(plan.leaf_width()));
+        for (group, ways) in functionals[..plan.blocks(0) * ways * len].chunks_exact_mut(ways * each).enumerate() {
             Self::gather(plan, group, y, w);
             self.leaf(plan, group).expand(w, ways, local);
             all.iter_mut().zip(&*local).for_each(|(all, l)| *all += l);
@@ -215,9 +220,20 @@ impl Scattering {
     }
 }
 
-/// Which source a way in is: what enters the left block comes from behind it, what enters the right one from before.
-pub(super) fn way(end: usize) -> usize {
-    if end == 0 { BETA } else { ALPHA }
+/// [`Down`] for as many blocks as are entered.
+fn down(ports: Ports, ways: &[f64], signals: &[f64], entering: &[f64], out: &mut [f64]) {
+    match ports.ways {
+        1 => f64::run(Down::<1> { ways, signals, entering, out }),
+        _ => f64::run(Down::<2> { ways, signals, entering, out }),
+    }
+}
+
+/// [`Up`] for as many blocks as are entered.
+fn up(ports: Ports, from: &[f64], entering: &[f64], out: &mut [f64], sums: &mut [f64]) {
+    match ports.ways {
+        1 => f64::run(Up::<1> { from, entering, out, sums }),
+        _ => f64::run(Up::<2> { from, entering, out, sums }),
+    }
 }
 
 /// Numbers in the largest spectrum, and in the series of leaves, for each lane.

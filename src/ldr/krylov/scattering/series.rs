@@ -41,7 +41,10 @@ impl Scattering {
         let mut fitting = None;
         for first in (0..margins.len()).rev() {
             tail = larger_lanes(tail, sizes[first + 1]);
-            let fits = tail.iter().zip(&whole).all(|(tail, size)| scale * tail <= TAIL * (scale * size).max(f64::MIN_POSITIVE));
+            let fits = tail
+                .iter()
+                .zip(&whole)
+                .all(|(tail, size)| scale * tail <= TAIL * (scale * size).max(f64::MIN_POSITIVE));
             if !fits {
                 break;
             }

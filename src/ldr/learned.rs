@@ -423,8 +423,8 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         }
     }
 
-    fn gradient_len(&self) -> usize {
-        self.layout.len().max(self.scaled.as_ref().map_or(0, ScaledShifts::sums_len))
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.layout.len().max(self.scaled.as_ref().map_or(0, |scaled| scaled.sums_len(batch)))
     }
 
     fn backward(

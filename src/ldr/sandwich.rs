@@ -10,11 +10,11 @@
 
 use std::ops::Range;
 
-use super::half_circulant::scale;
 use crate::Scalar;
 use crate::matrix::take;
 use crate::shape::Shape;
-use crate::transform::rows::{load, store};
+use crate::transform::isa::{Isa, Kernel};
+use crate::transform::rows::{load, load_scaled, scale, store, store_scaled};
 use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, untouched};
 
 /// The plan: shape, orders, transforms and the order in which rows are read and written.
@@ -55,19 +55,24 @@ struct Door<'a, T> {
 
 impl<T: Scalar> Door<'_, T> {
     fn enter(&self, form: Form, rows: &[T], block: &mut [T], scratch: &mut [T]) {
-        load(form, rows, self.row, self.order, block);
-        if let Some(factors) = self.scale {
-            scale::<T>(form, block, factors);
+        match self.scale {
+            Some(factors) => load_scaled(form, rows, self.row, self.order, factors, block),
+            None => load(form, rows, self.row, self.order, block),
         }
         self.transform.forward(form, block, scratch);
     }
 
     fn leave(&self, form: Form, block: &mut [T], rows: &mut [T], scratch: &mut [T]) {
         self.transform.inverse(form, block, scratch);
-        if let Some(factors) = self.scale {
-            scale::<T>(form, block, factors);
+        self.put(form, block, rows);
+    }
+
+    /// A block of signals to rows.
+    fn put(&self, form: Form, block: &mut [T], rows: &mut [T]) {
+        match self.scale {
+            Some(factors) => store_scaled(form, block, self.order, factors, rows, self.row),
+            None => store(form, block, self.order, rows, self.row),
         }
-        store(form, block, self.order, rows, self.row);
     }
 }
 
@@ -95,9 +100,14 @@ impl<T: Scalar> Sandwich<T> {
         self.left.largest_block()
     }
 
-    /// Numbers that the spectra of all kernels take, in all forms; and that the sums of their gradients take.
+    /// Numbers that the spectra of all kernels take, in all forms.
     pub fn spectra_len(&self) -> usize {
-        self.forms().each(&self.left, 2 * self.rank).map(|(_, place)| place.end).last().unwrap_or(0)
+        self.sums_len(usize::MAX)
+    }
+
+    /// Numbers that the sums of the gradients in the kernels take, for so many examples.
+    pub fn sums_len(&self, batch: usize) -> usize {
+        self.forms().len_for(&self.left, 2 * self.rank, batch)
     }
 
     /// Numbers of scratch that any method needs.
@@ -160,7 +170,7 @@ impl<T: Scalar> Sandwich<T> {
     /// `D` between the two circulants: scales the first N elements of a block, and drops the others.
     fn between(&self, form: Form, factors: Option<&[T]>, block: &mut [T]) {
         if let Some(factors) = factors {
-            scale::<T>(form, block, factors);
+            scale(form, block, factors);
         }
         block[self.inner * form.signals::<T>()..].fill(T::zero());
     }
@@ -279,14 +289,10 @@ impl<T: Scalar> Sandwich<T> {
                 }
             }
             let Some(dx) = dx.as_mut().map(|dx| &mut dx[rows.start * n..rows.end * n]) else { continue };
-            if diagonal_sums.is_none() {
-                right.leave(form, back, dx, scratch);
-                continue;
+            match diagonal_sums {
+                Some(_) => right.put(form, back, dx),
+                None => right.leave(form, back, dx, scratch),
             }
-            if let Some(factors) = right.scale {
-                scale::<T>(form, back, factors);
-            }
-            store(form, back, right.order, dx, n);
         }
     }
 
@@ -294,10 +300,7 @@ impl<T: Scalar> Sandwich<T> {
     /// side are wanted times `factor`. The sums are used up.
     pub fn finish(&self, factor: f64, sums: &mut [T], mut add: impl FnMut(usize, usize, T, &[T]), scratch: &mut [T]) {
         for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
-            let sums = &mut sums[place];
-            if untouched(sums) {
-                continue;
-            }
+            let Some(sums) = sums.get_mut(place).filter(|sums| !untouched(sums)) else { continue };
             let width = self.width(form);
             for (side, sums) in sums.chunks_exact_mut(self.rank * width).enumerate() {
                 let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
@@ -347,11 +350,27 @@ fn add_lane_products<T: Scalar>(form: Form, sums: &mut [T], a: &[T], b: &[T]) {
 fn add_row_products<T: Scalar>(form: Form, sums: &mut [T], block: &[T], rows: &[T]) {
     let w = form.signals::<T>();
     if form == Form::Single {
-        return sums.iter_mut().zip(block).zip(rows).for_each(|((sum, &b), &x)| *sum += b * x);
+        return T::run(AddProducts { sums, a: block, b: rows });
     }
     for (l, row) in rows.chunks_exact(sums.len()).enumerate() {
         for ((sum, lanes), &x) in sums.iter_mut().zip(block.chunks_exact(w)).zip(row) {
             *sum += lanes[l] * x;
+        }
+    }
+}
+
+/// Adds products of numbers to sums.
+struct AddProducts<'a, T> {
+    sums: &'a mut [T],
+    a: &'a [T],
+    b: &'a [T],
+}
+
+impl<T: Scalar> Kernel<T> for AddProducts<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, _: I) {
+        for ((sum, &a), &b) in self.sums.iter_mut().zip(self.a).zip(self.b) {
+            *sum += a * b;
         }
     }
 }

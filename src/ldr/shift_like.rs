@@ -274,8 +274,8 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         self.engine.apply_transposed(&bound.prepared.numbers, self.diagonals(), y, x, scratch);
     }
 
-    fn gradient_len(&self) -> usize {
-        self.engine.spectra_len()
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.engine.sums_len(batch)
     }
 
     fn backward(

@@ -193,8 +193,8 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
         }
     }
 
-    fn gradient_len(&self) -> usize {
-        self.inner.gradient_len()
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.inner.gradient_len(batch)
     }
 
     fn backward(

@@ -99,8 +99,8 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// `X = Y M`.
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]);
 
-    /// Length of the sums that [`Structure::backward`] gathers.
-    fn gradient_len(&self) -> usize;
+    /// Length of the sums that [`Structure::backward`] gathers for a batch of so many examples, or fewer.
+    fn gradient_len(&self, batch: usize) -> usize;
 
     /// The backward pass of `Y = X Mᵀ`: writes the gradient in x to `dx`, if asked, and adds the batch's share of the
     /// gradient in the parameters to `sums`, in a form (say, spectra) that [`Structure::finish_gradient`] understands.

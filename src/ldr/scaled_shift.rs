@@ -40,7 +40,7 @@ impl<T> Default for Scalings<T> {
 impl<T: Scalar> ScaledShifts<T> {
     pub fn new(shape: Shape, rank: usize) -> Self {
         let order = shape.order();
-        let length = fast_length(2 * order - 1);
+        let length = fast_length(2 * order);
         let engine = Sandwich::new(shape, order, length, rank, [Wrap::Negacyclic; 2], [Order::Natural; 2]);
         Self { shape, engine }
     }
@@ -153,18 +153,17 @@ impl<T: Scalar> ScaledShifts<T> {
         let Some(Scalings(scalings)) = scalings(prepared.object.as_ref()) else { return };
         let (order, sides) = (self.shape.order(), [self.shape.rows, self.shape.cols]);
         let (scale_sums, spectra_sums) = sums.split_at_mut(sides[0] + sides[1]);
-        let scales = &prepared.numbers[self.engine.spectra_len()..];
         let [mut d_generators, d_operators] = gradients;
-        // From here on the gradients in ln s.
-        scale_sums.iter_mut().zip(scales).for_each(|(sum, &s)| *sum *= s);
         let mut logs: [&mut [T]; 2] = scale_sums.split_at_mut(sides[0]).into();
         let mut corners = [T::zero(); 2];
-        let add = |side: usize, j: usize, gain: T, kernel: &[T]| {
+        let add = |side: usize, j: usize, gain: T, kernel: &mut [T]| {
             let row = sides[side];
-            let (head, wrapped) = kernel.split_at(kernel.len() - order + 1);
+            let (head, wrapped) = kernel.split_at_mut(kernel.len() - order);
+            // Nothing is wrapped to place 0.
+            wrapped[0] = T::zero();
             T::run(Unscale {
                 head: &head[..row],
-                wrapped: &wrapped[..row - 1],
+                wrapped: &wrapped[..row],
                 gain,
                 f: T::of(scalings[side].f),
                 unscale: &scalings[side].unscale[..row],

@@ -71,7 +71,7 @@ impl<T: Scalar> Scaling<T> {
     }
 }
 
-/// The way back through the kernel `u − f u` of a generator, `u = S⁻¹ g`, whose second part is wrapped around from place 1 on.
+/// The way back through the kernel of a generator, `u = S⁻¹ g` and, wrapped around, `−f u` from place 1 on.
 pub(super) struct Unscale<'a, T> {
     /// The gradient in the kernel, but for a factor `gain`.
     pub head: &'a [T],
@@ -86,44 +86,34 @@ pub(super) struct Unscale<'a, T> {
     pub corner: &'a mut T,
 }
 
-impl<T: Scalar> Unscale<'_, T> {
-    #[inline(always)]
-    fn place(&mut self, i: usize, wrapped: T) {
-        let (unscale, generator) = (self.unscale[i], self.generator[i]);
-        let d = self.gain * (self.head[i] - self.f * wrapped) * unscale;
-        self.d_generator[i] += d;
-        self.logs[i] -= d * generator;
-        *self.corner -= self.gain * wrapped * unscale * generator;
-    }
-}
-
 impl<T: Scalar> Kernel<T> for Unscale<'_, T> {
     #[inline(always)]
-    fn run<I: Isa<T>>(mut self, isa: I) {
-        let row = self.generator.len();
-        self.place(0, T::zero());
-        let whole = 1..row - (row - 1) % T::LANES;
-        let (gain, f, mut corner) = (isa.splat(self.gain), isa.splat(self.f), isa.splat(T::zero()));
-        let from = [self.head, self.unscale, self.generator].map(|numbers| lanes::<T>(&numbers[whole.clone()]));
-        let wrapped = lanes::<T>(&self.wrapped[..whole.len()]);
-        let d_generator = lanes_mut::<T>(&mut self.d_generator[whole.clone()]);
-        let logs = lanes_mut::<T>(&mut self.logs[whole.clone()]);
-        for (i, wrapped) in wrapped.iter().enumerate() {
-            let [head, unscale, generator] = from.map(|lanes| isa.load(&lanes[i]));
-            let (wrapped, unscale) = (isa.load(wrapped), isa.mul(gain, unscale));
+    fn run<I: Isa<T>>(self, isa: I) {
+        let Self { head, wrapped, gain, f, unscale, generator, d_generator, logs, corner } = self;
+        let row = generator.len();
+        let whole = row - row % T::LANES;
+        for i in whole..row {
+            let unscale = gain * unscale[i];
+            let d = (head[i] - f * wrapped[i]) * unscale;
+            d_generator[i] += d;
+            logs[i] -= d * generator[i];
+            *corner -= wrapped[i] * unscale * generator[i];
+        }
+        let (gain, f, mut d_f) = (isa.splat(gain), isa.splat(f), isa.splat(T::zero()));
+        let from = [head, wrapped, unscale, generator].map(|numbers| lanes::<T>(&numbers[..whole]));
+        let [d_generator, logs] = [d_generator, logs].map(|numbers| lanes_mut::<T>(&mut numbers[..whole]));
+        for (i, (d_generator, logs)) in d_generator.iter_mut().zip(logs).enumerate() {
+            let [head, wrapped, unscale, generator] = from.map(|lanes| isa.load(&lanes[i]));
+            let unscale = isa.mul(gain, unscale);
             let d = isa.mul(isa.neg_mul_add(f, wrapped, head), unscale);
-            corner = isa.neg_mul_add(wrapped, isa.mul(unscale, generator), corner);
-            let sum = isa.add(isa.load(&d_generator[i]), d);
-            isa.store(&mut d_generator[i], sum);
-            let log = isa.neg_mul_add(d, generator, isa.load(&logs[i]));
-            isa.store(&mut logs[i], log);
+            d_f = isa.neg_mul_add(wrapped, isa.mul(unscale, generator), d_f);
+            let (sum, log) = (isa.add(isa.load(d_generator), d), isa.neg_mul_add(d, generator, isa.load(logs)));
+            isa.store(d_generator, sum);
+            isa.store(logs, log);
         }
-        let mut sum: T::Lane = bytemuck::Zeroable::zeroed();
-        isa.store(&mut sum, corner);
-        *self.corner += sum.as_ref().iter().copied().sum();
-        for i in whole.end..row {
-            self.place(i, self.wrapped[i - 1]);
-        }
+        let mut lane: T::Lane = bytemuck::Zeroable::zeroed();
+        isa.store(&mut lane, d_f);
+        *corner += lane.as_ref().iter().copied().sum();
     }
 }
 

@@ -293,7 +293,7 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
     fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
         let (dg, dh) = self.shape().generators_mut(self.rank, gradient);
         let mut gradients = [dg, dh];
-        let add = |side: usize, j: usize, gain: T, kernel: &[T]| {
+        let add = |side: usize, j: usize, gain: T, kernel: &mut [T]| {
             let (_, order, row) = self.side(side);
             let generator = &mut gradients[side][j * row..][..row];
             for k in 0..row {

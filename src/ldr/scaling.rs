@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn weight_gradients_are_suffix_sums() {
         let mut rng = fastrand::Rng::with_seed(5);
-        for n in (1..40).chain([63, 64, 65, 130]) {
+        for n in (1..40_usize).chain([63, 64, 65, 130]) {
             for row in [1, n.div_ceil(2), n] {
                 let weights: Vec<f64> = (0..n).map(|_| 0.5 + rng.f64()).collect();
                 let logs: Vec<f64> = (0..row).map(|_| rng.f64() - 0.5).collect();

@@ -344,7 +344,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     fn prepare(&mut self) {
-        let scratch = self.scratch.slice(self.structure.scratch_len());
+        let scratch = self.scratch.slice(self.structure.prepare_scratch_len());
         self.structure.prepare(&self.parameters, &mut self.prepared, scratch);
         if self.scratch.bytes() > KEPT {
             self.scratch = Workspace::new();

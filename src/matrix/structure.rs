@@ -87,6 +87,11 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// Numbers of scratch that preparing and products need.
     fn scratch_len(&self) -> usize;
 
+    /// Numbers of scratch that [`Structure::prepare`] needs, where that is less; by default [`Structure::scratch_len`].
+    fn prepare_scratch_len(&self) -> usize {
+        self.scratch_len()
+    }
+
     /// Numbers of scratch that [`Structure::backward`] and [`Structure::finish_gradient`] need, where that is more; by default
     /// [`Structure::scratch_len`].
     fn backward_scratch_len(&self) -> usize {

@@ -161,6 +161,10 @@ impl<T: Scalar> Structure<T> for Sum<T> {
         GRAIN * self.rows().max(self.cols()) + inner
     }
 
+    fn prepare_scratch_len(&self) -> usize {
+        self.terms[0].prepare_scratch_len().max(self.terms[1].prepare_scratch_len())
+    }
+
     fn backward_scratch_len(&self) -> usize {
         let inner = self.terms[0].backward_scratch_len().max(self.terms[1].backward_scratch_len());
         GRAIN * self.rows().max(self.cols()) + inner

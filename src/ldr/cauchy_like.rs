@@ -218,7 +218,7 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         planned(bound).multiply(Way::Transposed, Want::Product, y.len() / m * r, load, store, scratch);
     }
 
-    fn gradient_len(&self) -> usize {
+    fn gradient_len(&self, _: usize) -> usize {
         let Shape { rows, cols } = self.nodes.shape();
         self.generators_len() + rows + cols
     }

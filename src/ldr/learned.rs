@@ -398,6 +398,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         numbers::<T>(rows + self.plan.states_len() + self.plan.scratch_len()).max(scaled)
     }
 
+    fn prepare_scratch_len(&self) -> usize {
+        self.scaled.as_ref().map_or(0, ScaledShifts::scratch_len)
+    }
+
     fn backward_scratch_len(&self) -> usize {
         let plan = &self.plan;
         let rows = self.plan.chunk() * (3 + 2 * self.rank) * self.order();
@@ -423,8 +427,8 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         }
     }
 
-    fn gradient_len(&self) -> usize {
-        self.layout.len().max(self.scaled.as_ref().map_or(0, ScaledShifts::sums_len))
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.layout.len().max(self.scaled.as_ref().map_or(0, |scaled| scaled.sums_len(batch)))
     }
 
     fn backward(

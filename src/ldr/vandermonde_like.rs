@@ -224,7 +224,7 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         self.terms.apply_transposed(bound, y, x, scratch);
     }
 
-    fn gradient_len(&self) -> usize {
+    fn gradient_len(&self, _: usize) -> usize {
         self.terms.gradient_len(self.terms.shape.rows)
     }
 

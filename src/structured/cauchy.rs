@@ -121,7 +121,7 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
         planned(bound).multiply(Way::Transposed, Want::Product, y.len() / m, load, store, scratch);
     }
 
-    fn gradient_len(&self) -> usize {
+    fn gradient_len(&self, _: usize) -> usize {
         self.rows() + self.cols()
     }
 

@@ -175,7 +175,7 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
         scale(self.split(bound.parameters).1, x);
     }
 
-    fn gradient_len(&self) -> usize {
+    fn gradient_len(&self, _: usize) -> usize {
         self.layout.len()
     }
 

@@ -147,7 +147,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
         if self.transposed { self.evaluate(bound, y, x, scratch) } else { self.moments(bound, y, x, scratch) }
     }
 
-    fn gradient_len(&self) -> usize {
+    fn gradient_len(&self, _: usize) -> usize {
         self.layout.len()
     }
 

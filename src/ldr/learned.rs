@@ -454,8 +454,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         let (mut a_states, mut b_states) = (states(), states());
         let [a_sums, b_sums] = [(); 2].map(|()| take(&mut scratch, plan.sums_len()));
         let [generators, entries] = [self.rank, 3].map(|rows| take(&mut scratch, rows * order));
-        a_sums.fill(0.0);
-        b_sums.fill(0.0);
+        if x.is_empty() {
+            a_sums.fill(0.0);
+            b_sums.fill(0.0);
+        }
         let mut dx = dx;
         for group in plan.groups([a, b], x.len() / n) {
             let [wide_x, wide_dy, wide_dx] =
@@ -465,9 +467,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
             widen_rows(rows_of(dy, m, &group), m, wide_dy, order);
             plan.transposed(b, wide_x, t, true, b_states.up, scratch);
             plan.transposed(a, wide_dy, dt, true, a_states.up, scratch);
-            plan.forward_with_gradient(a, [t, wide_dy], None, &mut a_states, a_sums, scratch);
+            let first = group.start == 0;
+            plan.forward_with_gradient(a, [t, wide_dy], None, &mut a_states, first, a_sums, scratch);
             let wanted = dx.is_some().then_some(&mut *wide_dx);
-            plan.forward_with_gradient(b, [dt, wide_x], wanted, &mut b_states, b_sums, scratch);
+            plan.forward_with_gradient(b, [dt, wide_x], wanted, &mut b_states, first, b_sums, scratch);
             if let Some(dx) = &mut dx {
                 narrow_rows(wide_dx, order, &mut dx[group.start * n..group.end * n], n);
             }

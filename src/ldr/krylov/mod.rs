@@ -260,16 +260,21 @@ impl KrylovPlan {
     }
 
     /// `z = Σ_jk t_jk A^k g_j`, if asked, for each example of a group; and adds the gradient of `⟨y, z⟩` to the sums, for the y
-    /// that `states.up` were left by.
+    /// that `states.up` were left by. With the first group the sums begin, whatever they were.
+    #[expect(clippy::too_many_arguments, reason = "a product, and the gradient that it goes with")]
     pub fn forward_with_gradient(
         &self,
         krylov: &Krylov,
         [t, y]: [&[f64]; 2],
         z: Option<&mut [f64]>,
         states: &mut States<'_>,
+        first: bool,
         sums: &mut [f64],
         scratch: &mut [f64],
     ) {
+        if first && !matches!(krylov.engine, Engine::Scattering(..)) {
+            sums.fill(0.0);
+        }
         let recurrence = match &krylov.engine {
             Engine::Tree(scatter, tree) => {
                 scatter.forward(tree, t, z, true, states.down, scratch);
@@ -278,7 +283,7 @@ impl KrylovPlan {
             }
             Engine::Scattering(scattering, plan) => {
                 scattering.forward(plan, t, z, true, states.down, scratch);
-                return scattering.correlate(plan, t, y, states.down, states.up, sums, scratch);
+                return scattering.correlate(plan, t, y, states.down, states.up, first, sums, scratch);
             }
             Engine::Sweep(recurrence) => recurrence,
         };
@@ -373,11 +378,11 @@ mod tests {
         let t = random(rank * order, &mut rng);
         let mut down = vec![f64::NAN; plan.down_len()];
         let [mut z, mut expected] = [(); 2].map(|()| vec![f64::NAN; order]);
-        let (mut sums, mut band) = (vec![0.0; plan.sums_len()], vec![0.0; 3 * order]);
+        let (mut sums, mut band) = (vec![f64::NAN; plan.sums_len()], vec![0.0; 3 * order]);
         let mut d_generators = vec![0.0; rank * order];
         let (mut expected_band, mut expected_generators) = (band.clone(), d_generators.clone());
         let mut states = States { down: &mut down, up: &mut up };
-        plan.forward_with_gradient(&tree, [&t, &y], Some(&mut z), &mut states, &mut sums, &mut scratch);
+        plan.forward_with_gradient(&tree, [&t, &y], Some(&mut z), &mut states, true, &mut sums, &mut scratch);
         plan.finish(&tree, &mut sums, &mut d_generators, &mut band, &mut scratch);
         let mut power_sums = vec![0.0; Recurrence::sums_len(segments, rank)];
         recurrence.combine_with_gradient(segments, &t, Some(&mut expected), &mut kept, &mut power_sums, &mut scratch);

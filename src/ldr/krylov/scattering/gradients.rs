@@ -42,7 +42,7 @@ impl Scattering {
         product.max(finish) + plan.transform_scratch().max(leaf)
     }
 
-    /// Adds to `sums` the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, from what the two products left.
+    /// Adds to `sums` the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, from what the two products left; or writes it, for the first example.
     #[expect(clippy::too_many_arguments, reason = "what two products took and left")]
     pub fn correlate(
         &self,
@@ -51,6 +51,7 @@ impl Scattering {
         y: &[f64],
         mut down: &[f64],
         up: &[f64],
+        first: bool,
         mut sums: &mut [f64],
         mut scratch: &mut [f64],
     ) {
@@ -60,14 +61,14 @@ impl Scattering {
         let mut end = tree.spectra(ways);
         let n = tree.level(top).block();
         let signals = cut(&mut down, rank * n);
-        correlate(ports, &[], signals, &up[end..][..ways * n], take(&mut sums, ways * rank * n));
+        correlate(ports, [&[], signals], &up[end..][..ways * n], first, take(&mut sums, ways * rank * n));
         for h in (0..top).rev() {
             let n = tree.level(h).block();
             let signals = cut(&mut down, rank * n);
             end -= tree.groups(h) * ways * n;
             for duals in up[end..][..tree.groups(h) * ways * n].chunks_exact(ways * n) {
                 let spectra = cut(&mut down, ways * n);
-                correlate(ports, spectra, signals, duals, take(&mut sums, ports.each() * n));
+                correlate(ports, [spectra, signals], duals, first, take(&mut sums, ports.each() * n));
             }
         }
         let len = tree.len(0);
@@ -76,6 +77,9 @@ impl Scattering {
         let w = take(&mut scratch, Leaf::vector_len(plan.leaf_width()));
         for (group, sums) in leaf_sums(plan, sums).enumerate() {
             let ways = cut(&mut down, ways * len * LANES);
+            if first {
+                sums.fill(0.0);
+            }
             Self::gather(plan, group, y, w);
             self.leaf(plan, group).gradient(Coefficients { ways, generators }, w, sums, scratch);
         }
@@ -249,10 +253,10 @@ impl Meeting<'_> {
 }
 
 /// [`Correlate`] for as many blocks as are entered.
-fn correlate(ports: Ports, ways: &[f64], signals: &[f64], duals: &[f64], sums: &mut [f64]) {
+fn correlate(ports: Ports, [ways, signals]: [&[f64]; 2], duals: &[f64], first: bool, sums: &mut [f64]) {
     match ports.ways {
-        1 => f64::run(Correlate::<1> { ways, signals, duals, sums }),
-        _ => f64::run(Correlate::<2> { ways, signals, duals, sums }),
+        1 => f64::run(Correlate::<1> { ways, signals, duals, first, sums }),
+        _ => f64::run(Correlate::<2> { ways, signals, duals, first, sums }),
     }
 }
 

@@ -112,7 +112,7 @@ impl Scattering {
         Some(Grown { series, known, lanes: LANES, rooms: rooms.split_off(smallest) })
     }
 
-    /// Whether nothing is left of any source inside the leaves of a group after so many steps.
+    /// Whether nothing is left of any source at the places of the leaves of a group after so many steps.
     fn is_forgotten(&self, plan: &Plan, group: usize, steps: usize) -> bool {
         let (leaf, width, ways) = (self.leaf(plan, group), plan.leaf_width(), plan.ports.ways);
         let mut w = vec![0.0; Leaf::vector_len(width)];
@@ -129,7 +129,7 @@ impl Scattering {
             }
             leaf.combine(t, &mut w);
             let size = if source >= ways { self.unit } else { 1.0 };
-            series::largest(&w) <= TAIL * size
+            series::largest(&w[..plan.width * LANES]) <= TAIL * size
         })
     }
 

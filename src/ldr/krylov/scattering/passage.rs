@@ -30,12 +30,14 @@ pub struct Up<'a, const E: usize> {
     pub sums: &'a mut [f64],
 }
 
-/// The gradient in what enters: `sums_es += from_s conj(dual_e)`.
+/// The gradient in what enters: `sums_es += from_s conj(dual_e)`, or `=`.
 #[derive(Debug)]
 pub struct Correlate<'a, const E: usize> {
     pub ways: &'a [f64],
     pub signals: &'a [f64],
     pub duals: &'a [f64],
+    /// Whether the sums are written over.
+    pub first: bool,
     pub sums: &'a mut [f64],
 }
 
@@ -113,7 +115,7 @@ impl<const E: usize> Kernel<f64> for Up<'_, E> {
 impl<const E: usize> Kernel<f64> for Correlate<'_, E> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { ways, signals, duals, sums } = self;
+        let Self { ways, signals, duals, first, sums } = self;
         let (ways, signals, duals) = (lanes::<f64>(ways), lanes::<f64>(signals), lanes::<f64>(duals));
         let (field, h) = (Field(isa), duals.len() / 2 / E);
         let (count, rank) = (ways.len() / h / 2, signals.len() / h / 2);
@@ -126,7 +128,7 @@ impl<const E: usize> Kernel<f64> for Correlate<'_, E> {
             for s in 0..sources {
                 let from = if s < count { field.get(ways, h, s, k) } else { field.get(signals, h, s - count, k) };
                 for e in 0..E {
-                    let mut sum = field.packed(sums, e * sources + s);
+                    let mut sum = if first { field.zero() } else { field.packed(sums, e * sources + s) };
                     field.gather(&mut sum, from_duals[e], from);
                     field.pack(sums, e * sources + s, sum);
                 }

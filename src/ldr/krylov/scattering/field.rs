@@ -60,11 +60,6 @@ impl<I: Isa<f64>> Field<I> {
         mul_conj::<f64, I>(self.0, b, a)
     }
 
-    #[inline(always)]
-    pub fn add(self, a: C<I>, b: C<I>) -> C<I> {
-        Complex { re: self.0.add(a.re, b.re), im: self.0.add(a.im, b.im) }
-    }
-
     /// `sum += conj(a) b`.
     #[inline(always)]
     pub fn gather(self, sum: &mut C<I>, a: C<I>, b: C<I>) {

@@ -1,6 +1,5 @@
 //! How a tree grows from its leaves, once for each set of parameters.
 
-use super::super::band::Band;
 use super::Scattering;
 use super::cascade::Cascade;
 use super::field::Lane;

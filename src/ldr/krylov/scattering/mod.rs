@@ -66,9 +66,6 @@ impl Scattering {
         Tree { plan, rooms: &self.rooms }
     }
 
-    pub fn describe(&self) -> String {
-        format!("rooms {:?}, {} entering", self.rooms, self.entering[0].len())
-    }
     fn band(&self) -> Band<'_> {
         Band::of(&self.entries)
     }

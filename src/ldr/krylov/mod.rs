@@ -1,8 +1,9 @@
 //! Products with Krylov matrices `K(A, g) = [g, A g, …, A^{N−1} g]` of cyclic tridiagonal operators, their transposes and
 //! gradients, in double precision.
 //!
-//! Two ways: [`Scatter`], near-linear, wherever the operator's reflections die away; the recurrence everywhere else, for one vector
-//! ([`Recurrence`]) or for several ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
+//! Two ways: trees, near-linear, wherever the operator's reflections die away ([`Scatter`] for operators that are zero on and above the
+//! diagonal, [`Scattering`] for tridiagonal ones); the recurrence everywhere else, for one vector ([`Recurrence`]) or for several
+//! ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
 
 mod band;
 mod dense;

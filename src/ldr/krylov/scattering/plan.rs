@@ -275,3 +275,36 @@ pub fn separate(from: &[f64], to: &mut [f64], each: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_of_neighbours_in_lanes_are_neighbours() {
+        // Blocks 0 to 7 of two numbers each.
+        let blocks: Vec<f64> = (0..16).map(|i| (i / 2) as f64).collect();
+        let (mut lanes, mut back) = (vec![0.0; 16], vec![0.0; 16]);
+        interleave(&blocks, &mut lanes, 2);
+        assert_eq!(lanes[..4], [0.0, 2.0, 4.0, 6.0]);
+        assert_eq!(lanes[8..12], [1.0, 3.0, 5.0, 7.0]);
+        separate(&lanes, &mut back, 2);
+        assert_eq!(back, blocks);
+    }
+
+    #[test]
+    fn leaves_cover_all_places_and_transforms_fill_registers() {
+        for order in [4, 7, 64, 100, 513, 1000, 1100, 2048, 3000] {
+            for ways in [1, 2] {
+                let plan = Plan::new(order, 1, ways);
+                assert_eq!((plan.starts[0], plan.starts.last()), (0, Some(&order)));
+                assert!(
+                    plan.starts.windows(2).all(|ends| (1..=plan.width).contains(&(ends[1] - ends[0]))),
+                    "N = {order}"
+                );
+                let levels = plan.levels.iter().flat_map(|rooms| &rooms[plan.first_room()..]).chain([&plan.top]);
+                levels.for_each(|level| assert_eq!(level.block() % (2 * LANES), 0, "N = {order}, n = {}", level.len()));
+            }
+        }
+    }
+}

@@ -85,3 +85,20 @@ fn larger(a: f64, b: f64) -> f64 {
 pub fn largest(numbers: &[f64]) -> f64 {
     in_lanes(numbers, LANES).into_iter().fold(0.0, larger)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_of_numbers_that_are_none_is_none() {
+        assert_eq!(largest(&[1.0, -3.0, 2.0, 0.0, 0.5]), 3.0);
+        for bad in [f64::NAN, f64::INFINITY] {
+            for at in 0..5 {
+                let mut numbers = [1.0; 5];
+                numbers[at] = bad;
+                assert!(largest(&numbers).is_nan(), "{bad} at {at}");
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! `(A^k g)_i` is what reaches place i in k steps along the band. Cut the places in two blocks, and the way there is one inside a
 //! block, or one that crosses the cut; by recursion, a tree. Each block is described by power series in the number of steps
-//! (see [`Junction`]), computed from the leaves up, once for each set of parameters. A product `Σ_k t_k A^k g` hands *functionals* down: a
+//! (see [`junction::Junction`]), computed from the leaves up, once for each set of parameters. A product `Σ_k t_k A^k g` hands *functionals* down: a
 //! place behind an entrance needs `⟨t, series⟩`, and what the series have in common up to the entrance is correlated with t there. The
 //! transposed product hands sums up, by the same spectra.
 //!
@@ -41,8 +41,11 @@ const SMALLEST: [usize; 2] = [4, 64];
 
 /// The plans of trees, in the order in which they are tried: where nothing comes back through a few places there is less to do.
 pub(super) fn plans(order: usize, rank: usize) -> Vec<Arc<Plan>> {
-    let ways = [1, 2].into_iter().filter(|ways| order >= SMALLEST[2 - ways]);
-    ways.map(|ways| Arc::new(Plan::new(order, rank, ways))).collect()
+    match order {
+        _ if order < SMALLEST[0] => Vec::new(),
+        _ if order < SMALLEST[1] => Plan::new(order, rank, [2]).map(Arc::new).into(),
+        _ => Plan::new(order, rank, [1, 2]).map(Arc::new).into(),
+    }
 }
 
 /// What a tree derives from an operator and its generators.

@@ -1,5 +1,7 @@
 //! The plan of a tree of blocks: where they begin, and the transforms that join blocks of a height.
 
+use std::sync::Arc;
+
 use super::ports::Ports;
 use crate::transform::{Form, RealTransform, Wrap};
 
@@ -37,9 +39,15 @@ pub struct Plan {
     pub overlap: usize,
     /// Where the leaves begin, and N.
     pub starts: Vec<usize>,
-    /// The transforms that join blocks of each height, for each room.
+    transforms: Arc<Transforms>,
+}
+
+/// The transforms of a tree, which do not depend on the ways through its blocks.
+#[derive(Debug)]
+struct Transforms {
+    /// Those that join blocks of each height, for each room.
     levels: Vec<Vec<Level>>,
-    /// The transform that closes the ring.
+    /// The one that closes the ring.
     top: Level,
 }
 
@@ -60,13 +68,8 @@ pub struct Tree<'a> {
     pub rooms: &'a [usize],
 }
 
-impl Plan {
-    /// A plan for operators of order N ≥ 4, with two ways through a block or one. Where there is no way back, leaves overlap: what
-    /// comes back from the next one comes from its first places, and is computed twice.
-    pub fn new(order: usize, rank: usize, ways: usize) -> Self {
-        let leaves = order.div_ceil(LEAF).next_power_of_two().max(LANES);
-        let width = order.div_ceil(leaves).next_multiple_of(8).max(LEAF / 2);
-        let starts = (0..=leaves).map(|leaf| leaf * order / leaves).collect();
+impl Transforms {
+    fn new(width: usize, leaves: usize) -> Self {
         let height = leaves.trailing_zeros() as usize;
         let level = |h: usize, room: usize| {
             let n = 2 * len(width, h, room);
@@ -74,21 +77,33 @@ impl Plan {
             Level::new(n, if n <= SIDE_BY_SIDE && pairs >= LANES { LANES } else { 1 })
         };
         let rooms = |h: usize| if h == 0 { ROOMS.len() } else { BLOCK_ROOMS };
-        Self {
+        let levels = (0..height).map(|h| (0..rooms(h)).map(|room| level(h, room)).collect()).collect();
+        Self { levels, top: Level::new((2 * width) << height, 1) }
+    }
+}
+
+impl Plan {
+    /// Plans for operators of order N ≥ 4, with so many ways through a block, two or one. Where there is no way back, leaves overlap: what
+    /// comes back from the next one comes from its first places, and is computed twice.
+    pub fn new<const K: usize>(order: usize, rank: usize, ways: [usize; K]) -> [Self; K] {
+        let leaves = order.div_ceil(LEAF).next_power_of_two().max(LANES);
+        let width = order.div_ceil(leaves).next_multiple_of(8).max(LEAF / 2);
+        let starts: Vec<usize> = (0..=leaves).map(|leaf| leaf * order / leaves).collect();
+        let transforms = Arc::new(Transforms::new(width, leaves));
+        ways.map(|ways| Self {
             order,
             rank,
             ports: Ports { ways, sources: ways + rank },
             width,
             overlap: if ways == 1 { OVERLAP } else { 0 },
-            starts,
-            levels: (0..height).map(|h| (0..rooms(h)).map(|room| level(h, room)).collect()).collect(),
-            top: Level::new((2 * width) << height, 1),
-        }
+            starts: starts.clone(),
+            transforms: transforms.clone(),
+        })
     }
 
     /// The height p of the whole.
     pub fn height(&self) -> usize {
-        self.levels.len()
+        self.transforms.levels.len()
     }
 
     /// Blocks of a height.
@@ -132,13 +147,13 @@ impl Plan {
 
     /// Numbers in a spectrum, in each lane, of every height up to the top, at the most.
     pub fn blocks_of_heights(&self) -> impl Iterator<Item = usize> {
-        let below = self.levels.iter().map(|rooms| rooms.iter().map(Level::block).max().unwrap_or(0));
-        below.chain([self.top.block()])
+        let below = self.transforms.levels.iter().map(|rooms| rooms.iter().map(Level::block).max().unwrap_or(0));
+        below.chain([self.transforms.top.block()])
     }
 
     /// Numbers in the spectra of every height below the top, for so many of them in a pair, at the most.
     pub fn spectra(&self, in_pair: usize) -> usize {
-        let sizes = self.levels.iter().map(|rooms| rooms.iter().map(Level::len).max().unwrap_or(0));
+        let sizes = self.transforms.levels.iter().map(|rooms| rooms.iter().map(Level::len).max().unwrap_or(0));
         sizes.enumerate().map(|(h, n)| self.blocks(h + 1) * in_pair * n).sum()
     }
 
@@ -152,7 +167,7 @@ impl Plan {
 
     /// Numbers of scratch that transforms need.
     pub fn transform_scratch(&self) -> usize {
-        let levels = self.levels.iter().flatten().chain([&self.top]);
+        let levels = self.transforms.levels.iter().flatten().chain([&self.transforms.top]);
         levels.map(|level| level.transform.scratch_len()).max().unwrap_or(0)
     }
 }
@@ -231,7 +246,8 @@ impl<'a> Tree<'a> {
 
     /// The transforms that join blocks of a height, or close the ring.
     pub fn level(self, h: usize) -> &'a Level {
-        if h == self.plan.height() { &self.plan.top } else { &self.plan.levels[h][self.rooms[h]] }
+        let Transforms { levels, top } = &*self.plan.transforms;
+        levels.get(h).map_or(top, |rooms| &rooms[self.rooms[h]])
     }
 
     /// Lanes in which the blocks of a height lie that a junction of that height joins, or a leaf has.
@@ -295,14 +311,14 @@ mod tests {
     #[test]
     fn leaves_cover_all_places_and_transforms_fill_registers() {
         for order in [4, 7, 64, 100, 513, 1000, 1100, 2048, 3000] {
-            for ways in [1, 2] {
-                let plan = Plan::new(order, 1, ways);
+            for plan in Plan::new(order, 1, [1, 2]) {
                 assert_eq!((plan.starts[0], plan.starts.last()), (0, Some(&order)));
                 assert!(
                     plan.starts.windows(2).all(|ends| (1..=plan.width).contains(&(ends[1] - ends[0]))),
                     "N = {order}"
                 );
-                let levels = plan.levels.iter().flat_map(|rooms| &rooms[plan.first_room()..]).chain([&plan.top]);
+                let Transforms { levels, top } = &*plan.transforms;
+                let levels = levels.iter().flat_map(|rooms| &rooms[plan.first_room()..]).chain([top]);
                 levels.for_each(|level| assert_eq!(level.block() % (2 * LANES), 0, "N = {order}, n = {}", level.len()));
             }
         }

@@ -22,7 +22,7 @@ const CACHE_BYTES: usize = 1 << 14;
 
 /// An exact fraction of a full turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     pub numerator: u64,
     pub denominator: u64,
 }
@@ -77,7 +77,7 @@ impl<T> Pass<T> {
 
 /// A transform modulo `x^n − c` for an n with no prime factor above 7.
 #[derive(Debug)]
-pub(super) struct Ring<T> {
+pub(crate) struct Ring<T> {
     passes: Vec<Pass<T>>,
 }
 

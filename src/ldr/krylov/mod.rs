@@ -7,6 +7,7 @@
 mod band;
 mod dense;
 mod direct;
+mod hierarchy;
 mod junction;
 mod powers;
 mod recurrence;

@@ -1,0 +1,333 @@
+//! Products and transposed products.
+
+use super::factors::Four;
+use super::leaves::Leaves;
+use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
+use super::states::{States, Sums, betweens};
+use super::{Hierarchy, Lane, Plain, Top, scale};
+use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+/// What a product needs to add its gradient.
+#[derive(Debug)]
+pub(in super::super) struct Gradient<'a> {
+    /// Left by the transposed product with y.
+    pub states: &'a [f64],
+    pub sums: &'a mut [f64],
+}
+
+impl Hierarchy {
+    /// Numbers of states that a transposed product needs, or keeps for the gradient.
+    pub fn states_len(plan: &Plan, keep: bool) -> usize {
+        States { plan, keep }.len() + SKIPPED
+    }
+
+    /// Numbers of scratch.
+    pub fn scratch_len(plan: &Plan) -> usize {
+        let places = whole(plan.places);
+        let segments = plan.levels.iter().map(|level| whole(level.segments_len())).max().unwrap_or(0);
+        let sums = plan.levels.iter().map(|level| whole(level.starts.len() * level.block())).max().unwrap_or(0);
+        let lags = plan.rank * whole(plan.lags_len());
+        let table = plan.rank * whole(plan.leaf * plan.leaf);
+        let forward = 3 * places + table + plan.rank * segments + 2 * places;
+        let transposed = places + sums + 2 * places + Leaves::scratch_len(plan);
+        lags + forward.max(transposed) + SKIPPED
+    }
+
+    /// `t_jk = ⟨A^k g_j, y⟩`, r×N numbers. States are kept for the gradient if asked.
+    pub fn transposed(
+        &self,
+        plan: &Plan,
+        y: &[f64],
+        t: &mut [f64],
+        keep: bool,
+        states: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let (at, states, mut scratch) = (States { plan, keep }, align(states), align(scratch));
+        let all_lags = take_whole(&mut scratch, plan.rank * whole(plan.lags_len()));
+        let each = whole(plan.lags_len());
+        all_lags.fill(0.0);
+        plan.spread(y, &mut states[at.y()], scratch);
+        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
+            self.leaves(plan, source).expand(&states[at.y()], lags, scratch);
+        }
+        let (given, own) = states.split_at_mut(at.places(0).start);
+        f64::run(Plain(|| super::multiply(&given[at.y()], self.heads.get(), &mut own[..plan.places])));
+        for (number, level) in plan.levels.iter().enumerate() {
+            let (places, spectra) = states.split_at_mut(at.spectra(0).start);
+            let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
+            let here = at.places(number);
+            self.transform(plan, number, &places[here.clone()], spectra, scratch);
+            for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
+                let sources = source.spectra[number].get();
+                self.correlate(plan, number, [sources, spectra], lags, scratch);
+            }
+            if number < plan.top() {
+                let next = at.places(number + 1);
+                if keep {
+                    places.copy_within(here, next.start);
+                }
+                let siblings = &self.factors.levels[number];
+                f64::run(Plain(|| scale(level.half, siblings.iter().map(|s| s.before), &mut places[next])));
+            }
+        }
+        for (t, lags) in t.chunks_exact_mut(plan.order).zip(all_lags.chunks_exact(each)) {
+            t.copy_from_slice(&lags[plan.first_lag()..][..plan.order]);
+        }
+    }
+
+    /// The spectra of the children of a level, whose numbers are the second halves of their blocks.
+    fn transform(&self, plan: &Plan, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+        let level = &plan.levels[number];
+        let child = level.half * W;
+        let each = |block: &mut [f64], places: &[f64]| {
+            block[..child].fill(0.0);
+            block[child..].copy_from_slice(places);
+            level.forward(block);
+        };
+        if number < plan.top() {
+            let blocks = spectra.chunks_exact_mut(level.block()).zip(places.chunks_exact(child));
+            return blocks.for_each(|(block, places)| each(block, places));
+        }
+        let block = &mut scratch[..level.block()];
+        each(block, places);
+        Top::double(block, spectra);
+    }
+
+    /// Adds to the lags of a level what spectra of sources and of y have to do with each other.
+    fn correlate(
+        &self,
+        plan: &Plan,
+        number: usize,
+        [sources, y]: [&[f64]; 2],
+        lags: &mut [f64],
+        mut scratch: &mut [f64],
+    ) {
+        let level = &plan.levels[number];
+        let sums = take_whole(&mut scratch, level.starts.len() * level.block());
+        sums.fill(0.0);
+        match number < plan.top() {
+            false => self.top.correlate(level, sources, y, sums),
+            true => {
+                let each = CHILDREN * level.block();
+                let spectra = sources.chunks_exact(each).zip(y.chunks_exact(each));
+                for (parents, (sources, y)) in self.parents(plan, number).zip(spectra) {
+                    parents.correlate(sources, y, sums);
+                }
+            }
+        }
+        level.add_segments(sums, lags, scratch);
+    }
+
+    /// `y = Σ_jk t_jk A^k g_j`, if asked, for t of r×N numbers; and adds the gradient of the product with the y that states were left by.
+    pub fn forward(
+        &self,
+        plan: &Plan,
+        t: &[f64],
+        y: Option<&mut [f64]>,
+        gradient: Option<Gradient<'_>>,
+        scratch: &mut [f64],
+    ) {
+        let mut scratch = align(scratch);
+        let mut gradient =
+            gradient.map(|Gradient { states, sums }| Gradient { states: aligned(states), sums: align(sums) });
+        let each = whole(plan.lags_len());
+        let all_lags = take_whole(&mut scratch, plan.rank * each);
+        for (t, lags) in t.chunks_exact(plan.order).zip(all_lags.chunks_exact_mut(each)) {
+            let (before, rest) = lags.split_at_mut(plan.first_lag());
+            before.fill(0.0);
+            rest[..plan.order].copy_from_slice(t);
+            rest[plan.order..].fill(0.0);
+        }
+        let far = take_whole(&mut scratch, plan.places);
+        for (number, level) in plan.levels.iter().enumerate().rev() {
+            let (mut scratch, each_spectrum) = (&mut *scratch, whole(level.segments_len()));
+            let segments = take_whole(&mut scratch, plan.rank * each_spectrum);
+            for (lags, spectra) in all_lags.chunks_exact(each).zip(segments.chunks_exact_mut(each_spectrum)) {
+                level.segments(lags, spectra);
+            }
+            let step = Step { plan, number, segments, each: each_spectrum };
+            match number == plan.top() {
+                true => self.combine_top(step, gradient.as_mut(), far, scratch),
+                false => self.combine(step, gradient.as_mut(), far, scratch),
+            }
+        }
+        self.end(plan, all_lags, far, y, gradient, scratch);
+    }
+
+    /// The products between the children of the whole.
+    fn combine_top(&self, step: Step<'_>, gradient: Option<&mut Gradient<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+        let Step { plan, number, .. } = step;
+        let level = &plan.levels[number];
+        let out = &mut scratch[..level.block()];
+        match gradient {
+            None => {
+                for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                    let spectra = [source.spectra[number].get(), &[]];
+                    self.top.combine(level, spectra, segments, j > 0, out, None);
+                }
+            }
+            Some(Gradient { states, sums }) => {
+                let y = &states[States { plan, keep: true }.spectra(number)];
+                for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                    let between = betweens(&mut sums[Sums(plan).between(number)]).next();
+                    let spectra = [source.spectra[number].get(), y];
+                    self.top.combine(level, spectra, segments, j > 0, out, between);
+                    self.top.combine_back(level, y, segments, &mut sums[Sums(plan).spectra(number, j)]);
+                }
+            }
+        }
+        if self.sources.is_empty() {
+            return far.fill(0.0);
+        }
+        level.inverse(out);
+        far.copy_from_slice(&out[level.half * W..]);
+    }
+
+    /// The products between the children of a level, to which what comes from farther away is added.
+    fn combine(&self, step: Step<'_>, mut gradient: Option<&mut Gradient<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+        let Step { plan, number, .. } = step;
+        let level = &plan.levels[number];
+        let (child, each) = (level.half * W, CHILDREN * level.block());
+        let out = &mut scratch[..each];
+        for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {
+            let part = q * each..(q + 1) * each;
+            for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                let sources = &source.spectra[number].get()[part.clone()];
+                let Some(Gradient { states, sums }) = gradient.as_deref_mut() else {
+                    parents.combine(sources, segments, j > 0, out);
+                    continue;
+                };
+                let y = &states[States { plan, keep: true }.spectra(number)][part.clone()];
+                if let Some(between) = betweens(&mut sums[Sums(plan).between(number)]).nth(q) {
+                    parents.combine_with_gradient([sources, y], segments, j > 0, out, between);
+                }
+                let sums = &mut sums[Sums(plan).spectra(number, j)][part.clone()];
+                parents.combine_back(y, segments, sums);
+            }
+            if let Some(Gradient { states, sums }) = gradient.as_deref_mut() {
+                let y = &states[States { plan, keep: true }.places(number)][q * far.len()..][..far.len()];
+                let sums = &mut sums[Sums(plan).before(number)][q * CHILDREN * W..][..CHILDREN * W];
+                f64::run(Inner { child, a: y, b: far, sums });
+            }
+            if self.sources.is_empty() {
+                continue;
+            }
+            for out in out.chunks_exact_mut(level.block()) {
+                level.inverse(out);
+            }
+            f64::run(Join { child, before: &parents.siblings.before, out, far });
+        }
+    }
+
+    /// The heads, and the leaves.
+    fn end(
+        &self,
+        plan: &Plan,
+        all_lags: &[f64],
+        far: &mut [f64],
+        y: Option<&mut [f64]>,
+        gradient: Option<Gradient<'_>>,
+        mut scratch: &mut [f64],
+    ) {
+        let (len, each) = (plan.leaf * plan.leaf, whole(plan.lags_len()));
+        let tables = take_whole(&mut scratch, plan.rank * whole(len));
+        for ((source, lags), table) in
+            self.sources.iter().zip(all_lags.chunks_exact(each)).zip(tables.chunks_exact_mut(whole(len)))
+        {
+            self.leaves(plan, source).table(lags, &mut table[..len]);
+        }
+        if let Some(Gradient { states, sums }) = gradient {
+            let dual = &states[States { plan, keep: true }.y()];
+            let heads = &mut sums[Sums(plan).heads()];
+            f64::run(Plain(|| add_products(dual, far, heads)));
+            for (j, (source, table)) in self.sources.iter().zip(tables.chunks_exact(whole(len))).enumerate() {
+                self.leaves(plan, source).correlate(&table[..len], dual, &mut sums[Sums(plan).vectors(j)]);
+            }
+        }
+        let Some(y) = y else { return };
+        f64::run(Plain(|| far.iter_mut().zip(self.heads.get()).for_each(|(z, head)| *z *= head)));
+        for (source, table) in self.sources.iter().zip(tables.chunks_exact(whole(len))) {
+            self.leaves(plan, source).combine(&table[..len], far);
+        }
+        plan.collect(far, y, scratch);
+    }
+}
+
+/// What a level of a product shares.
+#[derive(Debug, Clone, Copy)]
+struct Step<'a> {
+    plan: &'a Plan,
+    number: usize,
+    /// The spectra of the segments, so many numbers for each generator.
+    segments: &'a [f64],
+    each: usize,
+}
+
+impl<'a> Step<'a> {
+    fn level(self) -> &'a Level {
+        &self.plan.levels[self.number]
+    }
+
+    fn segments(self) -> impl Iterator<Item = &'a [f64]> {
+        let len = self.level().segments_len();
+        self.segments.chunks_exact(self.each.max(1)).map(move |spectra| &spectra[..len])
+    }
+}
+
+#[inline(always)]
+fn add_products(a: &[f64], b: &[f64], sums: &mut [f64]) {
+    sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
+}
+
+/// `far ← before_I far + out_I` for each child, with the second halves of the blocks of out.
+struct Join<'a> {
+    child: usize,
+    before: &'a Four,
+    out: &'a [f64],
+    far: &'a mut [f64],
+}
+
+impl Kernel<f64> for Join<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { child, before, out, far } = self;
+        let children = out.chunks_exact(2 * child).zip(far.chunks_exact_mut(child)).zip(before);
+        for ((out, far), before) in children {
+            let before = isa.load(before);
+            for (out, far) in lanes::<f64>(&out[child..]).iter().zip(lanes_mut::<f64>(far)) {
+                let sum = isa.mul_add(before, isa.load(far), isa.load(out));
+                isa.store(far, sum);
+            }
+        }
+    }
+}
+
+/// Adds inner products of two vectors for each child, lane by lane.
+pub(super) struct Inner<'a> {
+    pub child: usize,
+    pub a: &'a [f64],
+    pub b: &'a [f64],
+    pub sums: &'a mut [f64],
+}
+
+impl Kernel<f64> for Inner<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { child, a, b, sums } = self;
+        let children = a.chunks_exact(child).zip(b.chunks_exact(child));
+        for ((a, b), sum) in children.zip(lanes_mut::<f64>(sums)) {
+            let mut sums: [I::V; 2] = [isa.load(sum), isa.splat(0.0)];
+            let pairs = lanes::<f64>(a).as_chunks::<2>().0.iter().zip(lanes::<f64>(b).as_chunks::<2>().0);
+            for (a, b) in pairs {
+                for x in 0..2 {
+                    sums[x] = isa.mul_add(isa.load(&a[x]), isa.load(&b[x]), sums[x]);
+                }
+            }
+            isa.store(sum, isa.add(sums[0], sums[1]));
+        }
+    }
+}
+
+const _: () = assert!(DISTANCES + 1 == CHILDREN && size_of::<Lane>() == W * size_of::<f64>());

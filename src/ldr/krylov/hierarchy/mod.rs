@@ -34,6 +34,7 @@ use pairs::Plain;
 use parents::Parents;
 pub(super) use plan::Plan;
 use plan::{CHILDREN, W};
+pub(super) use products::Gradient;
 use top::Top;
 
 /// A register of numbers.

@@ -1,4 +1,3 @@
-use super::products::Gradient;
 use super::*;
 use crate::transform::isa::PORTABLE_ONLY;
 

@@ -450,8 +450,8 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         let (mut a_states, mut b_states) = (states(), states());
         let [a_sums, b_sums] = [(); 2].map(|()| take(&mut scratch, plan.sums_len()));
         let [generators, entries] = [self.rank, 3].map(|rows| take(&mut scratch, rows * order));
-        a_sums.fill(0.0);
-        b_sums.fill(0.0);
+        plan.clear(a, a_sums);
+        plan.clear(b, b_sums);
         let mut dx = dx;
         for group in plan.groups([a, b], x.len() / n) {
             let [wide_x, wide_dy, wide_dx] =

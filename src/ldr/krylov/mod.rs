@@ -259,6 +259,14 @@ impl KrylovPlan {
         })
     }
 
+    /// Makes sums ready for use with an operator.
+    pub fn clear(&self, krylov: &Krylov, sums: &mut [f64]) {
+        match krylov.engine {
+            Engine::Hierarchy(_) => Hierarchy::clear(sums),
+            Engine::Tree(..) | Engine::Sweep(_) => sums.fill(0.0),
+        }
+    }
+
     /// Numbers in the gradients that groups of examples are gathered in, generators first; the sums of single ones follow them.
     fn plain_sums_len(&self) -> usize {
         (self.rank + 3) * self.order

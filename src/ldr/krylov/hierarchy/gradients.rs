@@ -19,6 +19,11 @@ impl Hierarchy {
         5 * whole(plan.places) + SKIPPED
     }
 
+    /// Makes sums ready for use.
+    pub fn clear(sums: &mut [f64]) {
+        align(sums)[0] = 0.0;
+    }
+
     /// Adds to the gradients in the generators and in the weights, N numbers each, what the sums stand for. They are used up.
     pub fn finish(
         &self,
@@ -29,6 +34,9 @@ impl Hierarchy {
         scratch: &mut [f64],
     ) {
         let (at, sums, mut scratch) = (Sums(plan), align(sums), align(scratch));
+        if at.are_clear(sums) {
+            return;
+        }
         let [d_places, d_tails, d_weights] = [(); 3].map(|()| take_whole(&mut scratch, plan.places));
         d_tails.fill(0.0);
         d_weights.fill(0.0);

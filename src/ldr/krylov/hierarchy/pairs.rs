@@ -86,21 +86,25 @@ pub(super) fn combine<
     sums
 }
 
-/// `sum += Σ_p factor_p conj(a_p) b_p`.
+/// `sum = Σ_p factor_p conj(a_p) b_p`; added if asked.
 #[inline(always)]
-pub(super) fn correlate<I: Isa<f64>, const P: usize, const S: usize>(
+pub(super) fn correlate<I: Isa<f64>, const P: usize, const ADD: bool>(
     isa: I,
     half: usize,
     pairs: [Pair<'_>; P],
     sum: &mut [f64],
 ) {
-    let a = pairs.map(|pair| parts::<S>(pair.a, half));
-    let b = pairs.map(|pair| parts::<S>(pair.b, half));
+    let a = pairs.map(|pair| parts::<W>(pair.a, half));
+    let b = pairs.map(|pair| parts::<W>(pair.b, half));
     let factors = pairs.map(|pair| isa.load(&pair.factor));
     let (sum_re, sum_im) = lanes_mut::<f64>(&mut sum[..2 * half * W]).split_at_mut(half);
     let sum_im = &mut sum_im[..half];
     for k in 0..half {
-        let mut z = Complex { re: isa.load(&sum_re[k]), im: isa.load(&sum_im[k]) };
+        let zero = isa.splat(0.0);
+        let mut z = match ADD {
+            true => Complex { re: isa.load(&sum_re[k]), im: isa.load(&sum_im[k]) },
+            false => Complex { re: zero, im: zero },
+        };
         for p in 0..P {
             let product = mul_conj::<f64, I>(isa, complex(isa, b[p], k), complex(isa, a[p], k));
             z.re = isa.mul_add(factors[p], product.re, z.re);
@@ -108,6 +112,39 @@ pub(super) fn correlate<I: Isa<f64>, const P: usize, const S: usize>(
         }
         isa.store(&mut sum_re[k], z.re);
         isa.store(&mut sum_im[k], z.im);
+    }
+}
+
+/// The sum of the numbers in each register, side by side.
+#[inline(always)]
+pub(super) fn lane_sums<I: Isa<f64>>(isa: I, mut tile: [I::V; W]) -> I::V {
+    isa.transpose(&mut tile);
+    isa.add(isa.add(tile[0], tile[1]), isa.add(tile[2], tile[3]))
+}
+
+/// The sums over the lanes of `factor_p conj(a_p) b` go to lane p of `out`, for up to three a_p.
+#[inline(always)]
+pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
+    isa: I,
+    half: usize,
+    pairs: [Pair<'_>; P],
+    out: &mut [f64],
+) {
+    let a = pairs.map(|pair| parts::<S>(pair.a, half));
+    let b = parts::<S>(pairs[0].b, half);
+    let factors = pairs.map(|pair| isa.load(&pair.factor));
+    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
+    let out_im = &mut out_im[..half];
+    for k in 0..half {
+        let mut tiles = [[isa.splat(0.0); W]; 2];
+        let b = complex(isa, b, k);
+        for p in 0..P {
+            let product = mul_conj::<f64, I>(isa, b, complex(isa, a[p], k));
+            tiles[0][p] = isa.mul(factors[p], product.re);
+            tiles[1][p] = isa.mul(factors[p], product.im);
+        }
+        isa.store(&mut out_re[k], lane_sums(isa, tiles[0]));
+        isa.store(&mut out_im[k], lane_sums(isa, tiles[1]));
     }
 }
 

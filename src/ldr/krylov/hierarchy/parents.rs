@@ -30,14 +30,14 @@ impl<'a> Parents<'a> {
         f64::run(CombineWithGradient { parents: self, sources, y, segments, add, out, between });
     }
 
-    /// Adds the gradient in the spectra of the sources.
-    pub fn combine_back(self, y: &[f64], segments: &[f64], sums: &mut [f64]) {
-        f64::run(CombineBack { parents: self, y, segments, sums });
+    /// Writes, or adds, the gradient in the spectra of the sources.
+    pub fn combine_back(self, y: &[f64], segments: &[f64], add: bool, sums: &mut [f64]) {
+        f64::run(CombineBack { parents: self, y, segments, add, sums });
     }
 
-    /// Adds the gradient in the spectra of the segments, a block for each, lanes apart.
-    pub fn correlate(self, sources: &[f64], y: &[f64], sums: &mut [f64]) {
-        f64::run(Correlate { parents: self, sources, y, sums });
+    /// Writes, or adds, the gradient in the spectra of the segments, a block for each, lanes apart.
+    pub fn correlate(self, sources: &[f64], y: &[f64], add: bool, sums: &mut [f64]) {
+        f64::run(Correlate { parents: self, sources, y, add, sums });
     }
 
     fn child<'b>(self, spectra: &'b [f64], child: usize) -> &'b [f64] {
@@ -140,16 +140,21 @@ struct CombineBack<'a> {
     parents: Parents<'a>,
     y: &'a [f64],
     segments: &'a [f64],
+    add: bool,
     sums: &'a mut [f64],
 }
 
 impl Kernel<f64> for CombineBack<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { parents, y, segments, sums } = self;
+        let Self { parents, y, segments, add, sums } = self;
+        let half = parents.level.half;
         for (source, sums) in sums.chunks_exact_mut(parents.level.block()).enumerate() {
             let pairs = parents.from_source(source, y, segments);
-            combine::<I, DISTANCES, W, true, true, false>(isa, parents.level.half, pairs, sums, &[]);
+            match add {
+                false => combine::<I, DISTANCES, W, false, true, false>(isa, half, pairs, sums, &[]),
+                true => combine::<I, DISTANCES, W, true, true, false>(isa, half, pairs, sums, &[]),
+            };
         }
     }
 }
@@ -158,21 +163,29 @@ struct Correlate<'a> {
     parents: Parents<'a>,
     sources: &'a [f64],
     y: &'a [f64],
+    add: bool,
     sums: &'a mut [f64],
+}
+
+impl Correlate<'_> {
+    #[inline(always)]
+    fn each<I: Isa<f64>, const ADD: bool>(self, isa: I) {
+        let Self { parents, sources, y, sums, .. } = self;
+        let half = parents.level.half;
+        for (segment, sums) in sums.chunks_exact_mut(parents.level.block()).enumerate() {
+            let behind = segment < DISTANCES;
+            match segment % DISTANCES {
+                0 => correlate::<I, 3, ADD>(isa, half, parents.apart(behind, sources, y), sums),
+                1 => correlate::<I, 2, ADD>(isa, half, parents.apart(behind, sources, y), sums),
+                _ => correlate::<I, 1, ADD>(isa, half, parents.apart(behind, sources, y), sums),
+            }
+        }
+    }
 }
 
 impl Kernel<f64> for Correlate<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { parents, sources, y, sums } = self;
-        let half = parents.level.half;
-        for (segment, sums) in sums.chunks_exact_mut(parents.level.block()).enumerate() {
-            let behind = segment < DISTANCES;
-            match segment % DISTANCES {
-                0 => correlate::<I, 3, W>(isa, half, parents.apart(behind, sources, y), sums),
-                1 => correlate::<I, 2, W>(isa, half, parents.apart(behind, sources, y), sums),
-                _ => correlate::<I, 1, W>(isa, half, parents.apart(behind, sources, y), sums),
-            }
-        }
+        if self.add { self.each::<I, true>(isa) } else { self.each::<I, false>(isa) }
     }
 }

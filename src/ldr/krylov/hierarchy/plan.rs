@@ -1,6 +1,7 @@
 //! The plan of a hierarchy: how places are cut, which lags a level needs, and the transforms.
 
 use super::Lane;
+use super::pairs::lane_sums;
 use crate::matrix::take;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 use crate::transform::{Form, Order, Ring, Turn, rows};
@@ -171,11 +172,25 @@ impl Level {
         &spectra[at..at + self.block()]
     }
 
-    /// Adds to a padded sequence the segments that sums of spectra stand for, a block for each; they are used up.
-    pub fn add_segments(&self, sums: &mut [f64], lags: &mut [f64], scratch: &mut [f64]) {
-        let block = &mut scratch[..self.block()];
-        for (starts, sums) in self.starts.chunks(DISTANCES).zip(sums.chunks_exact(DISTANCES * self.block())) {
-            f64::run(Gather { sums, block });
+    /// Numbers in the spectra of all segments, a block for each.
+    pub fn sums_len(&self) -> usize {
+        self.starts.len() * self.block()
+    }
+
+    /// Numbers in the spectra of all segments, three a block.
+    pub fn blocks_len(&self) -> usize {
+        self.sums_len() / DISTANCES
+    }
+
+    /// Sums over the lanes, for each segment, into three a block.
+    pub fn gather(&self, sums: &[f64], blocks: &mut [f64]) {
+        let sums = sums.chunks_exact(DISTANCES * self.block());
+        sums.zip(blocks.chunks_exact_mut(self.block())).for_each(|(sums, block)| f64::run(Gather { sums, block }));
+    }
+
+    /// Adds to a padded sequence the segments that spectra stand for, three a block; they are used up.
+    pub fn add_segments(&self, blocks: &mut [f64], lags: &mut [f64]) {
+        for (starts, block) in self.starts.chunks(DISTANCES).zip(blocks.chunks_exact_mut(self.block())) {
             self.inverse(block);
             f64::run(AddBack { starts, factor: (self.half as f64).recip(), block, lags });
         }
@@ -226,8 +241,7 @@ impl Kernel<f64> for Gather<'_> {
             for d in 0..DISTANCES {
                 tile[d] = isa.load(&sums[d][k]);
             }
-            isa.transpose(&mut tile);
-            isa.store(to, isa.add(isa.add(tile[0], tile[1]), isa.add(tile[2], tile[3])));
+            isa.store(to, lane_sums(isa, tile));
         }
     }
 }

@@ -16,6 +16,14 @@ pub(in super::super) struct Gradient<'a> {
     pub sums: &'a mut [f64],
 }
 
+/// The same, aligned, and whether sums are added to.
+#[derive(Debug)]
+struct At<'a> {
+    states: &'a [f64],
+    sums: &'a mut [f64],
+    add: bool,
+}
+
 impl Hierarchy {
     /// Numbers of states that a transposed product needs, or keeps for the gradient.
     pub fn states_len(plan: &Plan, keep: bool) -> usize {
@@ -26,11 +34,15 @@ impl Hierarchy {
     pub fn scratch_len(plan: &Plan) -> usize {
         let places = whole(plan.places);
         let segments = plan.levels.iter().map(|level| whole(level.segments_len())).max().unwrap_or(0);
-        let sums = plan.levels.iter().map(|level| whole(level.starts.len() * level.block())).max().unwrap_or(0);
+        let sums = |(number, level): (usize, &Level)| {
+            let sums = if number == plan.top() { 0 } else { whole(level.sums_len()) };
+            sums + whole(level.blocks_len())
+        };
+        let sums = plan.levels.iter().enumerate().map(sums).max().unwrap_or(0);
         let lags = plan.rank * whole(plan.lags_len());
         let table = plan.rank * whole(plan.leaf * plan.leaf);
         let forward = 3 * places + table + plan.rank * segments + 2 * places;
-        let transposed = places + sums + 2 * places + Leaves::scratch_len(plan);
+        let transposed = sums.max(2 * places).max(Leaves::scratch_len(plan));
         lags + forward.max(transposed) + SKIPPED
     }
 
@@ -105,19 +117,18 @@ impl Hierarchy {
         mut scratch: &mut [f64],
     ) {
         let level = &plan.levels[number];
-        let sums = take_whole(&mut scratch, level.starts.len() * level.block());
-        sums.fill(0.0);
-        match number < plan.top() {
-            false => self.top.correlate(level, sources, y, sums),
-            true => {
-                let each = CHILDREN * level.block();
-                let spectra = sources.chunks_exact(each).zip(y.chunks_exact(each));
-                for (parents, (sources, y)) in self.parents(plan, number).zip(spectra) {
-                    parents.correlate(sources, y, sums);
-                }
-            }
+        let blocks = take_whole(&mut scratch, level.blocks_len());
+        if number == plan.top() {
+            self.top.correlate(level, sources, y, blocks);
+            return level.add_segments(blocks, lags);
         }
-        level.add_segments(sums, lags, scratch);
+        let (sums, each) = (take_whole(&mut scratch, level.sums_len()), CHILDREN * level.block());
+        let spectra = sources.chunks_exact(each).zip(y.chunks_exact(each));
+        for (q, (parents, (sources, y))) in self.parents(plan, number).zip(spectra).enumerate() {
+            parents.correlate(sources, y, q > 0, sums);
+        }
+        level.gather(sums, blocks);
+        level.add_segments(blocks, lags);
     }
 
     /// `y = Σ_jk t_jk A^k g_j`, if asked, for t of r×N numbers; and adds the gradient of the product with the y that states were left by.
@@ -130,8 +141,11 @@ impl Hierarchy {
         scratch: &mut [f64],
     ) {
         let mut scratch = align(scratch);
-        let mut gradient =
-            gradient.map(|Gradient { states, sums }| Gradient { states: aligned(states), sums: align(sums) });
+        let mut gradient = gradient.map(|Gradient { states, sums }| {
+            let sums = align(sums);
+            let add = Sums(plan).begin(sums);
+            At { states: aligned(states), sums, add }
+        });
         let each = whole(plan.lags_len());
         let all_lags = take_whole(&mut scratch, plan.rank * each);
         for (t, lags) in t.chunks_exact(plan.order).zip(all_lags.chunks_exact_mut(each)) {
@@ -157,7 +171,7 @@ impl Hierarchy {
     }
 
     /// The products between the children of the whole.
-    fn combine_top(&self, step: Step<'_>, gradient: Option<&mut Gradient<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+    fn combine_top(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];
         let out = &mut scratch[..level.block()];
@@ -168,13 +182,13 @@ impl Hierarchy {
                     self.top.combine(level, spectra, segments, j > 0, out, None);
                 }
             }
-            Some(Gradient { states, sums }) => {
+            Some(At { states, sums, add }) => {
                 let y = &states[States { plan, keep: true }.spectra(number)];
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
                     let between = betweens(&mut sums[Sums(plan).between(number)]).next();
                     let spectra = [source.spectra[number].get(), y];
                     self.top.combine(level, spectra, segments, j > 0, out, between);
-                    self.top.combine_back(level, y, segments, &mut sums[Sums(plan).spectra(number, j)]);
+                    self.top.combine_back(level, y, segments, *add, &mut sums[Sums(plan).spectra(number, j)]);
                 }
             }
         }
@@ -186,7 +200,7 @@ impl Hierarchy {
     }
 
     /// The products between the children of a level, to which what comes from farther away is added.
-    fn combine(&self, step: Step<'_>, mut gradient: Option<&mut Gradient<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+    fn combine(&self, step: Step<'_>, mut gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];
         let (child, each) = (level.half * W, CHILDREN * level.block());
@@ -195,7 +209,7 @@ impl Hierarchy {
             let part = q * each..(q + 1) * each;
             for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
                 let sources = &source.spectra[number].get()[part.clone()];
-                let Some(Gradient { states, sums }) = gradient.as_deref_mut() else {
+                let Some(At { states, sums, add }) = gradient.as_deref_mut() else {
                     parents.combine(sources, segments, j > 0, out);
                     continue;
                 };
@@ -204,9 +218,9 @@ impl Hierarchy {
                     parents.combine_with_gradient([sources, y], segments, j > 0, out, between);
                 }
                 let sums = &mut sums[Sums(plan).spectra(number, j)][part.clone()];
-                parents.combine_back(y, segments, sums);
+                parents.combine_back(y, segments, *add, sums);
             }
-            if let Some(Gradient { states, sums }) = gradient.as_deref_mut() {
+            if let Some(At { states, sums, .. }) = gradient.as_deref_mut() {
                 let y = &states[States { plan, keep: true }.places(number)][q * far.len()..][..far.len()];
                 let sums = &mut sums[Sums(plan).before(number)][q * CHILDREN * W..][..CHILDREN * W];
                 f64::run(Inner { child, a: y, b: far, sums });
@@ -228,7 +242,7 @@ impl Hierarchy {
         all_lags: &[f64],
         far: &mut [f64],
         y: Option<&mut [f64]>,
-        gradient: Option<Gradient<'_>>,
+        gradient: Option<At<'_>>,
         mut scratch: &mut [f64],
     ) {
         let (len, each) = (plan.leaf * plan.leaf, whole(plan.lags_len()));
@@ -238,12 +252,12 @@ impl Hierarchy {
         {
             self.leaves(plan, source).table(lags, &mut table[..len]);
         }
-        if let Some(Gradient { states, sums }) = gradient {
+        if let Some(At { states, sums, add }) = gradient {
             let dual = &states[States { plan, keep: true }.y()];
             let heads = &mut sums[Sums(plan).heads()];
             f64::run(Plain(|| add_products(dual, far, heads)));
             for (j, (source, table)) in self.sources.iter().zip(tables.chunks_exact(whole(len))).enumerate() {
-                self.leaves(plan, source).correlate(&table[..len], dual, &mut sums[Sums(plan).vectors(j)]);
+                self.leaves(plan, source).correlate(&table[..len], dual, add, &mut sums[Sums(plan).vectors(j)]);
             }
         }
         let Some(y) = y else { return };

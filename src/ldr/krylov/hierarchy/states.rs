@@ -49,20 +49,39 @@ pub(super) struct Sums<'a>(pub &'a Plan);
 /// Numbers for the factors between the children of a parent.
 const BETWEEN: usize = CHILDREN * CHILDREN * W;
 
+/// Numbers before the sums, the first of which tells whether there is anything in them.
+const START: usize = 2 * W;
+
 impl Sums<'_> {
     /// Numbers in all of them.
     pub fn len(self) -> usize {
         self.before(self.0.levels.len()).end
     }
 
+    /// Whether nothing has been added since the sums were cleared, by setting their first number to zero.
+    pub fn are_clear(self, sums: &[f64]) -> bool {
+        sums[0] == 0.0
+    }
+
+    /// Begins to add; returns whether there is something to add to. Otherwise the large ones are to be written.
+    pub fn begin(self, sums: &mut [f64]) -> bool {
+        let add = !self.are_clear(sums);
+        if !add {
+            sums[self.heads()].fill(0.0);
+            sums[self.between(0).start..self.len()].fill(0.0);
+        }
+        sums[0] = 1.0;
+        add
+    }
+
     /// In heads.
     pub fn heads(self) -> Range<usize> {
-        0..self.0.places
+        START..START + self.0.places
     }
 
     /// In the vectors of the leaves of a generator.
     pub fn vectors(self, generator: usize) -> Range<usize> {
-        let (start, len) = (self.0.places, leaves::len(self.0));
+        let (start, len) = (self.heads().end, leaves::len(self.0));
         start + generator * len..start + (generator + 1) * len
     }
 

@@ -86,7 +86,8 @@ fn check(weights: &[f64], rank: usize, what: &str) {
         let size = norm(&all(&|d| &d.transposed, &sizes));
         assert_near(&got, &all(&|d| &d.transposed, &terms), size, &what("transposed product"));
         let mut got = vec![f64::NAN; n];
-        let mut sums = vec![0.0; Hierarchy::sums_len(&plan)];
+        let mut sums = vec![f64::NAN; Hierarchy::sums_len(&plan)];
+        Hierarchy::clear(&mut sums);
         let gradient = keep.then_some(());
         for last in [false, true] {
             let gradient = gradient.map(|()| Gradient { states: &states, sums: &mut sums });

@@ -4,7 +4,7 @@
 
 use super::Lane;
 use super::factors::{Four, Siblings};
-use super::pairs::{Pair, combine, correlate};
+use super::pairs::{Pair, combine, correlate_apart};
 use super::plan::{CHILDREN, DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
 
@@ -70,14 +70,14 @@ impl Top {
         }
     }
 
-    /// Adds the gradient in the spectra of the sources.
-    pub fn combine_back(&self, level: &Level, y: &[f64], segments: &[f64], sums: &mut [f64]) {
-        f64::run(CombineBack { top: self, level, y, segments, sums });
+    /// Writes, or adds, the gradient in the spectra of the sources.
+    pub fn combine_back(&self, level: &Level, y: &[f64], segments: &[f64], add: bool, sums: &mut [f64]) {
+        f64::run(CombineBack { top: self, level, y, segments, add, sums });
     }
 
-    /// Adds the gradient in the spectra of the segments, a block for each, lanes apart.
-    pub fn correlate(&self, level: &Level, sources: &[f64], y: &[f64], sums: &mut [f64]) {
-        f64::run(Correlate { top: self, level, sources, y, sums });
+    /// Writes the gradient in the spectra of the segments, three a block.
+    pub fn correlate(&self, level: &Level, sources: &[f64], y: &[f64], blocks: &mut [f64]) {
+        f64::run(Correlate { top: self, level, sources, y, blocks });
     }
 
     #[inline(always)]
@@ -158,15 +158,19 @@ struct CombineBack<'a> {
     level: &'a Level,
     y: &'a [f64],
     segments: &'a [f64],
+    add: bool,
     sums: &'a mut [f64],
 }
 
 impl CombineBack<'_> {
     #[inline(always)]
     fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
-        let Self { top, level, y, segments, sums } = self;
+        let Self { top, level, y, segments, add, sums } = self;
         let pairs = top.from_sources::<P>(level, y, segments);
-        combine::<I, P, TWICE, true, true, false>(isa, level.half, pairs, sums, &[]);
+        match add {
+            false => combine::<I, P, TWICE, false, true, false>(isa, level.half, pairs, sums, &[]),
+            true => combine::<I, P, TWICE, true, true, false>(isa, level.half, pairs, sums, &[]),
+        };
     }
 }
 
@@ -185,16 +189,17 @@ struct Correlate<'a> {
     level: &'a Level,
     sources: &'a [f64],
     y: &'a [f64],
-    sums: &'a mut [f64],
+    blocks: &'a mut [f64],
 }
 
 impl Kernel<f64> for Correlate<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { top, level, sources, y, sums } = self;
-        for (turn, sums) in top.turns.iter().zip(sums.chunks_exact_mut(level.block())) {
-            let pair = Pair { a: &sources[W - turn.distance..], b: y, factor: turn.factor };
-            correlate::<I, 1, TWICE>(isa, level.half, [pair], sums);
+        let Self { top, level, sources, y, blocks } = self;
+        let turns = top.turns.as_chunks::<DISTANCES>().0;
+        for (turns, block) in turns.iter().zip(blocks.chunks_exact_mut(level.block())) {
+            let pairs = turns.map(|turn| Pair { a: &sources[W - turn.distance..], b: y, factor: turn.factor });
+            correlate_apart::<I, DISTANCES, TWICE>(isa, level.half, pairs, block);
         }
     }
 }

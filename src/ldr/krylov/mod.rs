@@ -118,8 +118,8 @@ impl KrylovPlan {
         let fast = match tridiagonal {
             false => Fast::Hierarchy(hierarchy::Plan::new(order, rank)),
             true => Fast::Trees {
-                whole: Tree::new(order, rank, 2, false),
-                lean: Tree::is_worth_leaning(order, 2).then(|| Tree::new(order, rank, 2, true)),
+                whole: Tree::new(order, rank, false),
+                lean: Tree::is_worth_leaning(order).then(|| Tree::new(order, rank, true)),
             },
         };
         Self { order, rank, fast, segments: Segments::new(order) }
@@ -400,7 +400,7 @@ mod tests {
         entries[0] = 0.9;
         let (generators, y) = (random(rank * order, &mut rng), random(order, &mut rng));
         let plan = KrylovPlan::new(order, rank, true);
-        let (tree, segments) = (&Tree::new(order, rank, 2, lean), &plan.segments);
+        let (tree, segments) = (&Tree::new(order, rank, lean), &plan.segments);
         let scatter = Scatter::new(tree, &entries, &generators).unwrap();
         let recurrence = Recurrence::new(segments, &entries, &generators);
         let what = |op: &str| format!("{op}, N = {order}, r = {rank}, lean: {lean}");

@@ -1,9 +1,10 @@
 //! From sums over a batch to the gradient in weights and generators: the chain rule through all products of weights.
 
-use super::factors::{Siblings, SiblingsGradient};
+use super::factors::SiblingsGradient;
+use super::leaves::{self, Example, Rows};
 use super::plan::{CHILDREN, Plan, W, take_whole, whole};
 use super::products::Inner;
-use super::states::{Sums, betweens};
+use super::states::{Held, Sums, betweens};
 use super::{Hierarchy, Lane, Plain};
 use crate::ldr::krylov::segments::{SKIPPED, align};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -34,7 +35,8 @@ impl Hierarchy {
         scratch: &mut [f64],
     ) {
         let (at, sums, mut scratch) = (Sums(plan), align(sums), align(scratch));
-        if at.are_clear(sums) {
+        let Held { summed, held } = at.held(sums);
+        if !summed && !held {
             return;
         }
         let [d_places, d_tails, d_weights] = [(); 3].map(|()| take_whole(&mut scratch, plan.places));
@@ -50,7 +52,14 @@ impl Hierarchy {
                     (*d_tail, *d) = (*d_tail + g * *d, tail * *d);
                 }
             }));
-            self.leaves(plan, source).finish(&mut sums[at.vectors(j)], d_generator, d_weights);
+            let (leaves, (before, sums)) = (self.leaves(plan, source), sums.split_at_mut(at.vectors(j).start));
+            let example = Example { y: &before[at.held_y()], table: &before[at.held_table(j)] };
+            let sums = &mut sums[..leaves::len(plan)];
+            if summed && held {
+                leaves.correlate([example], true, sums);
+            }
+            let rows = if summed { Rows::Summed(sums) } else { Rows::Single(example) };
+            leaves.finish(rows, d_generator, d_weights);
             add_places(plan, d_generator, generator, scratch);
         }
         let d_heads = &mut sums[at.heads()];
@@ -89,20 +98,21 @@ impl Hierarchy {
         gradients: &mut [Vec<SiblingsGradient>],
     ) {
         for (number, level) in plan.levels.iter().enumerate().rev() {
-            let blocks = &mut sums[Sums(plan).spectra(number, j)];
-            blocks.chunks_exact_mut(level.block()).for_each(|block| level.inverse(block));
-            let child = level.half * W;
+            let (blocks, child) = (&mut sums[Sums(plan).spectra(number, j)], level.half * W);
             if number == plan.top() {
-                d_places.copy_from_slice(&blocks[..child]);
+                d_places.fill(0.0);
+                level.inverse(blocks, &[1.0; W], d_places);
                 continue;
             }
             let (siblings, places) = (&self.factors.levels[number], self.sources[j].places[number].get());
             let parents = d_places.chunks_exact_mut(CHILDREN * child).zip(places.chunks_exact(CHILDREN * child));
+            let blocks = blocks.chunks_exact_mut(2 * CHILDREN * child);
             for (((d, s), gradient), (siblings, blocks)) in
-                parents.zip(&mut gradients[number]).zip(siblings.iter().zip(blocks.chunks_exact(2 * CHILDREN * child)))
+                parents.zip(&mut gradients[number]).zip(siblings.iter().zip(blocks))
             {
                 f64::run(Inner { child, a: s, b: d, sums: gradient.after.as_flattened_mut() });
-                f64::run(Part { child, siblings, blocks, d });
+                let children = blocks.chunks_exact_mut(2 * child).zip(d.chunks_exact_mut(child));
+                children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, after, d));
             }
         }
     }
@@ -127,29 +137,6 @@ fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]
     let found = &mut found[..plan.order];
     plan.collect(places, found, padded);
     sums.iter_mut().zip(found).for_each(|(sum, d)| *sum += *d);
-}
-
-/// `d ← after_I d + d_I` for each child, with the first halves of the blocks of the gradient in spectra.
-struct Part<'a> {
-    child: usize,
-    siblings: &'a Siblings,
-    blocks: &'a [f64],
-    d: &'a mut [f64],
-}
-
-impl Kernel<f64> for Part<'_> {
-    #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { child, siblings, blocks, d } = self;
-        let children = blocks.chunks_exact(2 * child).zip(d.chunks_exact_mut(child)).zip(&siblings.after);
-        for ((block, d), after) in children {
-            let after = isa.load(after);
-            for (block, d) in lanes::<f64>(&block[..child]).iter().zip(lanes_mut::<f64>(d)) {
-                let sum = isa.mul_add(after, isa.load(d), isa.load(block));
-                isa.store(d, sum);
-            }
-        }
-    }
 }
 
 /// From heads and tails of leaves to weights.

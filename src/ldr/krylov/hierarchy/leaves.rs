@@ -5,8 +5,8 @@
 //! `c_iℓ = (A'^ℓ g)_i` for ℓ < L. Their lags are ℓ, or `ℓ + N − L` for i < ℓ.
 
 use super::Lane;
-use super::factors::flush;
-use super::plan::{CHILDREN, Plan, W, take_whole, whole};
+use super::factors::{flush, times};
+use super::plan::{CHILDREN, LONGEST, Plan, W, take_whole, whole};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 /// Sums that registers are added to in turn, so that no addition waits for the last one.
@@ -37,23 +37,41 @@ pub(super) fn close(plan: &Plan, places: &[f64], outsides: &[Lane], weights: &mu
 
 /// Writes the Krylov vectors of a generator.
 pub(super) fn plant(plan: &Plan, weights: &[f64], generator: &[f64], vectors: &mut [f64]) {
-    let leaf = plan.leaf;
-    let parts = lanes::<f64>(weights).chunks_exact(leaf).zip(lanes::<f64>(generator).chunks_exact(leaf));
-    for ((w, g), vectors) in parts.zip(lanes_mut::<f64>(vectors).chunks_exact_mut(leaf * leaf)) {
-        // Row i from row i − 1: first what is inside, with ℓ ≤ i, then what comes around.
-        for i in 0..leaf {
-            vectors[i * leaf] = g[i];
-            for lag in 1..=i {
-                vectors[i * leaf + lag] = times(w[i], vectors[(i - 1) * leaf + lag - 1]);
-            }
-        }
-        for i in 0..leaf {
-            let before = if i == 0 { leaf - 1 } else { i - 1 };
-            for lag in i + 1..leaf {
-                vectors[i * leaf + lag] = times(w[i], vectors[before * leaf + lag - 1]);
+    f64::run(Plant { leaf: plan.leaf, weights, generator, vectors });
+}
+
+struct Plant<'a> {
+    leaf: usize,
+    weights: &'a [f64],
+    generator: &'a [f64],
+    vectors: &'a mut [f64],
+}
+
+impl Kernel<f64> for Plant<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, _: I) {
+        let Self { leaf, weights, generator, vectors } = self;
+        let parts = lanes::<f64>(weights).chunks_exact(leaf).zip(lanes::<f64>(generator).chunks_exact(leaf));
+        for ((w, g), vectors) in parts.zip(lanes_mut::<f64>(vectors).chunks_exact_mut(leaf * leaf)) {
+            // Row i from row i − 1: once around the cycle for what is inside, with ℓ ≤ i, and once more for the rest.
+            vectors[(leaf - 1) * leaf..].fill([0.0; W]);
+            for _ in 0..2 {
+                let (first, last) = vectors.split_at_mut((leaf - 1) * leaf);
+                follow(g[0], w[0], last, &mut first[..leaf]);
+                for i in 1..leaf {
+                    let (before, row) = vectors[(i - 1) * leaf..][..2 * leaf].split_at_mut(leaf);
+                    follow(g[i], w[i], before, row);
+                }
             }
         }
     }
+}
+
+/// A row from the one before.
+#[inline(always)]
+fn follow(g: Lane, w: Lane, before: &[Lane], row: &mut [Lane]) {
+    row[0] = g;
+    row[1..].iter_mut().zip(before).for_each(|(to, from)| *to = times(w, *from));
 }
 
 impl Leaves<'_> {
@@ -101,20 +119,30 @@ impl Leaves<'_> {
         }
     }
 
-    /// Adds the gradient in the numbers `c_iℓ`, or sets it.
-    pub fn correlate(&self, table: &[f64], y: &[f64], add: bool, sums: &mut [f64]) {
-        f64::run(Correlate { leaf: self.plan.leaf, table, y, add, sums });
+    /// Adds the gradient in the numbers `c_iℓ` of some examples, or sets it.
+    pub fn correlate<const E: usize>(&self, examples: [Example<'_>; E], add: bool, sums: &mut [f64]) {
+        f64::run(Correlate { leaf: self.plan.leaf, examples, add, sums });
     }
 
-    /// Adds the gradient in the generator and in the weights of the cycles that [`Leaves::correlate`] has summed up; the sums are used up.
-    pub fn finish(&self, sums: &mut [f64], d_generator: &mut [f64], d_weights: &mut [f64]) {
+    /// Adds the gradient in the generator and in the weights of the cycles, given that in the numbers `c_iℓ`.
+    pub fn finish(&self, rows: Rows<'_>, d_generator: &mut [f64], d_weights: &mut [f64]) {
         let Self { plan, weights, vectors } = *self;
-        f64::run(Finish { leaf: plan.leaf, weights, vectors, sums, d_generator, d_weights });
+        f64::run(Finish { leaf: plan.leaf, weights, vectors, rows, d_generator, d_weights });
     }
 }
 
-fn times(a: Lane, b: Lane) -> Lane {
-    std::array::from_fn(|l| flush(a[l] * b[l]))
+/// What the gradient of an example in the numbers `c_iℓ` is the product of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Example<'a> {
+    pub y: &'a [f64],
+    pub table: &'a [f64],
+}
+
+/// The gradient in the numbers `c_iℓ`: one example's, or summed up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows<'a> {
+    Single(Example<'a>),
+    Summed(&'a [f64]),
 }
 
 /// Rows i of F leaves.
@@ -221,26 +249,30 @@ fn add<I: Isa<f64>>(isa: I, row: &[Lane], sums: &mut [Lane]) {
     }
 }
 
-struct Correlate<'a> {
+struct Correlate<'a, const E: usize> {
     leaf: usize,
-    table: &'a [f64],
-    y: &'a [f64],
+    examples: [Example<'a>; E],
     add: bool,
     sums: &'a mut [f64],
 }
 
-impl Kernel<f64> for Correlate<'_> {
+impl<const E: usize> Kernel<f64> for Correlate<'_, E> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { leaf, table, y, add, sums } = self;
-        let y = lanes::<f64>(y).chunks_exact(leaf);
-        for (y, sums) in y.zip(lanes_mut::<f64>(sums).chunks_exact_mut(leaf * leaf)) {
-            for ((t, y), sums) in table.chunks_exact(leaf).zip(y).zip(sums.chunks_exact_mut(leaf)) {
-                let y = isa.load(y);
-                for (t, sum) in t.iter().zip(sums) {
-                    let old = if add { isa.load(sum) } else { isa.splat(0.0) };
-                    isa.store(sum, isa.mul_add(y, isa.splat(*t), old));
+        let Self { leaf, examples, add, sums } = self;
+        for (at, sums) in lanes_mut::<f64>(sums).chunks_exact_mut(leaf).enumerate() {
+            let mut y = [isa.splat(0.0); E];
+            let mut t = [&[][..]; E];
+            for (e, example) in examples.iter().enumerate() {
+                y[e] = isa.load(&lanes::<f64>(example.y)[at]);
+                t[e] = &example.table[at % leaf * leaf..][..leaf];
+            }
+            for lag in 0..leaf {
+                let mut sum = if add { isa.load(&sums[lag]) } else { isa.splat(0.0) };
+                for e in 0..E {
+                    sum = isa.mul_add(y[e], isa.splat(t[e][lag]), sum);
                 }
+                isa.store(&mut sums[lag], sum);
             }
         }
     }
@@ -250,7 +282,7 @@ struct Finish<'a> {
     leaf: usize,
     weights: &'a [f64],
     vectors: &'a [f64],
-    sums: &'a mut [f64],
+    rows: Rows<'a>,
     d_generator: &'a mut [f64],
     d_weights: &'a mut [f64],
 }
@@ -258,42 +290,51 @@ struct Finish<'a> {
 impl Kernel<f64> for Finish<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { leaf, weights, vectors, sums, d_generator, d_weights } = self;
+        let Self { leaf, weights, vectors, rows, d_generator, d_weights } = self;
         let given = lanes::<f64>(weights).chunks_exact(leaf).zip(lanes::<f64>(vectors).chunks_exact(leaf * leaf));
-        let sums = lanes_mut::<f64>(sums).chunks_exact_mut(leaf * leaf);
         let d_weights = lanes_mut::<f64>(d_weights).chunks_exact_mut(leaf);
         let found = lanes_mut::<f64>(d_generator).chunks_exact_mut(leaf).zip(d_weights);
-        for (((w, c), sums), (dg, dw)) in given.zip(sums).zip(found) {
-            // From row i + 1 to row i: what came around first, which the last row then goes on from.
-            for i in (0..leaf - 1).rev() {
-                let (row, next) = sums[i * leaf..][..2 * leaf].split_at_mut(leaf);
-                add_multiple(isa, w[i + 1], &next[i + 2..], &mut row[i + 1..]);
+        for (at, ((w, c), (dg, dw))) in given.zip(found).enumerate() {
+            // The gradient in row i, from that in row i + 1: once around the cycle for what goes on around it, with ℓ > i, and once
+            // more for the rest.
+            let mut both = [[[0.0; W]; LONGEST + 1]; 2];
+            let [row, next] = &mut both;
+            let (mut row, mut next) = (&mut row[..leaf + 1], &mut next[..leaf + 1]);
+            for i in (0..leaf).rev() {
+                descend(isa, w[if i + 1 == leaf { 0 } else { i + 1 }], rows, at * leaf + i, next, row);
+                std::mem::swap(&mut row, &mut next);
             }
-            let (first, rest) = sums.split_at_mut(leaf);
-            add_multiple(isa, w[0], &first[1..], &mut rest[(leaf - 2) * leaf..]);
-            for i in (0..leaf - 1).rev() {
-                let (row, next) = sums[i * leaf..][..2 * leaf].split_at_mut(leaf);
-                add_multiple(isa, w[i + 1], &next[1..i + 2], &mut row[..=i]);
-            }
-            for (i, row) in sums.chunks_exact(leaf).enumerate() {
+            for i in (0..leaf).rev() {
+                descend(isa, w[if i + 1 == leaf { 0 } else { i + 1 }], rows, at * leaf + i, next, row);
                 let before = if i == 0 { leaf - 1 } else { i - 1 };
-                let sum = inner(isa, &c[before * leaf..][..leaf - 1], &row[1..]);
+                let sum = inner(isa, &c[before * leaf..][..leaf - 1], &row[1..leaf]);
                 let total = isa.add(isa.load(&dw[i]), sum);
                 isa.store(&mut dw[i], total);
                 let total = isa.add(isa.load(&dg[i]), isa.load(&row[0]));
                 isa.store(&mut dg[i], total);
+                std::mem::swap(&mut row, &mut next);
             }
         }
     }
 }
 
-/// `sums += factor row`, as far as both go.
+/// The gradient in row i from that in row i + 1: to what it is itself comes `w next_{ℓ+1}`.
 #[inline(always)]
-fn add_multiple<I: Isa<f64>>(isa: I, factor: Lane, row: &[Lane], sums: &mut [Lane]) {
-    let factor = isa.load(&factor);
-    for (sum, x) in sums.iter_mut().zip(row) {
-        let total = isa.mul_add(factor, isa.load(x), isa.load(sum));
-        isa.store(sum, total);
+fn descend<I: Isa<f64>>(isa: I, w: Lane, rows: Rows<'_>, at: usize, next: &[Lane], row: &mut [Lane]) {
+    let (w, leaf) = (isa.load(&w), row.len() - 1);
+    let row = row[..leaf].iter_mut().zip(&next[1..]);
+    match rows {
+        Rows::Summed(sums) => {
+            for ((row, next), sum) in row.zip(&lanes::<f64>(sums)[at * leaf..][..leaf]) {
+                isa.store(row, isa.mul_add(w, isa.load(next), isa.load(sum)));
+            }
+        }
+        Rows::Single(Example { y, table }) => {
+            let y = isa.load(&lanes::<f64>(y)[at]);
+            for ((row, next), t) in row.zip(&table[at % leaf * leaf..][..leaf]) {
+                isa.store(row, isa.mul_add(w, isa.load(next), isa.mul(y, isa.splat(*t))));
+            }
+        }
     }
 }
 

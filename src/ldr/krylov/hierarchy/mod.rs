@@ -73,7 +73,7 @@ impl Hierarchy {
     /// Takes up weights, N numbers, and generators, N numbers each. `None` where a product of weights is too large, or none that is finite.
     pub fn new(plan: &Plan, weights: &[f64], generators: &[f64]) -> Option<Self> {
         let places = plan.places;
-        let mut scratch = vec![0.0; places];
+        let mut scratch = vec![0.0; 3 * places];
         let mut padded = vec![1.0; places];
         padded[..plan.order].copy_from_slice(&weights[..plan.order]);
         let [mut weights, mut heads, mut tails, mut cycles] = [(); 4].map(|()| Aligned::zeros(places));
@@ -100,7 +100,7 @@ impl Hierarchy {
         plan.spread(generator, lane.get_mut(), scratch);
         let mut vectors = Aligned::zeros(leaves::len(plan));
         let (mut places, mut spectra) = (Vec::new(), Vec::new());
-        f64::run(Plain(|| leaves::plant(plan, self.cycles.get(), lane.get(), vectors.get_mut())));
+        leaves::plant(plan, self.cycles.get(), lane.get(), vectors.get_mut());
         for (level, siblings) in self.factors.levels.iter().enumerate() {
             let mut here = Aligned::zeros(plan.places);
             match level.checked_sub(1) {
@@ -111,7 +111,9 @@ impl Hierarchy {
                     f64::run(Plain(|| scale(half, siblings.iter().map(|s| s.after), here.get_mut())));
                 }
             }
-            spectra.push(self.spectra(plan, level, here.get()));
+            let mut transformed = Aligned::zeros(plan.spectra_len(level));
+            plan.transform(level, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
+            spectra.push(transformed);
             places.push(here);
             debug_assert!(siblings.len() == plan.parents(level));
         }
@@ -122,25 +124,6 @@ impl Hierarchy {
             spectra,
             vectors,
         })
-    }
-
-    /// The spectra of the children of a level, whose numbers are the first halves of their blocks.
-    fn spectra(&self, plan: &Plan, at: usize, places: &[f64]) -> Aligned {
-        let (level, mut spectra) = (&plan.levels[at], Aligned::zeros(plan.spectra_len(at)));
-        let child = level.half * W;
-        if at < plan.top() {
-            let blocks = spectra.get_mut().chunks_exact_mut(level.block());
-            for (block, places) in blocks.zip(places.chunks_exact(child)) {
-                block[..child].copy_from_slice(places);
-                level.forward(block);
-            }
-            return spectra;
-        }
-        let mut block = Aligned::zeros(level.block());
-        block.get_mut()[..child].copy_from_slice(places);
-        level.forward(block.get_mut());
-        Top::double(block.get(), spectra.get_mut());
-        spectra
     }
 
     fn leaves<'a>(&'a self, plan: &'a Plan, source: &'a Source) -> Leaves<'a> {
@@ -211,8 +194,13 @@ fn largest(values: &[Lane]) -> Lane {
     })
 }
 
+/// For a multiple of eight numbers.
 fn is_finite(numbers: &[f64]) -> bool {
-    numbers.iter().fold(true, |all, x| all & x.is_finite())
+    let mut sums = [0.0; 8];
+    for eight in numbers.as_chunks::<8>().0 {
+        (0..8).for_each(|l| sums[l] += 0.0 * eight[l]);
+    }
+    sums.iter().sum::<f64>() == 0.0
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! The plan of a hierarchy: how places are cut, which lags a level needs, and the transforms.
 
-use super::Lane;
 use super::pairs::lane_sums;
+use super::{Lane, Top};
 use crate::matrix::take;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 use crate::transform::{Form, Order, Ring, Turn, rows};
@@ -13,6 +13,9 @@ pub(super) const CHILDREN: usize = 4;
 
 /// Places of a leaf: even, with no prime factor above 7.
 const LEAVES: [usize; 10] = [8, 10, 12, 14, 16, 18, 20, 24, 28, 30];
+
+/// Places of the largest leaf.
+pub(super) const LONGEST: usize = LEAVES[LEAVES.len() - 1];
 
 /// Distances between the children of a parent.
 pub(super) const DISTANCES: usize = CHILDREN - 1;
@@ -50,12 +53,11 @@ pub(super) struct Level {
 impl Plan {
     /// For N from 1 to 2³¹.
     pub fn new(order: usize, rank: usize) -> Self {
-        let largest = LEAVES[LEAVES.len() - 1];
         let mut levels = 1;
-        while largest << (2 * levels) < order {
+        while LONGEST << (2 * levels) < order {
             levels += 1;
         }
-        let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(largest);
+        let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
         let places = leaf << (2 * levels);
         let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), places, order)).collect();
         Self { order, rank, leaf, places, levels }
@@ -96,8 +98,23 @@ impl Plan {
         self.places - self.order
     }
 
+    /// The spectra of the children of a level; those of the whole stand twice.
+    pub fn transform(&self, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+        let level = &self.levels[number];
+        if number == self.top() {
+            let block = &mut scratch[..level.block()];
+            level.forward(places, block);
+            return Top::double(block, spectra);
+        }
+        let blocks = spectra.chunks_exact_mut(level.block()).zip(places.chunks_exact(level.half * W));
+        blocks.for_each(|(block, places)| level.forward(places, block));
+    }
+
     /// Puts a vector in lanes.
     pub fn spread(&self, v: &[f64], places: &mut [f64], scratch: &mut [f64]) {
+        if v.len() == self.places {
+            return rows::load(Form::Lanes, v, self.registers(), Order::Natural, places);
+        }
         let padded = &mut scratch[..self.places];
         let (head, tail) = padded.split_at_mut(v.len());
         head.copy_from_slice(v);
@@ -107,6 +124,9 @@ impl Plan {
 
     /// Takes a vector out of lanes.
     pub fn collect(&self, places: &[f64], v: &mut [f64], scratch: &mut [f64]) {
+        if v.len() == self.places {
+            return rows::store(Form::Lanes, places, Order::Natural, v, self.registers());
+        }
         let padded = &mut scratch[..self.places];
         rows::store(Form::Lanes, places, Order::Natural, padded, self.registers());
         v.copy_from_slice(&padded[..v.len()]);
@@ -137,19 +157,19 @@ impl Level {
         2 * self.half * W
     }
 
-    /// The spectra of a block, in place.
-    pub fn forward(&self, block: &mut [f64]) {
+    /// The spectra of four signals of h numbers, continued by zeros.
+    pub fn forward(&self, signals: &[f64], block: &mut [f64]) {
         let (re, im) = block.split_at_mut(self.half * W);
         if let Some(ring) = &self.ring {
-            ring.forward(re, im);
+            ring.forward_from_real(signals, re, im);
         }
     }
 
-    /// h times the signals of the spectra of a block, in place.
-    pub fn inverse(&self, block: &mut [f64]) {
+    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for; they are used up.
+    pub fn inverse(&self, block: &mut [f64], factor: &Lane, signals: &mut [f64]) {
         let (re, im) = block.split_at_mut(self.half * W);
         if let Some(ring) = &self.ring {
-            ring.inverse(re, im);
+            ring.inverse_to_real(re, im, factor, signals);
         }
     }
 
@@ -162,7 +182,10 @@ impl Level {
     pub fn segments(&self, lags: &[f64], spectra: &mut [f64]) {
         for (starts, block) in self.starts.chunks(DISTANCES).zip(spectra.chunks_exact_mut(self.block())) {
             f64::run(Load { starts, lags, factor: (self.half as f64).recip(), block });
-            self.forward(block);
+            let (re, im) = block.split_at_mut(self.half * W);
+            if let Some(ring) = &self.ring {
+                ring.forward(re, im);
+            }
         }
     }
 
@@ -191,10 +214,20 @@ impl Level {
     /// Adds to a padded sequence the segments that spectra stand for, three a block; they are used up.
     pub fn add_segments(&self, blocks: &mut [f64], lags: &mut [f64]) {
         for (starts, block) in self.starts.chunks(DISTANCES).zip(blocks.chunks_exact_mut(self.block())) {
-            self.inverse(block);
+            let (re, im) = block.split_at_mut(self.half * W);
+            if let Some(ring) = &self.ring {
+                ring.inverse(re, im);
+            }
             f64::run(AddBack { starts, factor: (self.half as f64).recip(), block, lags });
         }
     }
+}
+
+/// Where number q of a segment is among the registers of a block, and its sign. Divided by `x^h = i`, the segment takes the first
+/// halves of signals to first halves.
+#[inline(always)]
+fn turned(q: usize, half: usize) -> (usize, f64) {
+    if q < half { (q + half, -1.0) } else { (q - half, 1.0) }
 }
 
 /// Three segments into the first three lanes of a block.
@@ -209,16 +242,17 @@ impl Kernel<f64> for Load<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { starts, lags, factor, block } = self;
-        let (tiles, factor) = (lanes_mut::<f64>(block).as_chunks_mut::<W>().0, isa.splat(factor));
-        let rows: [&[Lane]; DISTANCES] = std::array::from_fn(|d| lanes::<f64>(&lags[starts[d]..][..tiles.len() * W]));
-        for (q, to) in tiles.iter_mut().enumerate() {
+        let block = lanes_mut::<f64>(block);
+        let (len, half) = (block.len(), block.len() / 2);
+        for q in (0..len).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
             for d in 0..DISTANCES {
-                tile[d] = isa.mul(isa.load(&rows[d][q]), factor);
+                tile[d] = isa.load(&lanes::<f64>(&lags[starts[d] + q..][..W])[0]);
             }
             isa.transpose(&mut tile);
             for l in 0..W {
-                isa.store(&mut to[l], tile[l]);
+                let (at, sign) = turned(q + l, half);
+                isa.store(&mut block[at], isa.mul(tile[l], isa.splat(sign * factor)));
             }
         }
     }
@@ -258,16 +292,17 @@ impl Kernel<f64> for AddBack<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { starts, factor, block, lags } = self;
-        let factor = isa.splat(factor);
-        for (q, from) in lanes::<f64>(block).as_chunks::<W>().0.iter().enumerate() {
+        let block = lanes::<f64>(block);
+        for q in (0..block.len()).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
             for l in 0..W {
-                tile[l] = isa.load(&from[l]);
+                let (at, sign) = turned(q + l, block.len() / 2);
+                tile[l] = isa.mul(isa.load(&block[at]), isa.splat(sign * factor));
             }
             isa.transpose(&mut tile);
             for d in 0..DISTANCES {
-                let to = &mut lanes_mut::<f64>(&mut lags[starts[d] + q * W..][..W])[0];
-                let sum = isa.mul_add(tile[d], factor, isa.load(to));
+                let to = &mut lanes_mut::<f64>(&mut lags[starts[d] + q..][..W])[0];
+                let sum = isa.add(tile[d], isa.load(to));
                 isa.store(to, sum);
             }
         }

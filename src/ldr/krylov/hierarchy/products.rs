@@ -1,10 +1,9 @@
 //! Products and transposed products.
 
-use super::factors::Four;
-use super::leaves::Leaves;
+use super::leaves::{self, Example, Leaves};
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
-use super::states::{States, Sums, betweens};
-use super::{Hierarchy, Lane, Plain, Top, scale};
+use super::states::{Held, States, Sums, betweens};
+use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
@@ -16,11 +15,12 @@ pub(in super::super) struct Gradient<'a> {
     pub sums: &'a mut [f64],
 }
 
-/// The same, aligned, and whether sums are added to.
+/// The same, aligned, what was in the sums before, and whether they are added to.
 #[derive(Debug)]
 struct At<'a> {
     states: &'a [f64],
     sums: &'a mut [f64],
+    before: Held,
     add: bool,
 }
 
@@ -65,12 +65,12 @@ impl Hierarchy {
             self.leaves(plan, source).expand(&states[at.y()], lags, scratch);
         }
         let (given, own) = states.split_at_mut(at.places(0).start);
-        f64::run(Plain(|| super::multiply(&given[at.y()], self.heads.get(), &mut own[..plan.places])));
+        f64::run(Multiply { a: &given[at.y()], b: self.heads.get(), out: &mut own[..plan.places] });
         for (number, level) in plan.levels.iter().enumerate() {
             let (places, spectra) = states.split_at_mut(at.spectra(0).start);
             let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
             let here = at.places(number);
-            self.transform(plan, number, &places[here.clone()], spectra, scratch);
+            plan.transform(number, &places[here.clone()], spectra, scratch);
             for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
                 let sources = source.spectra[number].get();
                 self.correlate(plan, number, [sources, spectra], lags, scratch);
@@ -80,31 +80,14 @@ impl Hierarchy {
                 if keep {
                     places.copy_within(here, next.start);
                 }
-                let siblings = &self.factors.levels[number];
-                f64::run(Plain(|| scale(level.half, siblings.iter().map(|s| s.before), &mut places[next])));
+                let siblings = self.factors.levels[number].iter();
+                let before = siblings.flat_map(|siblings| &siblings.before);
+                f64::run(Scale { child: level.half * W, factors: before, places: &mut places[next] });
             }
         }
         for (t, lags) in t.chunks_exact_mut(plan.order).zip(all_lags.chunks_exact(each)) {
             t.copy_from_slice(&lags[plan.first_lag()..][..plan.order]);
         }
-    }
-
-    /// The spectra of the children of a level, whose numbers are the second halves of their blocks.
-    fn transform(&self, plan: &Plan, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
-        let level = &plan.levels[number];
-        let child = level.half * W;
-        let each = |block: &mut [f64], places: &[f64]| {
-            block[..child].fill(0.0);
-            block[child..].copy_from_slice(places);
-            level.forward(block);
-        };
-        if number < plan.top() {
-            let blocks = spectra.chunks_exact_mut(level.block()).zip(places.chunks_exact(child));
-            return blocks.for_each(|(block, places)| each(block, places));
-        }
-        let block = &mut scratch[..level.block()];
-        each(block, places);
-        Top::double(block, spectra);
     }
 
     /// Adds to the lags of a level what spectra of sources and of y have to do with each other.
@@ -143,8 +126,8 @@ impl Hierarchy {
         let mut scratch = align(scratch);
         let mut gradient = gradient.map(|Gradient { states, sums }| {
             let sums = align(sums);
-            let add = Sums(plan).begin(sums);
-            At { states: aligned(states), sums, add }
+            let before = Sums(plan).begin(sums);
+            At { states: aligned(states), sums, before, add: before.summed || before.held }
         });
         let each = whole(plan.lags_len());
         let all_lags = take_whole(&mut scratch, plan.rank * each);
@@ -182,7 +165,7 @@ impl Hierarchy {
                     self.top.combine(level, spectra, segments, j > 0, out, None);
                 }
             }
-            Some(At { states, sums, add }) => {
+            Some(At { states, sums, add, .. }) => {
                 let y = &states[States { plan, keep: true }.spectra(number)];
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
                     let between = betweens(&mut sums[Sums(plan).between(number)]).next();
@@ -192,11 +175,11 @@ impl Hierarchy {
                 }
             }
         }
+        far.fill(0.0);
         if self.sources.is_empty() {
-            return far.fill(0.0);
+            return;
         }
-        level.inverse(out);
-        far.copy_from_slice(&out[level.half * W..]);
+        level.inverse(out, &[1.0; W], far);
     }
 
     /// The products between the children of a level, to which what comes from farther away is added.
@@ -209,7 +192,7 @@ impl Hierarchy {
             let part = q * each..(q + 1) * each;
             for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
                 let sources = &source.spectra[number].get()[part.clone()];
-                let Some(At { states, sums, add }) = gradient.as_deref_mut() else {
+                let Some(At { states, sums, add, .. }) = gradient.as_deref_mut() else {
                     parents.combine(sources, segments, j > 0, out);
                     continue;
                 };
@@ -228,10 +211,11 @@ impl Hierarchy {
             if self.sources.is_empty() {
                 continue;
             }
-            for out in out.chunks_exact_mut(level.block()) {
-                level.inverse(out);
+            // What comes from far away reaches I through the siblings before it.
+            let blocks = out.chunks_exact_mut(level.block()).zip(far.chunks_exact_mut(child));
+            for ((out, far), before) in blocks.zip(&parents.siblings.before) {
+                level.inverse(out, before, far);
             }
-            f64::run(Join { child, before: &parents.siblings.before, out, far });
         }
     }
 
@@ -252,20 +236,30 @@ impl Hierarchy {
         {
             self.leaves(plan, source).table(lags, &mut table[..len]);
         }
-        if let Some(At { states, sums, add }) = gradient {
-            let dual = &states[States { plan, keep: true }.y()];
-            let heads = &mut sums[Sums(plan).heads()];
-            f64::run(Plain(|| add_products(dual, far, heads)));
+        if let Some(At { states, sums, before, .. }) = gradient {
+            let y = &states[States { plan, keep: true }.y()];
+            f64::run(AddProducts { a: y, b: far, sums: &mut sums[Sums(plan).heads()] });
+            if !before.held {
+                sums[Sums(plan).held_y()].copy_from_slice(y);
+            }
             for (j, (source, table)) in self.sources.iter().zip(tables.chunks_exact(whole(len))).enumerate() {
-                self.leaves(plan, source).correlate(&table[..len], dual, add, &mut sums[Sums(plan).vectors(j)]);
+                let (example, leaves) = (Example { y, table: &table[..len] }, self.leaves(plan, source));
+                if !before.held {
+                    sums[Sums(plan).held_table(j)].copy_from_slice(example.table);
+                    continue;
+                }
+                let (held, sums) = sums.split_at_mut(Sums(plan).vectors(j).start);
+                let held = Example { y: &held[Sums(plan).held_y()], table: &held[Sums(plan).held_table(j)] };
+                leaves.correlate([held, example], before.summed, &mut sums[..leaves::len(plan)]);
             }
         }
         let Some(y) = y else { return };
-        f64::run(Plain(|| far.iter_mut().zip(self.heads.get()).for_each(|(z, head)| *z *= head)));
+        let z = &mut take_whole(&mut scratch, plan.places)[..];
+        f64::run(Multiply { a: far, b: self.heads.get(), out: z });
         for (source, table) in self.sources.iter().zip(tables.chunks_exact(whole(len))) {
-            self.leaves(plan, source).combine(&table[..len], far);
+            self.leaves(plan, source).combine(&table[..len], z);
         }
-        plan.collect(far, y, scratch);
+        plan.collect(z, y, scratch);
     }
 }
 
@@ -290,29 +284,56 @@ impl<'a> Step<'a> {
     }
 }
 
-#[inline(always)]
-fn add_products(a: &[f64], b: &[f64], sums: &mut [f64]) {
-    sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
+/// `sums += a b`, number by number.
+struct AddProducts<'a> {
+    a: &'a [f64],
+    b: &'a [f64],
+    sums: &'a mut [f64],
 }
 
-/// `far ← before_I far + out_I` for each child, with the second halves of the blocks of out.
-struct Join<'a> {
-    child: usize,
-    before: &'a Four,
-    out: &'a [f64],
-    far: &'a mut [f64],
-}
-
-impl Kernel<f64> for Join<'_> {
+impl Kernel<f64> for AddProducts<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { child, before, out, far } = self;
-        let children = out.chunks_exact(2 * child).zip(far.chunks_exact_mut(child)).zip(before);
-        for ((out, far), before) in children {
-            let before = isa.load(before);
-            for (out, far) in lanes::<f64>(&out[child..]).iter().zip(lanes_mut::<f64>(far)) {
-                let sum = isa.mul_add(before, isa.load(far), isa.load(out));
-                isa.store(far, sum);
+        let factors = lanes::<f64>(self.a).iter().zip(lanes::<f64>(self.b));
+        for (sum, (a, b)) in lanes_mut::<f64>(self.sums).iter_mut().zip(factors) {
+            let total = isa.mul_add(isa.load(a), isa.load(b), isa.load(sum));
+            isa.store(sum, total);
+        }
+    }
+}
+
+/// `out = a b`, number by number.
+pub(super) struct Multiply<'a> {
+    pub a: &'a [f64],
+    pub b: &'a [f64],
+    pub out: &'a mut [f64],
+}
+
+impl Kernel<f64> for Multiply<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let factors = lanes::<f64>(self.a).iter().zip(lanes::<f64>(self.b));
+        for (out, (a, b)) in lanes_mut::<f64>(self.out).iter_mut().zip(factors) {
+            isa.store(out, isa.mul(isa.load(a), isa.load(b)));
+        }
+    }
+}
+
+/// Multiplies each child by its factors.
+struct Scale<'a, F> {
+    child: usize,
+    factors: F,
+    places: &'a mut [f64],
+}
+
+impl<'a, F: Iterator<Item = &'a Lane>> Kernel<f64> for Scale<'_, F> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        for (child, factor) in self.places.chunks_exact_mut(self.child).zip(self.factors) {
+            let factor = isa.load(factor);
+            for x in lanes_mut::<f64>(child) {
+                let product = isa.mul(factor, isa.load(x));
+                isa.store(x, product);
             }
         }
     }

@@ -49,8 +49,17 @@ pub(super) struct Sums<'a>(pub &'a Plan);
 /// Numbers for the factors between the children of a parent.
 const BETWEEN: usize = CHILDREN * CHILDREN * W;
 
-/// Numbers before the sums, the first of which tells whether there is anything in them.
+/// Numbers before the sums, the first of which tells what is in them.
 const START: usize = 2 * W;
+
+/// What sums are made of. One example is held back, so that leaves are added up two at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Whether there are examples that have been added up.
+    pub summed: bool,
+    /// Whether there is one that is held back.
+    pub held: bool,
+}
 
 impl Sums<'_> {
     /// Numbers in all of them.
@@ -58,20 +67,24 @@ impl Sums<'_> {
         self.before(self.0.levels.len()).end
     }
 
-    /// Whether nothing has been added since the sums were cleared, by setting their first number to zero.
-    pub fn are_clear(self, sums: &[f64]) -> bool {
-        sums[0] == 0.0
+    /// What is in the sums. There is nothing once their first number is set to zero.
+    pub fn held(self, sums: &[f64]) -> Held {
+        Held { summed: sums[0] >= 2.0, held: sums[0] == 1.0 || sums[0] == 3.0 }
     }
 
-    /// Begins to add; returns whether there is something to add to. Otherwise the large ones are to be written.
-    pub fn begin(self, sums: &mut [f64]) -> bool {
-        let add = !self.are_clear(sums);
-        if !add {
+    /// Begins to add an example; returns what there was before. If that is nothing, large sums are to be written.
+    pub fn begin(self, sums: &mut [f64]) -> Held {
+        let before = self.held(sums);
+        if before == (Held { summed: false, held: false }) {
             sums[self.heads()].fill(0.0);
             sums[self.between(0).start..self.len()].fill(0.0);
         }
-        sums[0] = 1.0;
-        add
+        sums[0] = match before {
+            Held { held: true, .. } => 2.0,
+            Held { summed: true, .. } => 3.0,
+            _ => 1.0,
+        };
+        before
     }
 
     /// In heads.
@@ -79,9 +92,21 @@ impl Sums<'_> {
         START..START + self.0.places
     }
 
+    /// The vector y of the example that is held back, and its table of a generator's leaves.
+    pub fn held_y(self) -> Range<usize> {
+        let start = self.heads().end;
+        start..start + self.0.places
+    }
+
+    /// See [`Sums::held_y`].
+    pub fn held_table(self, generator: usize) -> Range<usize> {
+        let (start, len) = (self.held_y().end, self.0.leaf * self.0.leaf);
+        start + generator * whole(len)..start + generator * whole(len) + len
+    }
+
     /// In the vectors of the leaves of a generator.
     pub fn vectors(self, generator: usize) -> Range<usize> {
-        let (start, len) = (self.heads().end, leaves::len(self.0));
+        let (start, len) = (self.held_table(self.0.rank).start, leaves::len(self.0));
         start + generator * len..start + (generator + 1) * len
     }
 

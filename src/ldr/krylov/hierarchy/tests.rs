@@ -52,7 +52,7 @@ fn definition(weights: &[f64], g: &[f64], t: &[f64], y: &[f64]) -> Definition {
     Definition { product, transposed, generator: dual, weights: d_weights }
 }
 
-/// Everything against the definition, twice in a batch.
+/// Everything against the definition, for batches of one to four equal examples.
 fn check(weights: &[f64], rank: usize, what: &str) {
     let n = weights.len();
     let mut rng = fastrand::Rng::with_seed((10 * n + rank) as u64);
@@ -79,28 +79,31 @@ fn check(weights: &[f64], rank: usize, what: &str) {
     let scratch = Hierarchy::scratch_len(&plan).max(Hierarchy::finish_scratch_len(&plan));
     let mut scratch = vec![f64::NAN; scratch];
 
+    let product = sum(&|d| &d.product, &terms);
+    let product_size = norm(&sum(&|d| &d.product, &sizes));
+    let mut states = vec![f64::NAN; Hierarchy::states_len(&plan, true)];
     for keep in [false, true] {
-        let mut states = vec![f64::NAN; Hierarchy::states_len(&plan, keep)];
         let mut got = vec![f64::NAN; rank * n];
         hierarchy.transposed(&plan, &y, &mut got, keep, &mut states, &mut scratch);
         let size = norm(&all(&|d| &d.transposed, &sizes));
         assert_near(&got, &all(&|d| &d.transposed, &terms), size, &what("transposed product"));
-        let mut got = vec![f64::NAN; n];
-        let mut sums = vec![f64::NAN; Hierarchy::sums_len(&plan)];
+    }
+    let mut got = vec![f64::NAN; n];
+    hierarchy.forward(&plan, &t, Some(&mut got), None, &mut scratch);
+    assert_near(&got, &product, product_size, &what("product"));
+    let mut sums = vec![f64::NAN; Hierarchy::sums_len(&plan)];
+    for batch in 1..=4 {
         Hierarchy::clear(&mut sums);
-        let gradient = keep.then_some(());
-        for last in [false, true] {
-            let gradient = gradient.map(|()| Gradient { states: &states, sums: &mut sums });
-            hierarchy.forward(&plan, &t, last.then_some(&mut got), gradient, &mut scratch);
+        for example in 0..batch {
+            let gradient = Some(Gradient { states: &states, sums: &mut sums });
+            got.fill(f64::NAN);
+            let wanted = (example + 1 == batch).then_some(&mut got[..]);
+            hierarchy.forward(&plan, &t, wanted, gradient, &mut scratch);
         }
-        let size = norm(&sum(&|d| &d.product, &sizes));
-        assert_near(&got, &sum(&|d| &d.product, &terms), size, &what("product"));
-        if !keep {
-            continue;
-        }
+        assert_near(&got, &product, product_size, &what("product with gradient"));
         let (mut generators, mut d_weights) = (vec![0.0; rank * n], vec![0.0; n]);
         hierarchy.finish(&plan, &mut sums, &mut generators, &mut d_weights, &mut scratch);
-        generators.iter_mut().chain(&mut d_weights).for_each(|d| *d *= 0.5);
+        generators.iter_mut().chain(&mut d_weights).for_each(|d| *d /= batch as f64);
         let size = norm(&all(&|d| &d.generator, &sizes));
         assert_near(&generators, &all(&|d| &d.generator, &terms), size, &what("gradient in the generators"));
         let size = norm(&sum(&|d| &d.weights, &sizes));

@@ -473,9 +473,9 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         let (generator_sums, operator_sums) = sums[..self.layout.len()].split_at_mut(self.generators_len());
         let (dg, dh) = self.shape.generators_mut(self.rank, generator_sums);
         let (da, db) = operator_sums.split_at_mut(self.operator_len());
-        // The generators of the left side were halved.
+        // The generators of the left side were halved. The right side comes first: it was the last to be in the caches.
         for (side, side_sums, d_generators, row, d_operator, factor) in
-            [(a, a_sums, dg, m, da, HALF), (b, b_sums, dh, n, db, 1.0)]
+            [(b, b_sums, dh, n, db, 1.0), (a, a_sums, dg, m, da, HALF)]
         {
             generators.fill(0.0);
             entries.fill(0.0);

@@ -231,7 +231,7 @@ impl Expand<'_> {
                 }
             }
         }
-        let [inside, around] = both.map(|sums| lanes_mut::<f64>(sums));
+        let [inside, around] = both.map(lanes_mut::<f64>);
         inside.fill([0.0; W]);
         around.fill([0.0; W]);
         for (i, row) in sums.chunks_exact(leaf).enumerate() {

@@ -40,13 +40,13 @@ impl<'a> Parents<'a> {
         f64::run(Correlate { parents: self, sources, y, add, sums });
     }
 
-    fn child<'b>(self, spectra: &'b [f64], child: usize) -> &'b [f64] {
+    fn child(self, spectra: &[f64], child: usize) -> &[f64] {
         &spectra[child * self.level.block()..][..self.level.block()]
     }
 
     /// The siblings of a target as sources.
     #[inline(always)]
-    fn into_target<'b>(self, target: usize, sources: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
+    fn of_target<'b>(self, target: usize, sources: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
         std::array::from_fn(|p| {
             let source = sibling(target, p);
             let b = self.level.segment_of(segments, self.level.segment(target, source));
@@ -55,7 +55,7 @@ impl<'a> Parents<'a> {
     }
 
     #[inline(always)]
-    fn from_source<'b>(self, source: usize, y: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
+    fn of_source<'b>(self, source: usize, y: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
         std::array::from_fn(|p| {
             let target = sibling(source, p);
             let b = self.level.segment_of(segments, self.level.segment(target, source));
@@ -97,7 +97,7 @@ impl Kernel<f64> for Combine<'_> {
         let Self { parents, sources, segments, add, out } = self;
         let half = parents.level.half;
         for (target, out) in out.chunks_exact_mut(parents.level.block()).enumerate() {
-            let pairs = parents.into_target(target, sources, segments);
+            let pairs = parents.of_target(target, sources, segments);
             match add {
                 false => combine::<I, DISTANCES, W, false, false, false>(isa, half, pairs, out, &[]),
                 true => combine::<I, DISTANCES, W, true, false, false>(isa, half, pairs, out, &[]),
@@ -122,7 +122,7 @@ impl Kernel<f64> for CombineWithGradient<'_> {
         let Self { parents, sources, y, segments, add, out, between } = self;
         let half = parents.level.half;
         for (target, out) in out.chunks_exact_mut(parents.level.block()).enumerate() {
-            let (pairs, y) = (parents.into_target(target, sources, segments), parents.child(y, target));
+            let (pairs, y) = (parents.of_target(target, sources, segments), parents.child(y, target));
             let new = match add {
                 false => combine::<I, DISTANCES, W, false, false, true>(isa, half, pairs, out, y),
                 true => combine::<I, DISTANCES, W, true, false, true>(isa, half, pairs, out, y),
@@ -150,7 +150,7 @@ impl Kernel<f64> for CombineBack<'_> {
         let Self { parents, y, segments, add, sums } = self;
         let half = parents.level.half;
         for (source, sums) in sums.chunks_exact_mut(parents.level.block()).enumerate() {
-            let pairs = parents.from_source(source, y, segments);
+            let pairs = parents.of_source(source, y, segments);
             match add {
                 false => combine::<I, DISTANCES, W, false, true, false>(isa, half, pairs, sums, &[]),
                 true => combine::<I, DISTANCES, W, true, true, false>(isa, half, pairs, sums, &[]),

@@ -230,6 +230,16 @@ fn turned(q: usize, half: usize) -> (usize, f64) {
     if q < half { (q + half, -1.0) } else { (q - half, 1.0) }
 }
 
+/// The same for the register of a tile that begins with q: most tiles are in one half.
+#[inline(always)]
+fn turned_in_tile(q: usize, l: usize, half: usize) -> (usize, f64) {
+    if q < half && half < q + W {
+        return turned(q + l, half);
+    }
+    let (at, sign) = turned(q, half);
+    (at + l, sign)
+}
+
 /// Three segments into the first three lanes of a block.
 struct Load<'a> {
     starts: &'a [usize],
@@ -251,7 +261,7 @@ impl Kernel<f64> for Load<'_> {
             }
             isa.transpose(&mut tile);
             for l in 0..W {
-                let (at, sign) = turned(q + l, half);
+                let (at, sign) = turned_in_tile(q, l, half);
                 isa.store(&mut block[at], isa.mul(tile[l], isa.splat(sign * factor)));
             }
         }
@@ -296,7 +306,7 @@ impl Kernel<f64> for AddBack<'_> {
         for q in (0..block.len()).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
             for l in 0..W {
-                let (at, sign) = turned(q + l, block.len() / 2);
+                let (at, sign) = turned_in_tile(q, l, block.len() / 2);
                 tile[l] = isa.mul(isa.load(&block[at]), isa.splat(sign * factor));
             }
             isa.transpose(&mut tile);

@@ -81,12 +81,7 @@ impl Top {
     }
 
     #[inline(always)]
-    fn into_targets<'a, const P: usize>(
-        &self,
-        level: &Level,
-        sources: &'a [f64],
-        segments: &'a [f64],
-    ) -> [Pair<'a>; P] {
+    fn of_targets<'a, const P: usize>(&self, level: &Level, sources: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
         std::array::from_fn(|p| {
             let turn = self.turns[p];
             let a = &sources[W - turn.distance..];
@@ -95,7 +90,7 @@ impl Top {
     }
 
     #[inline(always)]
-    fn from_sources<'a, const P: usize>(&self, level: &Level, y: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
+    fn of_sources<'a, const P: usize>(&self, level: &Level, y: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
         std::array::from_fn(|p| {
             let turn = self.turns[p];
             Pair { a: &y[turn.distance..], b: level.segment_of(segments, turn.segment), factor: turn.back }
@@ -125,7 +120,7 @@ impl Combine<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const P: usize, const ADD: bool, const GRADIENT: bool>(self, isa: I) {
         let Self { top, level, sources, y, segments, out, gradient, .. } = self;
-        let pairs = top.into_targets::<P>(level, sources, segments);
+        let pairs = top.of_targets::<P>(level, sources, segments);
         let new = combine::<I, P, TWICE, ADD, false, GRADIENT>(isa, level.half, pairs, out, y);
         for (gradient, new) in gradient.iter_mut().zip(new) {
             isa.store(gradient, new);
@@ -166,7 +161,7 @@ impl CombineBack<'_> {
     #[inline(always)]
     fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
         let Self { top, level, y, segments, add, sums } = self;
-        let pairs = top.from_sources::<P>(level, y, segments);
+        let pairs = top.of_sources::<P>(level, y, segments);
         match add {
             false => combine::<I, P, TWICE, false, true, false>(isa, level.half, pairs, sums, &[]),
             true => combine::<I, P, TWICE, true, true, false>(isa, level.half, pairs, sums, &[]),

@@ -5,7 +5,7 @@ use super::leaves::{self, Example, Rows};
 use super::plan::{CHILDREN, Plan, W, take_whole, whole};
 use super::products::Inner;
 use super::states::{Held, Sums, betweens};
-use super::{Hierarchy, Lane, Plain};
+use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
@@ -46,12 +46,8 @@ impl Hierarchy {
         for (j, generator) in generators.chunks_exact_mut(plan.order).enumerate() {
             self.sources_backward(plan, j, [&mut *sums, &mut *d_places], &mut gradients);
             let (source, d_generator) = (&self.sources[j], &mut *d_places);
-            f64::run(Plain(|| {
-                let given = source.generator.get().iter().zip(self.tails.get());
-                for ((d_tail, d), (g, tail)) in d_tails.iter_mut().zip(&mut *d_generator).zip(given) {
-                    (*d_tail, *d) = (*d_tail + g * *d, tail * *d);
-                }
-            }));
+            let given = [source.generator.get(), self.tails.get()];
+            f64::run(TailsBackward { given, d: d_generator, d_tails });
             let (leaves, (before, sums)) = (self.leaves(plan, source), sums.split_at_mut(at.vectors(j).start));
             let example = Example { y: &before[at.held_y()], table: &before[at.held_table(j)] };
             let sums = &mut sums[..leaves::len(plan)];
@@ -137,6 +133,28 @@ fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]
     let found = &mut found[..plan.order];
     plan.collect(places, found, padded);
     sums.iter_mut().zip(found).for_each(|(sum, d)| *sum += *d);
+}
+
+/// From the gradient in a generator times tails to that in tails, which is added, and in the generator, in place.
+struct TailsBackward<'a> {
+    /// The generator, and tails.
+    given: [&'a [f64]; 2],
+    d: &'a mut [f64],
+    d_tails: &'a mut [f64],
+}
+
+impl Kernel<f64> for TailsBackward<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let [generator, tails] = self.given.map(lanes::<f64>);
+        let found = lanes_mut::<f64>(self.d).iter_mut().zip(lanes_mut::<f64>(self.d_tails));
+        for ((d, d_tail), (g, tail)) in found.zip(generator.iter().zip(tails)) {
+            let here = isa.load(d);
+            let sum = isa.mul_add(isa.load(g), here, isa.load(d_tail));
+            isa.store(d_tail, sum);
+            isa.store(d, isa.mul(isa.load(tail), here));
+        }
+    }
 }
 
 /// From heads and tails of leaves to weights.

@@ -4,6 +4,8 @@
 //! that of its first place times the product of all weights outside. So the Krylov vectors of that cycle are kept,
 //! `c_iℓ = (A'^ℓ g)_i` for ℓ < L. Their lags are ℓ, or `ℓ + N − L` for i < ℓ.
 
+use std::ops::Range;
+
 use super::Lane;
 use super::factors::{flush, times};
 use super::plan::{CHILDREN, LONGEST, Plan, W, take_whole, whole};
@@ -11,6 +13,9 @@ use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 /// Sums that registers are added to in turn, so that no addition waits for the last one.
 const CHAINS: usize = 2;
+
+/// Columns that loops over parts of rows are rounded to, so that few lengths occur.
+const STEP: usize = 4;
 
 /// What leaves are multiplied by, in lanes, leaf by leaf.
 #[derive(Debug, Clone, Copy)]
@@ -294,46 +299,64 @@ impl Kernel<f64> for Finish<'_> {
         let given = lanes::<f64>(weights).chunks_exact(leaf).zip(lanes::<f64>(vectors).chunks_exact(leaf * leaf));
         let d_weights = lanes_mut::<f64>(d_weights).chunks_exact_mut(leaf);
         let found = lanes_mut::<f64>(d_generator).chunks_exact_mut(leaf).zip(d_weights);
+        let mut whole = [[0.0; W]; LONGEST * LONGEST];
+        let d = &mut whole[..leaf * leaf];
         for (at, ((w, c), (dg, dw))) in given.zip(found).enumerate() {
-            // The gradient in row i, from that in row i + 1: once around the cycle for what goes on around it, with ℓ > i, and once
-            // more for the rest.
-            let mut both = [[[0.0; W]; LONGEST + 1]; 2];
-            let [row, next] = &mut both;
-            let (mut row, mut next) = (&mut row[..leaf + 1], &mut next[..leaf + 1]);
-            for i in (0..leaf).rev() {
-                descend(isa, w[if i + 1 == leaf { 0 } else { i + 1 }], rows, at * leaf + i, next, row);
-                std::mem::swap(&mut row, &mut next);
+            // The gradient in row i, from that in row i + 1: first what goes on around the cycle, with ℓ > i, and then the rest. Columns are
+            // taken from a multiple of four on, or up to one: what is not wanted yet is written again before it is read.
+            for i in (0..leaf - 1).rev() {
+                let (row, next) = d[i * leaf..][..2 * leaf].split_at_mut(leaf);
+                descend(isa, w[i + 1], rows, at * leaf + i, (i + 1) / STEP * STEP..leaf, next, row);
             }
-            for i in (0..leaf).rev() {
-                descend(isa, w[if i + 1 == leaf { 0 } else { i + 1 }], rows, at * leaf + i, next, row);
-                let before = if i == 0 { leaf - 1 } else { i - 1 };
-                let sum = inner(isa, &c[before * leaf..][..leaf - 1], &row[1..leaf]);
+            let (first, rest) = d.split_at_mut(leaf);
+            let last = leaf - 1;
+            descend(isa, w[0], rows, at * leaf + last, 0..leaf, first, &mut rest[(last - 1) * leaf..]);
+            for i in (0..last).rev() {
+                let (row, next) = d[i * leaf..][..2 * leaf].split_at_mut(leaf);
+                let end = (i + 1).next_multiple_of(STEP).min(leaf);
+                descend(isa, w[i + 1], rows, at * leaf + i, 0..end, next, row);
+            }
+            for (i, row) in d.chunks_exact(leaf).enumerate() {
+                let before = if i == 0 { last } else { i - 1 };
+                let sum = inner(isa, &c[before * leaf..][..last], &row[1..]);
                 let total = isa.add(isa.load(&dw[i]), sum);
                 isa.store(&mut dw[i], total);
                 let total = isa.add(isa.load(&dg[i]), isa.load(&row[0]));
                 isa.store(&mut dg[i], total);
-                std::mem::swap(&mut row, &mut next);
             }
         }
     }
 }
 
-/// The gradient in row i from that in row i + 1: to what it is itself comes `w next_{ℓ+1}`.
+/// The gradient in some columns of row i from that in row i + 1: to what it is itself comes `w next_{ℓ+1}`.
 #[inline(always)]
-fn descend<I: Isa<f64>>(isa: I, w: Lane, rows: Rows<'_>, at: usize, next: &[Lane], row: &mut [Lane]) {
-    let (w, leaf) = (isa.load(&w), row.len() - 1);
-    let row = row[..leaf].iter_mut().zip(&next[1..]);
+fn descend<I: Isa<f64>>(
+    isa: I,
+    w: Lane,
+    rows: Rows<'_>,
+    at: usize,
+    columns: Range<usize>,
+    next: &[Lane],
+    row: &mut [Lane],
+) {
+    let (w, leaf) = (isa.load(&w), row.len());
+    // Nothing follows the last column.
+    let inner = columns.start..columns.end.min(leaf - 1);
+    let both = row[inner.clone()].iter_mut().zip(&next[inner.start + 1..]);
     match rows {
         Rows::Summed(sums) => {
-            for ((row, next), sum) in row.zip(&lanes::<f64>(sums)[at * leaf..][..leaf]) {
+            let sums = &lanes::<f64>(sums)[at * leaf..][..leaf];
+            for ((row, next), sum) in both.zip(&sums[inner]) {
                 isa.store(row, isa.mul_add(w, isa.load(next), isa.load(sum)));
             }
+            row[leaf - 1] = sums[leaf - 1];
         }
         Rows::Single(Example { y, table }) => {
-            let y = isa.load(&lanes::<f64>(y)[at]);
-            for ((row, next), t) in row.zip(&table[at % leaf * leaf..][..leaf]) {
+            let (y, table) = (isa.load(&lanes::<f64>(y)[at]), &table[at % leaf * leaf..][..leaf]);
+            for ((row, next), t) in both.zip(&table[inner]) {
                 isa.store(row, isa.mul_add(w, isa.load(next), isa.mul(y, isa.splat(*t))));
             }
+            isa.store(&mut row[leaf - 1], isa.mul(y, isa.splat(table[leaf - 1])));
         }
     }
 }

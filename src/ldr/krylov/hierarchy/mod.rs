@@ -27,10 +27,9 @@ mod tests;
 mod top;
 
 use super::segments::Aligned;
-use crate::transform::isa::{Kernels, lanes, lanes_mut};
+use crate::transform::isa::{lanes, lanes_mut};
 use factors::{Factors, Siblings, flush};
 use leaves::Leaves;
-use pairs::Plain;
 use parents::Parents;
 pub(super) use plan::Plan;
 use plan::{CHILDREN, W};
@@ -104,11 +103,11 @@ impl Hierarchy {
         for (level, siblings) in self.factors.levels.iter().enumerate() {
             let mut here = Aligned::zeros(plan.places);
             match level.checked_sub(1) {
-                None => f64::run(Plain(|| multiply(lane.get(), self.tails.get(), here.get_mut()))),
+                None => multiply(lane.get(), self.tails.get(), here.get_mut()),
                 Some(below) => {
                     here.get_mut().copy_from_slice(Aligned::get(&places[below]));
                     let (half, siblings) = (plan.levels[below].half, &self.factors.levels[below]);
-                    f64::run(Plain(|| scale(half, siblings.iter().map(|s| s.after), here.get_mut())));
+                    scale(half, siblings.iter().map(|s| s.after), here.get_mut());
                 }
             }
             let mut transformed = Aligned::zeros(plan.spectra_len(level));
@@ -203,13 +202,11 @@ fn is_finite(numbers: &[f64]) -> bool {
     sums.iter().sum::<f64>() == 0.0
 }
 
-#[inline(always)]
 fn multiply(a: &[f64], b: &[f64], out: &mut [f64]) {
     out.iter_mut().zip(a).zip(b).for_each(|((out, a), b)| *out = flush(a * b));
 }
 
 /// Multiplies children of so many places by the factors of each.
-#[inline(always)]
 fn scale(half: usize, factors: impl Iterator<Item = [Lane; CHILDREN]>, places: &mut [f64]) {
     let parents = lanes_mut::<f64>(places).chunks_exact_mut(CHILDREN * half);
     for (parent, factors) in parents.zip(factors) {

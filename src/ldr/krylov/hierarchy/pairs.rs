@@ -7,7 +7,7 @@
 use super::Lane;
 use super::plan::W;
 use crate::transform::butterfly::{Complex, mul, mul_conj};
-use crate::transform::isa::{Isa, Kernel, lanes_mut};
+use crate::transform::isa::{Isa, lanes_mut};
 
 /// A spectrum seen by one child, times a factor for each lane.
 #[derive(Debug, Clone, Copy)]
@@ -145,15 +145,5 @@ pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
         }
         isa.store(&mut out_re[k], lane_sums(isa, tiles[0]));
         isa.store(&mut out_im[k], lane_sums(isa, tiles[1]));
-    }
-}
-
-/// A kernel of code that uses [`combine`] and [`correlate`], or of loops for the compiler to vectorise.
-pub(super) struct Plain<F>(pub F);
-
-impl<F: FnOnce()> Kernel<f64> for Plain<F> {
-    #[inline(always)]
-    fn run<I: Isa<f64>>(self, _: I) {
-        (self.0)();
     }
 }

@@ -78,7 +78,7 @@ impl Plan {
         self.registers() / self.levels[level].half
     }
 
-    /// Numbers in a register's worth of parents, or in the whole.
+    /// Groups of four parents of a level, one a lane; for the whole, itself.
     pub fn parents(&self, level: usize) -> usize {
         (self.children(level) / CHILDREN).max(1)
     }

@@ -10,9 +10,9 @@
 //! * the ends of the joined block: `first[s] = first_l[s] + fl_l P[s]` and `last[s] = last_r[s] + lf_r Q[s]`.
 //!
 //! All coefficients are entries of powers of blocks of the operator: nothing grows that does not grow in the Krylov matrix
-//! itself, which transfer matrices and characteristic polynomials cannot say. For an operator that is zero on and above the diagonal there is no way to
-//! the left, and P vanishes.
+//! itself, which transfer matrices and characteristic polynomials cannot say.
 
+use super::tree::WAYS;
 use crate::transform::butterfly::{Complex, mul, mul_conj};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
@@ -25,12 +25,10 @@ pub(super) struct Junction<'a> {
     pub mu: f64,
     /// The series of the two blocks, `[block][end][source]`.
     pub blocks: &'a [f64],
-    /// P and Q, `[P or Q][source]`; only Q if there is no way to the left.
+    /// P and Q, `[P or Q][source]`.
     pub entering: &'a mut [f64],
     /// What P and Q add to the ends of the joined block, `[end][source]`.
     pub ends: &'a mut [f64],
-    /// Ways through a block, 1 or 2.
-    pub ways: usize,
 }
 
 /// The adjoint of [`Junction`].
@@ -49,7 +47,6 @@ pub(super) struct JunctionAdjoint<'a> {
     pub blocks_gradient: &'a mut [f64],
     /// Added to: the gradients in λ and μ.
     pub bonds: &'a mut [f64; 2],
-    pub ways: usize,
 }
 
 /// Complex arithmetic in registers.
@@ -119,14 +116,13 @@ impl<I: Isa<f64>> Field<I> {
 /// Where a series stands among those of two blocks.
 #[derive(Clone, Copy)]
 struct Places {
-    ways: usize,
     sources: usize,
 }
 
 impl Places {
     #[inline(always)]
     fn at(self, block: usize, end: usize, source: usize) -> usize {
-        (block * self.ways + end) * self.sources + source
+        (block * WAYS + end) * self.sources + source
     }
 }
 
@@ -149,32 +145,24 @@ impl<I: Isa<f64>> Blocks<'_, I> {
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
 const FIRST: usize = 0;
+const LAST: usize = 1;
 const ALPHA: usize = 0;
 const BETA: usize = 1;
 
 impl Kernel<f64> for Junction<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { z, lambda, mu, blocks, entering, ends, ways } = self;
+        let Self { z, lambda, mu, blocks, entering, ends } = self;
         let (n, field) = (z.len(), Field(isa));
-        let sources = ends.len() / n / ways;
-        let places = Places { ways, sources };
-        let last = ways - 1;
+        let sources = ends.len() / n / WAYS;
+        let places = Places { sources };
         let blocks = Blocks { field, spectra: blocks, n, places };
         for k in (0..n / 2).step_by(f64::LANES) {
             let z = field.get(z, n, 0, k);
             let w = field.times(z, lambda);
-            let through_right = blocks.get(RIGHT, last, ALPHA, k);
-            if ways == 1 {
-                for s in 0..sources {
-                    let q = field.mul(w, blocks.get(LEFT, last, s, k));
-                    field.set(entering, n, s, k, q);
-                    field.set(ends, n, s, k, field.mul(through_right, q));
-                }
-                continue;
-            }
+            let through_right = blocks.get(RIGHT, LAST, ALPHA, k);
             let u = field.times(z, mu);
-            let (a, b) = (blocks.get(LEFT, last, BETA, k), blocks.get(RIGHT, FIRST, ALPHA, k));
+            let (a, b) = (blocks.get(LEFT, LAST, BETA, k), blocks.get(RIGHT, FIRST, ALPHA, k));
             let through_left = blocks.get(LEFT, FIRST, BETA, k);
             let delta = field.geometric(field.mul(field.mul(u, w), field.mul(a, b)));
             let (wd, ud) = (field.mul(w, delta), field.mul(u, delta));
@@ -182,7 +170,7 @@ impl Kernel<f64> for Junction<'_> {
             for s in 0..sources {
                 // α reaches the junction through the left block only, β through the right one only.
                 let zero = field.real(0.0);
-                let from_left = if s == BETA { zero } else { blocks.get(LEFT, last, s, k) };
+                let from_left = if s == BETA { zero } else { blocks.get(LEFT, LAST, s, k) };
                 let from_right = if s == ALPHA { zero } else { blocks.get(RIGHT, FIRST, s, k) };
                 let p = field.mul(ud, field.add(from_right, field.mul(wb, from_left)));
                 let q = field.mul(wd, field.add(from_left, field.mul(ua, from_right)));
@@ -198,11 +186,10 @@ impl Kernel<f64> for Junction<'_> {
 impl Kernel<f64> for JunctionAdjoint<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { z, lambda, mu, blocks, entering, ends, entering_gradient, blocks_gradient, bonds, ways } = self;
+        let Self { z, lambda, mu, blocks, entering, ends, entering_gradient, blocks_gradient, bonds } = self;
         let (n, field) = (z.len(), Field(isa));
-        let sources = ends.len() / n / ways;
-        let places = Places { ways, sources };
-        let last = ways - 1;
+        let sources = ends.len() / n / WAYS;
+        let places = Places { sources };
         let zero = field.real(0.0);
         blocks_gradient.fill(0.0);
         let (mut lambda_sum, mut mu_sum) = (isa.splat(0.0), isa.splat(0.0));
@@ -210,25 +197,11 @@ impl Kernel<f64> for JunctionAdjoint<'_> {
         for k in (0..n / 2).step_by(f64::LANES) {
             let z = field.get(z, n, 0, k);
             let w = field.times(z, lambda);
-            let through_right = blocks.get(RIGHT, last, ALPHA, k);
+            let through_right = blocks.get(RIGHT, LAST, ALPHA, k);
             let mut d_through_right = zero;
             let mut dw = zero;
-            if ways == 1 {
-                for s in 0..sources {
-                    let d_end = field.get(ends, n, s, k);
-                    let mut dq = field.get(entering_gradient, n, s, k);
-                    field.gather(&mut dq, through_right, d_end);
-                    field.gather(&mut d_through_right, field.get(entering, n, s, k), d_end);
-                    field.gather(&mut dw, blocks.get(LEFT, last, s, k), dq);
-                    field.set(blocks_gradient, n, places.at(LEFT, last, s), k, field.dual(w, dq));
-                }
-                field.set(blocks_gradient, n, places.at(RIGHT, last, ALPHA), k, d_through_right);
-                let part = field.dual(z, dw);
-                lambda_sum = isa.add(lambda_sum, part.re);
-                continue;
-            }
             let u = field.times(z, mu);
-            let (a, b) = (blocks.get(LEFT, last, BETA, k), blocks.get(RIGHT, FIRST, ALPHA, k));
+            let (a, b) = (blocks.get(LEFT, LAST, BETA, k), blocks.get(RIGHT, FIRST, ALPHA, k));
             let through_left = blocks.get(LEFT, FIRST, BETA, k);
             let (uw, ab) = (field.mul(u, w), field.mul(a, b));
             let delta = field.geometric(field.mul(uw, ab));
@@ -236,7 +209,7 @@ impl Kernel<f64> for JunctionAdjoint<'_> {
             let (ua, wb) = (field.mul(u, a), field.mul(w, b));
             let [mut d_through_left, mut du, mut da, mut db, mut d_delta] = [zero; 5];
             for s in 0..sources {
-                let from_left = if s == BETA { zero } else { blocks.get(LEFT, last, s, k) };
+                let from_left = if s == BETA { zero } else { blocks.get(LEFT, LAST, s, k) };
                 let from_right = if s == ALPHA { zero } else { blocks.get(RIGHT, FIRST, s, k) };
                 let (d_first, d_last) = (field.get(ends, n, s, k), field.get(ends, n, sources + s, k));
                 let mut dp = field.get(entering_gradient, n, s, k);
@@ -262,7 +235,7 @@ impl Kernel<f64> for JunctionAdjoint<'_> {
                 field.gather(&mut da, u, dua);
                 if s != BETA {
                     let d = field.add(dq_sum, field.dual(wb, dp_sum));
-                    field.set(blocks_gradient, n, places.at(LEFT, last, s), k, d);
+                    field.set(blocks_gradient, n, places.at(LEFT, LAST, s), k, d);
                 }
                 if s != ALPHA {
                     let d = field.add(dp_sum, field.dual(ua, dq_sum));
@@ -275,10 +248,10 @@ impl Kernel<f64> for JunctionAdjoint<'_> {
             field.gather(&mut dw, field.mul(u, ab), d_loop);
             field.gather(&mut da, field.mul(uw, b), d_loop);
             field.gather(&mut db, field.mul(uw, a), d_loop);
-            field.set(blocks_gradient, n, places.at(LEFT, last, BETA), k, da);
+            field.set(blocks_gradient, n, places.at(LEFT, LAST, BETA), k, da);
             field.set(blocks_gradient, n, places.at(RIGHT, FIRST, ALPHA), k, db);
             field.set(blocks_gradient, n, places.at(LEFT, FIRST, BETA), k, d_through_left);
-            field.set(blocks_gradient, n, places.at(RIGHT, last, ALPHA), k, d_through_right);
+            field.set(blocks_gradient, n, places.at(RIGHT, LAST, ALPHA), k, d_through_right);
             lambda_sum = isa.add(lambda_sum, field.dual(z, dw).re);
             mu_sum = isa.add(mu_sum, field.dual(z, du).re);
         }

@@ -20,11 +20,9 @@ pub(super) struct Sweep<'a> {
     /// The generators, `width` numbers each.
     pub generators: &'a [f64],
     pub places: usize,
-    /// Ways in: a unit vector for the first place, and one for the last.
-    pub ways: usize,
 }
 
-/// The coefficients t of a run of powers: for each way in, and for each generator, with the distance from row to row.
+/// The coefficients t of a run of powers: for each way in, a unit vector at the first place and one at the last, and for each generator, with the distance from row to row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coefficients<'a> {
     pub ways: &'a [f64],
@@ -139,19 +137,6 @@ fn step<I: Isa<f64>>(isa: I, entries: &[f64], from: &[f64], to: &mut [f64]) {
     }
 }
 
-/// The same for an A that is zero on and above the diagonal; or on and below it.
-#[inline(always)]
-fn one_way_step<I: Isa<f64>, const BACK: bool>(isa: I, entries: &[f64], from: &[f64], to: &mut [f64]) {
-    let width = entries.len() / 3;
-    let (entries, start) = if BACK { (&entries[2 * width..], HALO + 1) } else { (&entries[..width], HALO - 1) };
-    let entries = lanes::<f64>(entries);
-    let to = lanes_mut::<f64>(&mut to[HALO..HALO + width]);
-    let from = &from[..width + 2 * HALO];
-    for i in 0..width / W {
-        isa.store(&mut to[i], isa.mul(isa.load(&entries[i]), isa.load(at(from, W * i + start))));
-    }
-}
-
 /// `w += t v`.
 #[inline(always)]
 fn add_multiple<I: Isa<f64>>(isa: I, t: f64, v: &[f64], w: &mut [f64]) {
@@ -193,22 +178,14 @@ struct Combine<'a> {
 #[inline(always)]
 fn horner<I: Isa<f64>>(isa: I, sweep: &Sweep<'_>, t: &Coefficients<'_>, k: usize, from: &[f64], to: &mut [f64]) {
     let width = sweep.entries.len() / 3;
-    if sweep.ways == 1 {
-        one_way_step::<I, false>(isa, sweep.entries, from, to);
-    } else {
-        step(isa, sweep.entries, from, to);
-    }
+    step(isa, sweep.entries, from, to);
     if k < t.generators_stride {
         for (j, generator) in sweep.generators.chunks_exact(width).enumerate() {
             add_multiple(isa, t.generators[j * t.generators_stride + k], generator, &mut to[HALO..]);
         }
     }
-    if sweep.ways > 0 {
-        to[HALO] += t.ways[k];
-    }
-    if sweep.ways > 1 {
-        to[HALO + sweep.places - 1] += t.ways[t.ways_stride + k];
-    }
+    to[HALO] += t.ways[k];
+    to[HALO + sweep.places - 1] += t.ways[t.ways_stride + k];
 }
 
 impl Kernel<f64> for Combine<'_> {
@@ -232,11 +209,7 @@ struct Expand<'a> {
 /// `to = Aᵀ from`.
 #[inline(always)]
 fn back<I: Isa<f64>>(isa: I, sweep: &Sweep<'_>, from: &[f64], to: &mut [f64]) {
-    if sweep.ways == 1 {
-        one_way_step::<I, true>(isa, sweep.transposed, from, to);
-    } else {
-        step(isa, sweep.transposed, from, to);
-    }
+    step(isa, sweep.transposed, from, to);
 }
 
 impl Kernel<f64> for Expand<'_> {
@@ -245,12 +218,8 @@ impl Kernel<f64> for Expand<'_> {
         let Self { sweep, t, mut from, mut to } = self;
         let width = sweep.entries.len() / 3;
         for k in 0..t.len {
-            if sweep.ways > 0 {
-                t.ways[k] = from[HALO];
-            }
-            if sweep.ways > 1 {
-                t.ways[t.ways_stride + k] = from[HALO + sweep.places - 1];
-            }
+            t.ways[k] = from[HALO];
+            t.ways[t.ways_stride + k] = from[HALO + sweep.places - 1];
             if k < t.generators_stride {
                 for (j, generator) in sweep.generators.chunks_exact(width).enumerate() {
                     t.generators[j * t.generators_stride + k] = inner(isa, generator, &from[HALO..]);
@@ -294,10 +263,8 @@ impl Kernel<f64> for Gradient<'_> {
             let row = &rows[(k + 1) * padded..][..padded];
             let dual = lanes::<f64>(&from[HALO..HALO + width]);
             add_products(isa, dual, row, HALO - 1, lower);
-            if sweep.ways != 1 {
-                add_products(isa, dual, row, HALO, diagonal);
-                add_products(isa, dual, row, HALO + 1, upper);
-            }
+            add_products(isa, dual, row, HALO, diagonal);
+            add_products(isa, dual, row, HALO + 1, upper);
             back(isa, &sweep, from, to);
             std::mem::swap(&mut from, &mut to);
         }

@@ -2,6 +2,9 @@
 
 use crate::transform::{Form, Into, RealTransform, Side, Wrap};
 
+/// Ways through a block: from left to right, and back.
+pub(super) const WAYS: usize = 2;
+
 /// Places in a leaf at most.
 const LEAF: usize = 64;
 
@@ -13,8 +16,6 @@ const LEAN: [usize; 2] = [512, 4096];
 pub(super) struct Tree {
     pub order: usize,
     pub rank: usize,
-    /// Ways through a block: 1 for an operator below the diagonal, 2 for a tridiagonal one.
-    pub ways: usize,
     /// What a leaf's places are rounded up to.
     pub width: usize,
     /// Where the leaves begin, and N.
@@ -28,19 +29,19 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Where a lean tree has anything to save: tridiagonal operators of some size.
-    pub fn is_worth_leaning(order: usize, ways: usize) -> bool {
-        ways == 2 && order > 2 * LEAN[0]
+    /// Where a lean tree has anything to save.
+    pub fn is_worth_leaning(order: usize) -> bool {
+        order > 2 * LEAN[0]
     }
 
     /// A tree has room for what takes twice as many steps through a block as it has places; a lean one half or an eighth more
     /// steps than places, once blocks are large.
-    pub fn new(order: usize, rank: usize, ways: usize, lean: bool) -> Self {
+    pub fn new(order: usize, rank: usize, lean: bool) -> Self {
         let leaves = order.div_ceil(LEAF).next_power_of_two();
         let width = order.div_ceil(leaves).next_multiple_of(16);
         let starts = (0..=leaves).map(|leaf| leaf * order / leaves).collect();
         let height = leaves.trailing_zeros() as usize;
-        let mut tree = Self { order, rank, ways, width, starts, lean, transforms: Vec::new(), zs: Vec::new() };
+        let mut tree = Self { order, rank, width, starts, lean, transforms: Vec::new(), zs: Vec::new() };
         let size = |h: usize| if h < height { 2 * tree.series(h) } else { (2 * width) << h };
         tree.transforms = (0..=height).map(|h| RealTransform::new(size(h), Wrap::Negacyclic)).collect();
         tree.zs = (0..=height)
@@ -69,15 +70,14 @@ impl Tree {
 
     /// Sources: the ways in, and the generators.
     pub fn sources(&self) -> usize {
-        self.ways + self.rank
+        WAYS + self.rank
     }
 
-    /// Coefficients that the series of a block of a height have: below the diagonal a block of L places is nilpotent, and no series is
-    /// longer; a tridiagonal one is given more, which is checked to be enough.
+    /// Coefficients that the series of a block of a height have, which is checked to be enough.
     pub fn series(&self, h: usize) -> usize {
         let places = self.width << h;
         if !self.lean || places < LEAN[0] {
-            return self.ways * places;
+            return WAYS * places;
         }
         // Transforms are fast whose length is 1, 3 or 9 times a power of two.
         let very = places >= LEAN[1] && self.width.is_power_of_two();
@@ -88,7 +88,6 @@ impl Tree {
     pub fn margin(&self, h: usize) -> usize {
         let len = self.series(h);
         match len / (self.width << h) {
-            _ if self.ways == 1 => len,
             1 => len - len / 32,
             _ => len - len / 8,
         }

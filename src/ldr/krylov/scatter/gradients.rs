@@ -3,7 +3,7 @@
 
 use super::super::junction::JunctionAdjoint;
 use super::super::sweep::Coefficients;
-use super::super::tree::Tree;
+use super::super::tree::{Tree, WAYS};
 use super::{Scatter, direct, leaf_coefficients};
 use crate::matrix::take;
 use crate::transform::Side;
@@ -22,7 +22,7 @@ impl Scatter {
         sums: &mut [f64],
         scratch: &mut [f64],
     ) {
-        let (ways, sources, rank, top) = (tree.ways, tree.sources(), tree.rank, tree.height());
+        let (ways, sources, rank, top) = (WAYS, tree.sources(), tree.rank, tree.height());
         let (mut down, mut up, mut sums) = (down, up, sums);
         let each = ways * sources;
         let n = tree.size(top);
@@ -69,7 +69,7 @@ impl Scatter {
         band: &mut [f64],
         mut scratch: &mut [f64],
     ) {
-        let (ways, sources, top) = (tree.ways, tree.sources(), tree.height());
+        let (ways, sources, top) = (WAYS, tree.sources(), tree.height());
         let each = ways * sources;
         let largest = tree.size(top).max(tree.size(top.saturating_sub(1)));
         let all = each * tree.blocks(0) * tree.series(0);
@@ -102,7 +102,6 @@ impl Scatter {
             entering_gradient,
             blocks_gradient: &mut blocks_gradient[..2 * each * n],
             bonds: &mut bonds,
-            ways,
         });
         add_bonds(tree, band, 0, bonds);
         let len = tree.series(top);
@@ -140,7 +139,6 @@ impl Scatter {
                     entering_gradient,
                     blocks_gradient: &mut blocks_gradient[..2 * each * n],
                     bonds: &mut bonds,
-                    ways,
                 });
                 add_bonds(tree, band, tree.middle(h, pair), bonds);
                 let children = &mut below[pair * 2 * each * len..][..2 * each * len];
@@ -148,7 +146,7 @@ impl Scatter {
                 for (at, (child, spectrum)) in children.chunks_exact_mut(len).zip(spectra).enumerate() {
                     tree.signal(h, spectrum, scratch);
                     child.iter_mut().zip(&*spectrum).for_each(|(c, s)| *c = s / gain);
-                    if direct(at % each, sources, ways) == Some(at / each) {
+                    if direct(at % each, sources) == Some(at / each) {
                         let joined = &joined[at % each * above_len..][..len];
                         child.iter_mut().zip(joined).for_each(|(c, j)| *c += j);
                     }
@@ -168,7 +166,7 @@ impl Scatter {
         band: &mut [f64],
         mut scratch: &mut [f64],
     ) {
-        let (width, len, ways, each) = (tree.width, tree.series(0), tree.ways, tree.sources() * tree.series(0));
+        let (width, len, ways, each) = (tree.width, tree.series(0), WAYS, tree.sources() * tree.series(0));
         let unit = take(&mut scratch, width);
         let leaves = sums.chunks_exact_mut((3 + tree.rank) * width).zip(series.chunks_exact(ways * each));
         for (leaf, (gradient, series)) in leaves.enumerate() {

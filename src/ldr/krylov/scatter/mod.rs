@@ -12,7 +12,7 @@ mod products;
 use super::band::Band;
 use super::junction::Junction;
 use super::sweep::{Coefficients, CoefficientsMut, Sweep, transpose_band};
-use super::tree::Tree;
+use super::tree::{Tree, WAYS};
 use crate::transform::isa::Kernels;
 
 /// What is left of a series at its end, relative to its largest coefficient, to be neglected.
@@ -37,8 +37,8 @@ pub(super) struct Scatter {
 }
 
 /// Which source a way in is: P enters the left block from behind, Q the right block from before.
-fn way(end: usize, ways: usize) -> usize {
-    ways - 1 - end
+fn way(end: usize) -> usize {
+    WAYS - 1 - end
 }
 
 impl Scatter {
@@ -77,13 +77,13 @@ impl Scatter {
         let (entries, rest) = self.leaves[leaf * each..][..each].split_at(3 * tree.width);
         let (transposed, generators) = rest.split_at(3 * tree.width);
         let places = tree.starts[leaf + 1] - tree.starts[leaf];
-        Sweep { entries, transposed, generators, places, ways: tree.ways }
+        Sweep { entries, transposed, generators, places }
     }
 
     /// The place of an end in its leaf.
     fn end_place(tree: &Tree, leaf: usize, end: usize) -> usize {
         let last = tree.starts[leaf + 1] - tree.starts[leaf] - 1;
-        if end + 1 == tree.ways { last } else { 0 }
+        if end + 1 == WAYS { last } else { 0 }
     }
 
     /// Refuses coefficients that have not died away after `kept` of them, or that are too large.
@@ -94,7 +94,7 @@ impl Scatter {
     }
 
     fn plant(&mut self, tree: &Tree, generators: &[f64]) -> Option<()> {
-        let (width, len, sources, ways) = (tree.width, tree.series(0), tree.sources(), tree.ways);
+        let (width, len, sources, ways) = (tree.width, tree.series(0), tree.sources(), WAYS);
         let mut leaves = std::mem::take(&mut self.leaves);
         for (leaf, numbers) in leaves.chunks_exact_mut((6 + tree.rank) * width).enumerate() {
             let (start, end) = (tree.starts[leaf], tree.starts[leaf + 1]);
@@ -130,10 +130,10 @@ impl Scatter {
             };
             sweep.expand(&unit, t, &mut scratch);
             for (s, series) in series.chunks_exact(len).enumerate() {
-                self.fits(series, if ways == 2 { len - len / 8 } else { len }, 1.0, s >= ways)?;
+                self.fits(series, len - len / 8, 1.0, s >= ways)?;
             }
             // What is inside the leaf must have died away as well, not only what is at its ends.
-            for s in 0..if ways == 2 && end == 0 { sources } else { 0 } {
+            for s in 0..if end == 0 { sources } else { 0 } {
                 last.fill(0.0);
                 last[s * len + len - len / 8] = 1.0;
                 let (to_ways, to_generators) = last.split_at(ways * len);
@@ -155,7 +155,7 @@ impl Scatter {
 
     /// Joins the blocks of height h in pairs.
     fn join(&mut self, tree: &Tree, h: usize) -> Option<()> {
-        let (n, len, sources, ways) = (tree.size(h), tree.series(h), tree.sources(), tree.ways);
+        let (n, len, sources, ways) = (tree.size(h), tree.series(h), tree.sources(), WAYS);
         let (each, joined_len) = (ways * sources, tree.series(h + 1));
         let mut blocks = vec![0.0; 2 * each * n];
         let mut ends = vec![0.0; each * n];
@@ -172,24 +172,22 @@ impl Scatter {
             }
             let [lambda, mu] = self.bonds(tree, tree.middle(h, pair));
             let z = tree.z(h);
-            f64::run(Junction { z, lambda, mu, blocks: &blocks, entering, ends: &mut ends, ways });
+            f64::run(Junction { z, lambda, mu, blocks: &blocks, entering, ends: &mut ends });
             for (at, (end, joined)) in ends.chunks_exact_mut(n).zip(joined.chunks_exact_mut(joined_len)).enumerate() {
                 tree.signal(h, end, &mut scratch);
                 end.iter_mut().for_each(|e| *e *= gain);
-                if let Some(block) = direct(at, sources, ways) {
+                if let Some(block) = direct(at, sources) {
                     let series = &series[(block * each + at) * len..][..len];
                     end.iter_mut().zip(series).for_each(|(e, s)| *e += s);
                 }
                 self.fits(end, tree.margin(h + 1), 1.0, at % sources >= ways)?;
                 joined.copy_from_slice(&end[..joined_len]);
             }
-            if ways == 2 {
-                // The spectra wrap around: what enters must be short enough for a correlation of the series' length.
-                for (at, (spectrum, signal)) in entering.chunks_exact(n).zip(ends.chunks_exact_mut(n)).enumerate() {
-                    signal.copy_from_slice(spectrum);
-                    tree.signal(h, signal, &mut scratch);
-                    self.fits(signal, len + 1, gain, at % sources >= ways)?;
-                }
+            // The spectra wrap around: what enters must be short enough for a correlation of the series' length.
+            for (at, (spectrum, signal)) in entering.chunks_exact(n).zip(ends.chunks_exact_mut(n)).enumerate() {
+                signal.copy_from_slice(spectrum);
+                tree.signal(h, signal, &mut scratch);
+                self.fits(signal, len + 1, gain, at % sources >= ways)?;
             }
         }
         self.entering.push(entering);
@@ -199,7 +197,7 @@ impl Scatter {
 
     /// Closes the ring: the last place is before the first.
     fn close(&mut self, tree: &Tree) -> Option<()> {
-        let (h, ways, sources) = (tree.height(), tree.ways, tree.sources());
+        let (h, ways, sources) = (tree.height(), WAYS, tree.sources());
         let (n, len, each) = (tree.size(h), tree.series(h), ways * sources);
         let mut scratch = vec![0.0; tree.transform_scratch()];
         let mut blocks = vec![0.0; 2 * each * n];
@@ -207,7 +205,7 @@ impl Scatter {
         let [lambda, mu] = self.bonds(tree, 0);
         let (mut entering, mut ends) = (vec![0.0; each * n], vec![0.0; each * n]);
         let z = tree.z(h);
-        f64::run(Junction { z, lambda, mu, blocks: &blocks, entering: &mut entering, ends: &mut ends, ways });
+        f64::run(Junction { z, lambda, mu, blocks: &blocks, entering: &mut entering, ends: &mut ends });
         let gain = tree.gain(h).recip();
         debug_assert!(len <= n);
         for (at, spectrum) in entering.chunks_exact_mut(n).enumerate() {
@@ -216,9 +214,7 @@ impl Scatter {
                 continue;
             }
             tree.signal(h, spectrum, &mut scratch);
-            if ways == 2 {
-                self.fits(spectrum, n - n / 8, gain, true)?;
-            }
+            self.fits(spectrum, n - n / 8, gain, true)?;
             // Krylov sequences end after N vectors.
             let signal = ends[..tree.order].iter_mut().zip(&*spectrum);
             signal.for_each(|(signal, s)| *signal = gain * s);
@@ -242,26 +238,26 @@ impl Scatter {
     /// Numbers that [`Scatter::forward`] leaves for [`Scatter::correlate`].
     pub fn down_len(tree: &Tree) -> usize {
         let signals: usize = (0..=tree.height()).map(|h| tree.rank * tree.size(h)).sum();
-        signals + tree.spectra(tree.ways, 0) + tree.leaves() * tree.ways * tree.series(0)
+        signals + tree.spectra(WAYS, 0) + tree.leaves() * WAYS * tree.series(0)
     }
 
     /// Numbers that [`Scatter::transposed`] leaves for [`Scatter::correlate`].
     pub fn up_len(tree: &Tree) -> usize {
-        tree.spectra(tree.ways, tree.ways)
+        tree.spectra(WAYS, WAYS)
     }
 
     /// Numbers in the sums of the gradients.
     pub fn sums_len(tree: &Tree) -> usize {
-        let each = tree.ways * tree.sources();
+        let each = WAYS * tree.sources();
         tree.spectra(each, each) + tree.leaves() * (3 + tree.rank) * tree.width
     }
 
     /// Numbers of scratch.
     pub fn scratch_len(tree: &Tree) -> usize {
         let top = tree.height();
-        let functionals = 2 * tree.ways * tree.blocks(0) * tree.series(0);
+        let functionals = 2 * WAYS * tree.blocks(0) * tree.series(0);
         let largest = (0..=top).map(|h| tree.size(h)).max().unwrap_or(0);
-        let each = tree.ways * tree.sources();
+        let each = WAYS * tree.sources();
         let product = functionals + (tree.rank + 2) * largest + tree.width;
         let series = each * tree.blocks(0) * tree.series(0);
         let finish = 2 * series + 5 * each * largest;
@@ -274,7 +270,7 @@ impl Scatter {
 fn leaf_coefficients<'a>(tree: &Tree, functionals: &'a [f64], t: &'a [f64], leaf: usize) -> Coefficients<'a> {
     let len = tree.series(0);
     Coefficients {
-        ways: &functionals[leaf * tree.ways * len..][..tree.ways * len],
+        ways: &functionals[leaf * WAYS * len..][..WAYS * len],
         ways_stride: len,
         generators: t,
         generators_stride: tree.order,
@@ -283,9 +279,9 @@ fn leaf_coefficients<'a>(tree: &Tree, functionals: &'a [f64], t: &'a [f64], leaf
 }
 
 /// Which of two blocks contributes to the series `at` of an end of the joined one without crossing the junction.
-fn direct(at: usize, sources: usize, ways: usize) -> Option<usize> {
+fn direct(at: usize, sources: usize) -> Option<usize> {
     let (end, source) = (at / sources, at % sources);
-    let block = if end + 1 == ways { 1 } else { 0 };
+    let block = if end + 1 == WAYS { 1 } else { 0 };
     // α is before the left block, β behind the right one.
     let elsewhere = if block == 1 { source == 0 } else { source == 1 };
     (!elsewhere).then_some(block)

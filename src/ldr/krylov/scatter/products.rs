@@ -1,7 +1,7 @@
 //! Products by a tree: functionals of t go down it, sums over y go up.
 
 use super::super::sweep::CoefficientsMut;
-use super::super::tree::Tree;
+use super::super::tree::{Tree, WAYS};
 use super::{Scatter, leaf_coefficients, way};
 use crate::matrix::take;
 use crate::transform::Side;
@@ -17,7 +17,7 @@ impl Scatter {
         states: &mut [f64],
         mut scratch: &mut [f64],
     ) {
-        let (ways, sources, rank, top) = (tree.ways, tree.sources(), tree.rank, tree.height());
+        let (ways, sources, rank, top) = (WAYS, tree.sources(), tree.rank, tree.height());
         let all = ways * tree.blocks(0) * tree.series(0);
         let [mut above, mut below] = [(); 2].map(|()| take(&mut scratch, all));
         let largest = tree.size(top).max(tree.size(0));
@@ -36,7 +36,7 @@ impl Scatter {
                 tree.add_product(top, Side::Transposed, sum, signal, entering);
             }
             tree.signal(top, sum, scratch);
-            let functional = &mut above[way(end, ways) * tree.series(top)..][..tree.order];
+            let functional = &mut above[way(end) * tree.series(top)..][..tree.order];
             functional.copy_from_slice(&sum[..tree.order]);
         }
         if keep {
@@ -57,9 +57,7 @@ impl Scatter {
                 let children = &mut below[2 * pair * ways * len..][..2 * ways * len];
                 // What comes from outside passes by the other child.
                 children[..len].copy_from_slice(&parent[..len]);
-                if ways == 2 {
-                    children[3 * len..].copy_from_slice(&parent[above_len..above_len + len]);
-                }
+                children[3 * len..].copy_from_slice(&parent[above_len..above_len + len]);
                 for end in 0..ways {
                     sum.fill(0.0);
                     let entering = &self.entering[h][(pair * ways + end) * sources * n..][..sources * n];
@@ -69,7 +67,7 @@ impl Scatter {
                     }
                     tree.signal(h, sum, scratch);
                     let child = if end + 1 == ways { ways } else { 0 };
-                    children[(child + way(end, ways)) * len..][..len].copy_from_slice(&sum[..len]);
+                    children[(child + way(end)) * len..][..len].copy_from_slice(&sum[..len]);
                 }
             }
             std::mem::swap(&mut above, &mut below);
@@ -106,7 +104,7 @@ impl Scatter {
         mut scratch: &mut [f64],
     ) {
         let mut cursor = 0;
-        let (ways, sources, rank, top) = (tree.ways, tree.sources(), tree.rank, tree.height());
+        let (ways, sources, rank, top) = (WAYS, tree.sources(), tree.rank, tree.height());
         let all = ways * tree.blocks(0) * tree.series(0);
         let [mut below, mut above] = [(); 2].map(|()| take(&mut scratch, all));
         let largest = tree.size(top).max(tree.size(top.saturating_sub(1)));
@@ -136,7 +134,7 @@ impl Scatter {
                 }
                 for (end, spectrum) in spectra.chunks_exact_mut(n).enumerate() {
                     let child = if end + 1 == ways { ways } else { 0 };
-                    let functional = &children[(child + way(end, ways)) * len..][..len];
+                    let functional = &children[(child + way(end)) * len..][..len];
                     tree.spectrum(h, functional, 1.0, spectrum, scratch);
                 }
                 let entering = &self.entering[h][pair * ways * sources * n..][..ways * sources * n];
@@ -168,7 +166,7 @@ impl Scatter {
         let n = tree.size(top);
         let spectra = &mut states[cursor..][..ways * n];
         for (end, spectrum) in spectra.chunks_exact_mut(n).enumerate() {
-            let functional = &below[way(end, ways) * tree.series(top)..][..tree.order];
+            let functional = &below[way(end) * tree.series(top)..][..tree.order];
             tree.spectrum(top, functional, 1.0, spectrum, scratch);
         }
         let sums = &mut sums[..rank * n];

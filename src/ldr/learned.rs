@@ -314,6 +314,9 @@ const UNITS: usize = 64;
 /// Nanoseconds for each entry of two Krylov matrices, to compute and to cut them.
 const KRYLOV_ENTRY: f64 = 4.0;
 
+/// What the negacyclic transforms of scaled shifts take of the estimate for cyclic ones.
+const SCALED: f64 = 0.8;
+
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;
 
@@ -572,7 +575,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     /// That of operators near the shift.
     fn cost(&self, batch: usize) -> f64 {
         match &self.scaled {
-            Some(scaled) => transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
+            Some(scaled) => SCALED * transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
             None => 2.0 * self.plan.cost(None, batch),
         }
     }

@@ -26,10 +26,12 @@ use segments::Segments;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Nanoseconds for each place, step and diagonal or generator of a recurrence.
-const STEP: f64 = 0.044;
-/// Nanoseconds for each place and step of a group of examples, and for each example.
+/// Nanoseconds of a recurrence: of each, for each place and generator, for each place and step, and for each generator of these.
+const STEPS: [f64; 4] = [135.0, 10.0, 0.04, 0.135];
+/// Nanoseconds of a group of examples for each place, step and generator: of all, and for each example.
 const ROWS: [f64; 2] = [0.45, 0.06];
+/// Nanoseconds of a group of examples for each generator: of all, for each example, and for each of its places.
+const EACH: [f64; 3] = [150.0, 11.0, 0.5];
 /// Nanoseconds for each N log2(N), vector and source of a hierarchy.
 const LEVELS: f64 = 0.7;
 /// Nanoseconds for each N log2(N) and way through blocks of a tridiagonal operator, and for each generator on top.
@@ -166,8 +168,11 @@ impl KrylovPlan {
         let (n, r) = (self.order as f64, self.rank as f64);
         let examples = batch.min(self.chunk());
         match krylov.map_or(self.is_short(), |krylov| matches!(krylov.engine, Engine::Sweep(_))) {
-            true if examples >= WORTH => return n * n * r * (ROWS[0] / examples as f64 + ROWS[1]),
-            true => return n * n * (3.0 + r) * STEP,
+            true if examples >= WORTH => {
+                let share = (examples as f64).recip();
+                return r * (EACH[0] * share + EACH[1] + EACH[2] * n + n * n * (ROWS[0] * share + ROWS[1]));
+            }
+            true => return STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r),
             false => {}
         }
         let levels = n.max(2.0).log2();

@@ -25,6 +25,8 @@ struct Summary {
     cases: usize,
     within: usize,
     worst: f64,
+    /// Cases where the chosen path takes more than 1.15 times as long as the dense one.
+    slower: usize,
 }
 
 fn main() {
@@ -48,8 +50,8 @@ fn main() {
     }
     if !options.json {
         println!(
-            "{} of {} cases within 10% of the better path; at worst {:.2} times as long",
-            summary.within, summary.cases, summary.worst
+            "{} of {} cases within 10% of the better path; at worst {:.2} times as long; {} slower than 1.15 times dense",
+            summary.within, summary.cases, summary.worst, summary.slower
         );
     }
 }
@@ -102,11 +104,13 @@ fn case<T: Scalar>(options: Options, matrix: &Matrix<T>, rank: usize, batch: usi
     summary.cases += 1;
     summary.within += usize::from(ratio <= 1.1);
     summary.worst = summary.worst.max(ratio);
+    summary.slower += usize::from(chosen > 1.15 * dense);
     let family = matrix.structure().family();
     if options.json {
         println!(
-            r#"{{"family":"{family}","n":{n},"r":{rank},"batch":{batch},"dtype":"{}","fast_ns":{fast:.1},"dense_ns":{dense:.1},"path":"{:?}"}}"#,
+            r#"{{"family":"{family}","n":{n},"r":{rank},"batch":{batch},"dtype":"{}","fast_ns":{fast:.1},"dense_ns":{dense:.1},"estimate_ns":{:.1},"path":"{:?}"}}"#,
             T::NAME,
+            matrix.structure().cost(batch),
             matrix.path(batch)
         );
         return;

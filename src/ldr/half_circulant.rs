@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::filter::F;
 use crate::Scalar;
 use crate::matrix::take;
-use crate::transform::rows::{load, store};
+use crate::transform::rows::{load, load_scaled, store, store_scaled};
 use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, untouched};
 
 /// The plan for r half-circulants of order N, applied to signals of n ≤ N numbers continued by zeros.
@@ -143,41 +143,13 @@ impl<T: Scalar> HalfCirculants<T> {
 
     /// Rows to spectra of their scaled elements.
     fn load(&self, form: Form, rows: &[T], row: usize, factors: &[T], block: &mut [T], scratch: &mut [T]) {
-        if form == Form::Single {
-            let (head, tail) = block.split_at_mut(row);
-            multiply(rows, factors, head);
-            tail.fill(T::zero());
-        } else {
-            load(form, rows, row, Order::Natural, block);
-            scale::<T>(form, block, factors);
-        }
+        load_scaled(form, rows, row, Order::Natural, factors, block);
         self.cyclic.forward(form, block, scratch);
     }
 
     /// Spectra to rows of their scaled elements.
     fn store(&self, form: Form, block: &mut [T], factors: &[T], rows: &mut [T], row: usize, scratch: &mut [T]) {
         self.cyclic.inverse(form, block, scratch);
-        if form == Form::Single {
-            return multiply(block, factors, &mut rows[..row]);
-        }
-        scale::<T>(form, block, factors);
-        store(form, block, Order::Natural, rows, row);
-    }
-}
-
-/// Multiplies the elements of the signals in a block, one factor an element.
-pub(super) fn scale<T: Scalar>(form: Form, block: &mut [T], factors: &[T]) {
-    if form == Form::Single {
-        return block.iter_mut().zip(factors).for_each(|(x, &factor)| *x *= factor);
-    }
-    for (elements, &factor) in block.chunks_exact_mut(T::LANES).zip(factors) {
-        elements.iter_mut().for_each(|x| *x *= factor);
-    }
-}
-
-/// One signal's elements by one factor each, from one place to another.
-fn multiply<T: Scalar>(from: &[T], factors: &[T], to: &mut [T]) {
-    for ((to, &from), &factor) in to.iter_mut().zip(from).zip(factors) {
-        *to = from * factor;
+        store_scaled(form, block, Order::Natural, factors, rows, row);
     }
 }

@@ -29,9 +29,11 @@
 //!   series, in the number of steps, of what passes through it and what it reflects; these are combined at junctions, as
 //!   scattering matrices are, and all their coefficients are entries of powers of blocks of A: none grows that is not in M
 //!   already. The alternative, transfer matrices and the characteristic polynomial, grows like `(1 + |d|)^N` even where A does not. A block of L
-//!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10⁶. (Where large blocks forget after 3/2 or
-//!   9/8 L, shorter transforms are enough.) It does while `|d| + 2√|lu|` is
-//!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not.
+//!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10⁶. (Where blocks forget after 3/2 or
+//!   9/8 L, shorter transforms are taken.) It does while `|d| + 2√|lu|` is
+//!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not. While |u| is
+//!   below about 0.03 nothing returns from 16 places ahead, blocks are passed in one direction only, and all is two to three times
+//!   as fast.
 //! * *The recurrence*, for the rest, and for all tridiagonal operators up to N = 1024: O((3 + r) N²) for one vector, and the GEMMs of
 //!   two dense products for a batch.
 //!
@@ -44,11 +46,11 @@
 //! precision. For random entries of ±10% around the shift and N = 8192, a product that grows to 10¹² times its factors, the errors were
 //! 3·10⁻¹⁴ to 5·10⁻¹³ of its norm; operators that amplify more should be scaled.
 //!
-//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 65 for a tree of LDR-SD, 350 for the
-//! recurrence of LDR-TD. The gradients of a scaled shift cost three and a half products, in batches two to two and a half; those of a
-//! recurrence three, and four from N = 1025 on, where vectors are computed again rather than kept.
-//! Those of a tree cost four products an example, and another ten for each 64 examples, to take the sums down the tree. The
-//! spectra of a tree leave the caches from N = 4096 on, where memory begins to limit it. *Choose it* where data have a structure that
+//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 65 for a tree of LDR-SD, 80 to 105 for one of LDR-TD
+//! that is passed in one direction, 350 for the recurrence of LDR-TD. The gradients of a scaled shift cost three and a half products, in batches
+//! two to two and a half; those of a recurrence three, and four from N = 1025 on, where vectors are computed again rather than kept.
+//! Those of a tree of LDR-SD cost four products an example, and another ten for each 64 examples, to take the sums down the tree; those of
+//! LDR-TD six to eight for one vector and three and a half in batches, and a change of its parameters four. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD is much the
 //! cheaper one. A dense copy takes a GEMM of O(N³), or N products where that is less; by default it is made only where it pays, see
 //! [`PathChoice::Auto`](crate::PathChoice::Auto).
@@ -400,6 +402,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         numbers::<T>(rows + self.plan.states_len() + self.plan.scratch_len()).max(scaled)
     }
 
+    fn prepare_scratch_len(&self) -> usize {
+        self.scaled.as_ref().map_or(0, ScaledShifts::scratch_len)
+    }
+
     fn backward_scratch_len(&self) -> usize {
         let plan = &self.plan;
         let rows = self.plan.chunk() * (3 + 2 * self.rank) * self.order();
@@ -425,8 +431,8 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         }
     }
 
-    fn gradient_len(&self) -> usize {
-        self.layout.len().max(self.scaled.as_ref().map_or(0, ScaledShifts::sums_len))
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.layout.len().max(self.scaled.as_ref().map_or(0, |scaled| scaled.sums_len(batch)))
     }
 
     fn backward(
@@ -452,8 +458,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         let (mut a_states, mut b_states) = (states(), states());
         let [a_sums, b_sums] = [(); 2].map(|()| take(&mut scratch, plan.sums_len()));
         let [generators, entries] = [self.rank, 3].map(|rows| take(&mut scratch, rows * order));
-        plan.clear(a, a_sums);
-        plan.clear(b, b_sums);
+        if x.is_empty() {
+            a_sums.fill(0.0);
+            b_sums.fill(0.0);
+        }
         let mut dx = dx;
         for group in plan.groups([a, b], x.len() / n) {
             let [wide_x, wide_dy, wide_dx] =
@@ -463,9 +471,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
             widen_rows(rows_of(dy, m, &group), m, wide_dy, order);
             plan.transposed(b, wide_x, t, true, b_states.up, scratch);
             plan.transposed(a, wide_dy, dt, true, a_states.up, scratch);
-            plan.forward_with_gradient(a, [t, wide_dy], None, &mut a_states, a_sums, scratch);
+            let first = group.start == 0;
+            plan.forward_with_gradient(a, [t, wide_dy], None, &mut a_states, first, a_sums, scratch);
             let wanted = dx.is_some().then_some(&mut *wide_dx);
-            plan.forward_with_gradient(b, [dt, wide_x], wanted, &mut b_states, b_sums, scratch);
+            plan.forward_with_gradient(b, [dt, wide_x], wanted, &mut b_states, first, b_sums, scratch);
             if let Some(dx) = &mut dx {
                 narrow_rows(wide_dx, order, &mut dx[group.start * n..group.end * n], n);
             }

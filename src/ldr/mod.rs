@@ -13,6 +13,7 @@ pub mod learned;
 mod sandwich;
 mod scaled_shift;
 mod scaled_torus;
+mod scaling;
 pub mod shift_like;
 mod terms;
 pub mod toeplitz_like;

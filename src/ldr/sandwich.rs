@@ -10,11 +10,11 @@
 
 use std::ops::Range;
 
-use super::half_circulant::scale;
 use crate::Scalar;
 use crate::matrix::take;
 use crate::shape::Shape;
-use crate::transform::rows::{load, store};
+use crate::transform::isa::{Isa, Kernel};
+use crate::transform::rows::{load, load_scaled, scale, store, store_scaled};
 use crate::transform::{Form, Forms, Into, Order, RealTransform, Side, Wrap, untouched};
 
 /// The plan: shape, orders, transforms and the order in which rows are read and written.
@@ -27,6 +27,8 @@ pub(super) struct Sandwich<T> {
     right: RealTransform<T>,
     /// The order of the outputs and of the inputs.
     orders: [Order; 2],
+    /// Where the spectra of lanes have the numbers of single ones, for negacyclic transforms, left and right.
+    places: [Option<Vec<u32>>; 2],
 }
 
 /// The diagonals P (m), D (N) and S (n), in the natural order of the circulants; `None` for the identity.
@@ -37,7 +39,7 @@ pub(super) struct Diagonals<'a, T> {
     pub pre: Option<&'a [T]>,
 }
 
-/// Sums of the gradients in the diagonals.
+/// Sums of the gradients in the diagonals, in the logarithms of the outer ones.
 #[derive(Debug)]
 pub(super) struct DiagonalSums<'a, T> {
     pub post: &'a mut [T],
@@ -55,19 +57,24 @@ struct Door<'a, T> {
 
 impl<T: Scalar> Door<'_, T> {
     fn enter(&self, form: Form, rows: &[T], block: &mut [T], scratch: &mut [T]) {
-        load(form, rows, self.row, self.order, block);
-        if let Some(factors) = self.scale {
-            scale::<T>(form, block, factors);
+        match self.scale {
+            Some(factors) => load_scaled(form, rows, self.row, self.order, factors, block),
+            None => load(form, rows, self.row, self.order, block),
         }
         self.transform.forward(form, block, scratch);
     }
 
     fn leave(&self, form: Form, block: &mut [T], rows: &mut [T], scratch: &mut [T]) {
         self.transform.inverse(form, block, scratch);
-        if let Some(factors) = self.scale {
-            scale::<T>(form, block, factors);
+        self.put(form, block, rows);
+    }
+
+    /// A block of signals to rows.
+    fn put(&self, form: Form, block: &mut [T], rows: &mut [T]) {
+        match self.scale {
+            Some(factors) => store_scaled(form, block, self.order, factors, rows, self.row),
+            None => store(form, block, self.order, rows, self.row),
         }
-        store(form, block, self.order, rows, self.row);
     }
 }
 
@@ -75,7 +82,8 @@ impl<T: Scalar> Sandwich<T> {
     /// The plan for circulants of length `length` and the kinds `wraps`, left and right, with N = `inner`.
     pub fn new(shape: Shape, inner: usize, length: usize, rank: usize, wraps: [Wrap; 2], orders: [Order; 2]) -> Self {
         let [left, right] = wraps.map(|wrap| RealTransform::new(length, wrap));
-        Self { shape, inner, rank, left, right, orders }
+        let places = [left.single_places(), right.single_places()];
+        Self { shape, inner, rank, left, right, orders, places }
     }
 
     /// The length L.
@@ -95,14 +103,24 @@ impl<T: Scalar> Sandwich<T> {
         self.left.largest_block()
     }
 
-    /// Numbers that the spectra of all kernels take, in all forms; and that the sums of their gradients take.
+    /// A block and some cache lines, so that blocks do not compete for the same places of the cache.
+    fn padded(&self) -> usize {
+        self.block() + 5 * 64 / size_of::<T>()
+    }
+
+    /// Numbers that the spectra of all kernels take, in all forms.
     pub fn spectra_len(&self) -> usize {
-        self.forms().each(&self.left, 2 * self.rank).map(|(_, place)| place.end).last().unwrap_or(0)
+        self.sums_len(usize::MAX)
+    }
+
+    /// Numbers that the sums of the gradients in the kernels take, for so many examples.
+    pub fn sums_len(&self, batch: usize) -> usize {
+        self.forms().len_for(&self.left, 2 * self.rank, batch)
     }
 
     /// Numbers of scratch that any method needs.
     pub fn scratch_len(&self) -> usize {
-        6 * self.block() + self.left.scratch_len().max(self.right.scratch_len())
+        6 * self.padded() + self.left.scratch_len().max(self.right.scratch_len())
     }
 
     fn place(&self, form: Form) -> Range<usize> {
@@ -127,40 +145,55 @@ impl<T: Scalar> Sandwich<T> {
 
     /// Computes the spectra of kernels. `write` puts the kernel of a side (left: 0) and a term into a slice of zeros; those
     /// of the left side are multiplied by `factor`.
-    pub fn prepare(
+    pub fn prepare(&self, factor: f64, write: impl Fn(usize, usize, &mut [T]), spectra: &mut [T], scratch: &mut [T]) {
+        let (singles, mut lanes) = spectra.split_at_mut(self.sums_len(0));
+        let lanes_len = lanes.len() / 2;
+        let sides = singles.chunks_exact_mut((self.rank * self.width(Form::Single)).max(1)).enumerate();
+        for (side, singles) in sides {
+            let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
+            let gain = T::of(factor) / transform.gain();
+            let write = |j: usize, kernel: &mut [T]| {
+                kernel.fill(T::zero());
+                write(side, j, &mut kernel[..transform.len()]);
+                kernel.iter_mut().for_each(|k| *k *= gain);
+            };
+            for (j, spectrum) in singles.chunks_exact_mut(self.width(Form::Single)).enumerate() {
+                write(j, spectrum);
+                transform.forward(Form::Single, spectrum, scratch);
+            }
+            let lanes = take(&mut lanes, lanes_len);
+            match &self.places[side] {
+                Some(places) => permute(places, singles, lanes),
+                None if lanes.is_empty() => {}
+                None => self.prepare_lanes(transform, write, lanes, scratch),
+            }
+        }
+    }
+
+    /// The spectra of kernels in the order of lanes, several at a time.
+    fn prepare_lanes(
         &self,
-        factor: f64,
-        write: impl Fn(usize, usize, &mut [T]),
+        transform: &RealTransform<T>,
+        write: impl Fn(usize, &mut [T]),
         spectra: &mut [T],
         mut scratch: &mut [T],
     ) {
-        let length = self.left.len();
-        let block = take(&mut scratch, self.block());
+        let (form, length, width) = (Form::Lanes, transform.len(), self.width(Form::Lanes));
+        let block = &mut take(&mut scratch, self.block())[..transform.block(form)];
         let kernels = take(&mut scratch, T::LANES * length);
-        for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
-            let (width, at_once) = (self.width(form), form.signals::<T>());
-            let block = &mut block[..self.left.block(form)];
-            let sides = spectra[place].chunks_exact_mut((self.rank * width).max(1)).enumerate();
-            for (side, spectra) in sides {
-                let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
-                let gain = T::of(factor) / transform.gain();
-                for (first, spectra) in (0..self.rank).step_by(at_once).zip(spectra.chunks_mut(at_once * width)) {
-                    let kernels = &mut kernels[..spectra.len() / width * length];
-                    kernels.fill(T::zero());
-                    kernels.chunks_exact_mut(length).enumerate().for_each(|(j, k)| write(side, first + j, k));
-                    kernels.iter_mut().for_each(|k| *k *= gain);
-                    load(form, kernels, length, Order::Natural, block);
-                    transform.forward(form, block, scratch);
-                    store(form, block, Order::Natural, spectra, width);
-                }
-            }
+        for (first, spectra) in (0..self.rank).step_by(T::LANES).zip(spectra.chunks_mut(T::LANES * width)) {
+            let kernels = &mut kernels[..spectra.len() / width * length];
+            kernels.chunks_exact_mut(length).enumerate().for_each(|(j, kernel)| write(first + j, kernel));
+            load(form, kernels, length, Order::Natural, block);
+            transform.forward(form, block, scratch);
+            store(form, block, Order::Natural, spectra, width);
         }
     }
 
     /// `D` between the two circulants: scales the first N elements of a block, and drops the others.
     fn between(&self, form: Form, factors: Option<&[T]>, block: &mut [T]) {
         if let Some(factors) = factors {
-            scale::<T>(form, block, factors);
+            scale(form, block, factors);
         }
         block[self.inner * form.signals::<T>()..].fill(T::zero());
     }
@@ -196,7 +229,7 @@ impl<T: Scalar> Sandwich<T> {
             return output.fill(T::zero());
         }
         let (from, to) = (self.door(from_left, &diagonals), self.door(!from_left, &diagonals));
-        let [signal, inner, sum] = [(); 3].map(|()| take(&mut scratch, self.block()));
+        let [signal, inner, sum] = [(); 3].map(|()| take(&mut scratch, self.padded()));
         for (form, rows) in self.forms().blocks::<T>(input.len() / from.row) {
             let input = &input[rows.start * from.row..rows.end * from.row];
             let output = &mut output[rows.start * to.row..rows.end * to.row];
@@ -233,7 +266,7 @@ impl<T: Scalar> Sandwich<T> {
             return dx.into_iter().for_each(|dx| dx.fill(T::zero()));
         }
         let (left, right) = (self.door(true, &diagonals), self.door(false, &diagonals));
-        let mut blocks = [(); 6].map(|()| take(&mut scratch, self.block()));
+        let mut blocks = [(); 6].map(|()| take(&mut scratch, self.padded()));
         let wants_back = dx.is_some() || diagonal_sums.is_some();
         for (form, rows) in self.forms().blocks::<T>(x.len() / n) {
             let (x, dy) = (&x[rows.start * n..rows.end * n], &dy[rows.start * m..rows.end * m]);
@@ -270,34 +303,33 @@ impl<T: Scalar> Sandwich<T> {
             }
             if let Some(sums) = &mut diagonal_sums {
                 // In natural order on both sides: only what learns its diagonals comes here.
-                for (block, transform, rows, sum) in [
-                    (&mut *output, left.transform, dy, &mut *sums.post),
-                    (&mut *back, right.transform, x, &mut *sums.pre),
-                ] {
-                    transform.inverse(form, block, scratch);
-                    add_row_products(form, sum, block, rows);
+                for (block, door, rows, sums) in
+                    [(&mut *output, &left, dy, &mut *sums.post), (&mut *back, &right, x, &mut *sums.pre)]
+                {
+                    door.transform.inverse(form, block, scratch);
+                    let Some(factors) = door.scale else { continue };
+                    add_row_products(form, sums, factors, block, rows);
                 }
             }
             let Some(dx) = dx.as_mut().map(|dx| &mut dx[rows.start * n..rows.end * n]) else { continue };
-            if diagonal_sums.is_none() {
-                right.leave(form, back, dx, scratch);
-                continue;
+            match diagonal_sums {
+                Some(_) => right.put(form, back, dx),
+                None => right.leave(form, back, dx, scratch),
             }
-            if let Some(factors) = right.scale {
-                scale::<T>(form, back, factors);
-            }
-            store(form, back, right.order, dx, n);
         }
     }
 
-    /// Hands the gradients in the kernels, of a side and a term, to `add`, with a factor that they still lack; those of the left
-    /// side are wanted times `factor`. The sums are used up.
-    pub fn finish(&self, factor: f64, sums: &mut [T], mut add: impl FnMut(usize, usize, T, &[T]), scratch: &mut [T]) {
+    /// Hands the gradients in the kernels, of a side and a term, to `add` to use up, with a factor that they still lack; those of the
+    /// left side are wanted times `factor`.
+    pub fn finish(
+        &self,
+        factor: f64,
+        sums: &mut [T],
+        mut add: impl FnMut(usize, usize, T, &mut [T]),
+        scratch: &mut [T],
+    ) {
         for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
-            let sums = &mut sums[place];
-            if untouched(sums) {
-                continue;
-            }
+            let Some(sums) = sums.get_mut(place).filter(|sums| !untouched(sums)) else { continue };
             let width = self.width(form);
             for (side, sums) in sums.chunks_exact_mut(self.rank * width).enumerate() {
                 let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
@@ -305,7 +337,7 @@ impl<T: Scalar> Sandwich<T> {
                 match form {
                     Form::Single => sums.chunks_exact_mut(width).enumerate().for_each(|(j, sum)| {
                         transform.inverse(form, sum, scratch);
-                        add(side, j, gain, &sum[..transform.len()]);
+                        add(side, j, gain, &mut sum[..transform.len()]);
                     }),
                     Form::Lanes => self.finish_lanes(transform, sums, |j, kernel| add(side, j, gain, kernel), scratch),
                 }
@@ -318,7 +350,7 @@ impl<T: Scalar> Sandwich<T> {
         &self,
         transform: &RealTransform<T>,
         sums: &[T],
-        mut add: impl FnMut(usize, &[T]),
+        mut add: impl FnMut(usize, &mut [T]),
         mut scratch: &mut [T],
     ) {
         let (form, length) = (Form::Lanes, transform.len());
@@ -330,8 +362,16 @@ impl<T: Scalar> Sandwich<T> {
             load(form, spectra, width, Order::Natural, block);
             transform.inverse(form, block, scratch);
             store(form, block, Order::Natural, kernels, length);
-            kernels.chunks_exact(length).enumerate().for_each(|(j, k)| add(first + j, k));
+            kernels.chunks_exact_mut(length).enumerate().for_each(|(j, k)| add(first + j, k));
         }
+    }
+}
+
+/// Single spectra in the order of lanes.
+fn permute<T: Scalar>(places: &[u32], singles: &[T], lanes: &mut [T]) {
+    let half = places.len();
+    for (single, lanes) in singles.chunks_exact(half).zip(lanes.chunks_exact_mut(half)) {
+        lanes.iter_mut().zip(places).for_each(|(number, &place)| *number = single[place as usize]);
     }
 }
 
@@ -343,15 +383,32 @@ fn add_lane_products<T: Scalar>(form: Form, sums: &mut [T], a: &[T], b: &[T]) {
     }
 }
 
-/// Adds to each sum the products of that element of the signals in a block with those of rows.
-fn add_row_products<T: Scalar>(form: Form, sums: &mut [T], block: &[T], rows: &[T]) {
+/// Adds to each sum its factor times the products of that element of the signals in a block with those of rows.
+fn add_row_products<T: Scalar>(form: Form, sums: &mut [T], factors: &[T], block: &[T], rows: &[T]) {
     let w = form.signals::<T>();
     if form == Form::Single {
-        return sums.iter_mut().zip(block).zip(rows).for_each(|((sum, &b), &x)| *sum += b * x);
+        return T::run(AddProducts { sums, factors, a: block, b: rows });
     }
     for (l, row) in rows.chunks_exact(sums.len()).enumerate() {
-        for ((sum, lanes), &x) in sums.iter_mut().zip(block.chunks_exact(w)).zip(row) {
-            *sum += lanes[l] * x;
+        for (((sum, lanes), &x), &factor) in sums.iter_mut().zip(block.chunks_exact(w)).zip(row).zip(factors) {
+            *sum += factor * lanes[l] * x;
+        }
+    }
+}
+
+/// Adds products of numbers to sums.
+struct AddProducts<'a, T> {
+    sums: &'a mut [T],
+    factors: &'a [T],
+    a: &'a [T],
+    b: &'a [T],
+}
+
+impl<T: Scalar> Kernel<T> for AddProducts<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, _: I) {
+        for (((sum, &factor), &a), &b) in self.sums.iter_mut().zip(self.factors).zip(self.a).zip(self.b) {
+            *sum += factor * a * b;
         }
     }
 }

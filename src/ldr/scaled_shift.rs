@@ -12,8 +12,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::learned::{doubles, numbers};
 use super::sandwich::{DiagonalSums, Diagonals, Sandwich};
+use super::scaling::{Scaling, Unscale};
 use crate::Scalar;
 use crate::matrix::{Bound, Prepared, take};
 use crate::shape::Shape;
@@ -27,63 +27,20 @@ pub(super) struct ScaledShifts<T> {
     engine: Sandwich<T>,
 }
 
-/// An operator as a scaled shift.
-#[derive(Debug, Default)]
-struct Scaling {
-    s: Vec<f64>,
-    /// The numbers 1/s_i and 1/w_i: a division takes longer than all else that is done with an element.
-    unscale: Vec<f64>,
-    unweigh: Vec<f64>,
-    /// `w_0 ⋯ w_{N−1}`.
-    f: f64,
-    /// `w_1 ⋯ w_{N−1}`.
-    product: f64,
-}
+/// Both operators, kept with the spectra.
+#[derive(Debug)]
+struct Scalings<T>([Scaling<T>; 2]);
 
-/// Both of them, kept with the spectra.
-#[derive(Debug, Default)]
-struct Scalings([Scaling; 2]);
-
-impl Scaling {
-    /// Takes up the numbers w_i; returns their [range](Self::range).
-    fn take_up<T: Scalar>(&mut self, weights: &[T]) -> f64 {
-        let mut product = 1.0;
-        self.s.clear();
-        self.s.push(product);
-        self.s.extend(weights[1..].iter().map(|w| {
-            product *= w.wide();
-            product
-        }));
-        (self.f, self.product) = (product * weights[0].wide(), product);
-        self.range()
-    }
-
-    fn invert<T: Scalar>(&mut self, weights: &[T]) {
-        self.unscale.clear();
-        self.unscale.extend(self.s.iter().map(|s| s.recip()));
-        self.unweigh.clear();
-        self.unweigh.extend(weights.iter().map(|w| w.wide().recip()));
-    }
-
-    /// By how much rounding errors can grow; infinite or not a number where a power under- or overflows.
-    fn range(&self) -> f64 {
-        let (mut least, mut most) = ([f64::INFINITY; 8], [0.0; 8]);
-        for s in self.s.chunks(8) {
-            for ((least, most), s) in least.iter_mut().zip(&mut most).zip(s) {
-                *least = if s.abs() < *least { s.abs() } else { *least };
-                *most = if s.abs() > *most { s.abs() } else { *most };
-            }
-        }
-        let least = least.into_iter().fold(f64::INFINITY, f64::min);
-        let most = most.into_iter().fold(0.0, f64::max);
-        most / least * self.f.abs().max(1.0)
+impl<T> Default for Scalings<T> {
+    fn default() -> Self {
+        Self([(); 2].map(|()| Scaling::default()))
     }
 }
 
 impl<T: Scalar> ScaledShifts<T> {
     pub fn new(shape: Shape, rank: usize) -> Self {
         let order = shape.order();
-        let length = fast_length(2 * order - 1);
+        let length = fast_length(2 * order);
         let engine = Sandwich::new(shape, order, length, rank, [Wrap::Negacyclic; 2], [Order::Natural; 2]);
         Self { shape, engine }
     }
@@ -108,7 +65,7 @@ impl<T: Scalar> ScaledShifts<T> {
         scratch: &mut [T],
     ) -> bool {
         let mut is_safe = false;
-        place(prepared, |Scalings([a, b])| {
+        place(prepared, |Scalings([a, b]): &mut Scalings<T>| {
             // Not a number where a power under- or overflows.
             is_safe = a.take_up(operators[0]) * b.take_up(operators[1]) <= Self::limit();
             if is_safe {
@@ -116,18 +73,21 @@ impl<T: Scalar> ScaledShifts<T> {
                 b.invert(operators[1]);
             }
         });
-        let Some(Scalings(scalings)) = scalings(prepared.object.as_ref()).filter(|_| is_safe) else { return false };
+        let Some(Scalings(scalings)) = scalings::<T>(prepared.object.as_ref()).filter(|_| is_safe) else {
+            return false;
+        };
         let (numbers, sides) = (&mut prepared.numbers, [self.shape.rows, self.shape.cols]);
         let spectra = self.engine.spectra_len();
         numbers.resize(spectra + sides[0] + sides[1], T::zero());
         let (spectra, scales) = numbers.split_at_mut(spectra);
         let write = |side: usize, j: usize, kernel: &mut [T]| {
             let (Scaling { unscale, f, .. }, row) = (&scalings[side], sides[side]);
-            let generator = generators[side][j * row..][..row].iter().zip(unscale).map(|(g, s)| g.wide() * s);
+            let generator = generators[side][j * row..][..row].iter().zip(unscale).map(|(&g, &s)| g * s);
+            let f = -T::of(*f);
             // Nothing is wrapped to place 0.
             let (head, wrapped) = kernel.split_at_mut(kernel.len() - self.shape.order() + 1);
-            head.iter_mut().zip(generator.clone()).for_each(|(k, u)| *k = T::of(u));
-            wrapped.iter_mut().zip(generator.skip(1)).for_each(|(k, u)| *k = T::of(-f * u));
+            head.iter_mut().zip(generator.clone()).for_each(|(k, u)| *k = u);
+            wrapped.iter_mut().zip(generator.skip(1)).for_each(|(k, u)| *k = f * u);
         };
         self.engine.prepare(0.5, write, spectra, scratch);
         let all = scalings[0].s[..sides[0]].iter().chain(&scalings[1].s[..sides[1]]);
@@ -137,7 +97,7 @@ impl<T: Scalar> ScaledShifts<T> {
 
     /// Numbers of scratch.
     pub fn scratch_len(&self) -> usize {
-        self.engine.scratch_len() + numbers::<T>(2 * self.shape.order())
+        self.engine.scratch_len()
     }
 
     /// The length of the transforms.
@@ -145,9 +105,9 @@ impl<T: Scalar> ScaledShifts<T> {
         self.engine.length()
     }
 
-    /// Numbers in the sums of the gradients: those of the kernels' spectra and of the two scalings.
-    pub fn sums_len(&self) -> usize {
-        self.engine.spectra_len() + self.shape.rows + self.shape.cols
+    /// Numbers in the sums of the gradients of so many examples: those of the two scalings and of the kernels' spectra.
+    pub fn sums_len(&self, batch: usize) -> usize {
+        self.shape.rows + self.shape.cols + self.engine.sums_len(batch)
     }
 
     fn split<'a>(&self, numbers: &'a [T]) -> (&'a [T], Diagonals<'a, T>) {
@@ -176,11 +136,9 @@ impl<T: Scalar> ScaledShifts<T> {
         scratch: &mut [T],
     ) {
         let (spectra, diagonals) = self.split(&bound.prepared.numbers);
-        let spectra_sums = take(&mut sums, self.engine.spectra_len());
-        let post = take(&mut sums, self.shape.rows);
-        let pre = take(&mut sums, self.shape.cols);
+        let [post, pre] = [self.shape.rows, self.shape.cols].map(|side| take(&mut sums, side));
         let diagonal_sums = DiagonalSums { post, inner: &mut [], pre };
-        self.engine.backward(spectra, diagonals, x, dy, dx, spectra_sums, Some(diagonal_sums), scratch);
+        self.engine.backward(spectra, diagonals, x, dy, dx, sums, Some(diagonal_sums), scratch);
     }
 
     /// Adds to the gradients in the generators and operators what the sums stand for.
@@ -194,62 +152,34 @@ impl<T: Scalar> ScaledShifts<T> {
     ) {
         let Some(Scalings(scalings)) = scalings(prepared.object.as_ref()) else { return };
         let (order, sides) = (self.shape.order(), [self.shape.rows, self.shape.cols]);
-        let (spectra_sums, scale_sums) = sums.split_at_mut(self.engine.spectra_len());
-        let (scratch, wide) = scratch.split_at_mut(self.engine.scratch_len());
-        let mut wide = doubles(wide);
+        let (scale_sums, spectra_sums) = sums.split_at_mut(sides[0] + sides[1]);
         let [mut d_generators, d_operators] = gradients;
-        // The gradients in ln s, and in f, of each side.
-        let mut logs = [(); 2].map(|()| take(&mut wide, order));
-        logs.iter_mut().for_each(|logs| logs.fill(0.0));
-        let mut corners = [0.0; 2];
-        let [post, pre] = [&scale_sums[..sides[0]], &scale_sums[sides[0]..][..sides[1]]];
-        for (side, sums) in [post, pre].into_iter().enumerate() {
-            let terms = sums.iter().zip(&scalings[side].s);
-            logs[side].iter_mut().zip(terms).for_each(|(log, (d, s))| *log = d.wide() * s);
-        }
-        let add = |side: usize, j: usize, gain: T, kernel: &[T]| {
-            let (Scaling { unscale, f, .. }, row) = (&scalings[side], sides[side]);
-            let (head, wrapped) = kernel.split_at(kernel.len() - order + 1);
-            let (generator, gain) = (&generators[side][j * row..][..row], gain.wide());
-            let d_generator = &mut d_generators[side][j * row..][..row];
-            let gather = |d: &mut T, log: &mut f64, du: f64, g: T| {
-                *d += T::of(du);
-                *log -= du * g.wide();
-            };
-            gather(&mut d_generator[0], &mut logs[side][0], gain * head[0].wide(), generator[0]);
-            let sums = d_generator[1..].iter_mut().zip(&mut logs[side][1..]);
-            let terms = head[1..].iter().zip(wrapped).zip(&generator[1..]).zip(&unscale[1..]);
-            for ((d, log), (((head, wrapped), g), unscale)) in sums.zip(terms) {
-                gather(d, log, gain * (head.wide() - f * wrapped.wide()) * unscale, *g);
-            }
-            corners[side] -= gain * inner(&wrapped[..row - 1], &generator[1..], &unscale[1..row]);
+        let mut logs: [&mut [T]; 2] = scale_sums.split_at_mut(sides[0]).into();
+        let mut corners = [T::zero(); 2];
+        let add = |side: usize, j: usize, gain: T, kernel: &mut [T]| {
+            let row = sides[side];
+            let (head, wrapped) = kernel.split_at_mut(kernel.len() - order);
+            // Nothing is wrapped to place 0.
+            wrapped[0] = T::zero();
+            T::run(Unscale {
+                head: &head[..row],
+                wrapped: &wrapped[..row],
+                gain,
+                f: T::of(scalings[side].f),
+                unscale: &scalings[side].unscale[..row],
+                generator: &generators[side][j * row..][..row],
+                d_generator: &mut d_generators[side][j * row..][..row],
+                logs: &mut *logs[side],
+                corner: &mut corners[side],
+            });
         };
         self.engine.finish(0.5, spectra_sums, add, scratch);
-        // The gradient in ln w is a sum of those in ln s that come after; both sides at once, since each addition waits for the last.
-        let [a, b] = d_operators;
-        let mut suffixes = [corners[0] * scalings[0].f, corners[1] * scalings[1].f];
-        (a[0], b[0]) = (a[0] + T::of(corners[0] * scalings[0].product), b[0] + T::of(corners[1] * scalings[1].product));
-        let a = a[1..].iter_mut().zip(&logs[0][1..]).zip(&scalings[0].unweigh[1..]);
-        let b = b[1..].iter_mut().zip(&logs[1][1..]).zip(&scalings[1].unweigh[1..]);
-        for (((a, a_log), a_unweigh), ((b, b_log), b_unweigh)) in a.zip(b).rev() {
-            suffixes = [suffixes[0] + a_log, suffixes[1] + b_log];
-            *a += T::of(suffixes[0] * a_unweigh);
-            *b += T::of(suffixes[1] * b_unweigh);
+        for (side, gradient) in d_operators.into_iter().enumerate() {
+            scalings[side].add_weight_gradients(logs[side], corners[side], gradient);
         }
     }
 }
 
-fn scalings(object: Option<&Arc<dyn Any + Send + Sync>>) -> Option<&Scalings> {
+fn scalings<T: Scalar>(object: Option<&Arc<dyn Any + Send + Sync>>) -> Option<&Scalings<T>> {
     object?.downcast_ref()
-}
-
-/// `Σ a_i b_i c_i`, in several sums at once.
-fn inner<T: Scalar>(a: &[T], b: &[T], c: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    for ((a, b), c) in a.chunks(8).zip(b.chunks(8)).zip(c.chunks(8)) {
-        for (((sum, a), b), c) in sums.iter_mut().zip(a).zip(b).zip(c) {
-            *sum += a.wide() * b.wide() * c;
-        }
-    }
-    sums.iter().sum()
 }

@@ -274,8 +274,8 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         self.engine.apply_transposed(&bound.prepared.numbers, self.diagonals(), y, x, scratch);
     }
 
-    fn gradient_len(&self) -> usize {
-        self.engine.spectra_len()
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.engine.sums_len(batch)
     }
 
     fn backward(
@@ -293,7 +293,7 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
     fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
         let (dg, dh) = self.shape().generators_mut(self.rank, gradient);
         let mut gradients = [dg, dh];
-        let add = |side: usize, j: usize, gain: T, kernel: &[T]| {
+        let add = |side: usize, j: usize, gain: T, kernel: &mut [T]| {
             let (_, order, row) = self.side(side);
             let generator = &mut gradients[side][j * row..][..row];
             for k in 0..row {

@@ -164,7 +164,7 @@ impl<T: Scalar> ToeplitzLike<T> {
 
     /// Numbers that the spectra of all generators take, in all forms.
     fn spectra_len(&self) -> usize {
-        self.forms().each(&self.cyclic, 2 * self.rank).map(|(_, place)| place.end).last().unwrap_or(0)
+        self.forms().len_for(&self.cyclic, 2 * self.rank, usize::MAX)
     }
 
     /// The spectra of `g_j` and of `h_j`, for each j.
@@ -389,8 +389,8 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         }
     }
 
-    fn gradient_len(&self) -> usize {
-        self.spectra_len()
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.forms().len_for(&self.cyclic, 2 * self.rank, batch)
     }
 
     fn backward(
@@ -442,10 +442,7 @@ impl<T: Scalar> Structure<T> for ToeplitzLike<T> {
         let Shape { rows: m, cols: n } = self.torus.shape;
         let (dg, dh) = self.torus.shape.generators_mut(self.rank, gradient);
         for (form, place) in self.forms().each(&self.cyclic, 2 * self.rank) {
-            let sums = &sums[place];
-            if untouched(sums) {
-                continue;
-            }
+            let Some(sums) = sums.get(place).filter(|sums| !untouched(sums)) else { continue };
             let (g_sums, h_sums) = sums.split_at(self.rank * self.width(form));
             self.add_signals(form, &self.cyclic, g_sums, T::of(0.5) / self.cyclic.gain(), dg, m, scratch);
             self.add_signals(form, &self.negacyclic, h_sums, self.negacyclic.gain().recip(), dh, n, scratch);

@@ -322,8 +322,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
 
     fn backward_fast(&self, x: &[T], dy: &[T], dx: Option<&mut [T]>, gradient: &mut [T], workspace: &mut Workspace<T>) {
         let structure = &*self.structure;
-        let len = structure.gradient_len();
-        let chunk = if structure.is_dense() { x.len() / self.cols() } else { CHUNK };
+        let batch = x.len() / self.cols();
+        let len = structure.gradient_len(batch);
+        let chunk = if structure.is_dense() { batch } else { CHUNK };
         let job = super::threads::Backward {
             shape: (self.rows(), self.cols()),
             chunk,
@@ -343,7 +344,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     fn prepare(&mut self) {
-        let scratch = self.scratch.slice(self.structure.scratch_len());
+        let scratch = self.scratch.slice(self.structure.prepare_scratch_len());
         self.structure.prepare(&self.parameters, &mut self.prepared, scratch);
         if self.scratch.bytes() > KEPT {
             self.scratch = Workspace::new();

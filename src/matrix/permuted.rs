@@ -167,6 +167,10 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
         self.inner.prepare(parameters, prepared, scratch);
     }
 
+    fn prepare_scratch_len(&self) -> usize {
+        self.inner.prepare_scratch_len()
+    }
+
     fn scratch_len(&self) -> usize {
         GRAIN * (self.rows() + 2 * self.cols()) + self.inner.scratch_len()
     }
@@ -193,8 +197,8 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
         }
     }
 
-    fn gradient_len(&self) -> usize {
-        self.inner.gradient_len()
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.inner.gradient_len(batch)
     }
 
     fn backward(

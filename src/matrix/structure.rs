@@ -87,6 +87,11 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// Numbers of scratch that preparing and products need.
     fn scratch_len(&self) -> usize;
 
+    /// Numbers of scratch that [`Structure::prepare`] needs, where that is less; by default [`Structure::scratch_len`].
+    fn prepare_scratch_len(&self) -> usize {
+        self.scratch_len()
+    }
+
     /// Numbers of scratch that [`Structure::backward`] and [`Structure::finish_gradient`] need, where that is more; by default
     /// [`Structure::scratch_len`].
     fn backward_scratch_len(&self) -> usize {
@@ -99,8 +104,8 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// `X = Y M`.
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]);
 
-    /// Length of the sums that [`Structure::backward`] gathers.
-    fn gradient_len(&self) -> usize;
+    /// Length of the sums that [`Structure::backward`] gathers for a batch of so many examples, or fewer.
+    fn gradient_len(&self, batch: usize) -> usize;
 
     /// The backward pass of `Y = X Mᵀ`: writes the gradient in x to `dx`, if asked, and adds the batch's share of the
     /// gradient in the parameters to `sums`, in a form (say, spectra) that [`Structure::finish_gradient`] understands.

@@ -26,6 +26,9 @@ pub struct Sum<T: Scalar> {
     layout: Layout,
 }
 
+/// A batch as large as any: each term's sums always have their full length, so that their place does not depend on the batch.
+const ANY: usize = usize::MAX;
+
 /// What each term prepares.
 type Both<T> = [Prepared<T>; 2];
 
@@ -158,6 +161,10 @@ impl<T: Scalar> Structure<T> for Sum<T> {
         GRAIN * self.rows().max(self.cols()) + inner
     }
 
+    fn prepare_scratch_len(&self) -> usize {
+        self.terms[0].prepare_scratch_len().max(self.terms[1].prepare_scratch_len())
+    }
+
     fn backward_scratch_len(&self) -> usize {
         let inner = self.terms[0].backward_scratch_len().max(self.terms[1].backward_scratch_len());
         GRAIN * self.rows().max(self.cols()) + inner
@@ -175,8 +182,8 @@ impl<T: Scalar> Structure<T> for Sum<T> {
         });
     }
 
-    fn gradient_len(&self) -> usize {
-        self.terms.iter().map(|term| term.gradient_len()).sum()
+    fn gradient_len(&self, _: usize) -> usize {
+        self.terms.iter().map(|term| term.gradient_len(ANY)).sum()
     }
 
     fn backward(
@@ -191,7 +198,7 @@ impl<T: Scalar> Structure<T> for Sum<T> {
         let [Some(first), Some(second)] = self.bound(bound) else { return };
         let (m, n) = (self.rows(), self.cols());
         let other = take(&mut scratch, GRAIN * n);
-        let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len());
+        let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len(ANY));
         for (x, dy) in x.chunks(GRAIN * n).zip(dy.chunks(GRAIN * m)) {
             let mut own = dx.as_mut().map(|rest| take(rest, x.len()));
             self.terms[0].backward(first, x, dy, own.as_deref_mut(), first_sums, scratch);
@@ -205,7 +212,7 @@ impl<T: Scalar> Structure<T> for Sum<T> {
 
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
         let [Some(first), Some(second)] = self.bound(bound) else { return };
-        let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len());
+        let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len(ANY));
         let (to_first, to_second) = gradient.split_at_mut(self.terms[0].layout().len());
         self.terms[0].finish_gradient(first, first_sums, to_first, scratch);
         self.terms[1].finish_gradient(second, second_sums, to_second, scratch);

@@ -36,9 +36,9 @@ impl<T: Scalar> Convolution<T> {
         self.transform.forms().each(&self.transform, self.terms.len())
     }
 
-    /// Numbers that the spectra of all terms take, in all forms.
-    fn spectra_len(&self) -> usize {
-        self.forms().map(|(_, place)| place.end).last().unwrap_or(0)
+    /// Numbers that the spectra of all terms take, in all forms that occur in a batch of so many.
+    fn spectra_len(&self, batch: usize) -> usize {
+        self.transform.forms().len_for(&self.transform, self.terms.len(), batch)
     }
 
     /// Where the spectra of a form are.
@@ -115,7 +115,7 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
             let scale = engine.transform.gain().recip();
             kernel.iter_mut().for_each(|k| *k *= scale);
         }
-        let spectra = prepared.numbers_mut(engine.spectra_len());
+        let spectra = prepared.numbers_mut(engine.spectra_len(usize::MAX));
         for (form, place) in engine.forms() {
             let (width, at_once) = (engine.transform.width(form), form.signals::<T>());
             let block = &mut block[..engine.transform.block(form)];
@@ -162,8 +162,8 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         }
     }
 
-    fn gradient_len(&self) -> usize {
-        self.engine().spectra_len()
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.engine().spectra_len(batch)
     }
 
     fn backward(
@@ -201,8 +201,9 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         let kernel = take(&mut scratch, *order);
         let scale = transform.gain().recip();
         for (form, place) in self.engine().forms() {
+            let Some(sums) = sums.get(place) else { continue };
             let block = &mut block[..transform.block(form)];
-            for (term, sum) in sums[place].chunks_exact(transform.width(form)).take(terms.len()).enumerate() {
+            for (term, sum) in sums.chunks_exact(transform.width(form)).take(terms.len()).enumerate() {
                 if untouched(sum) {
                     continue;
                 }

@@ -82,19 +82,28 @@ impl Forms {
         form == Form::Single || self.lanes
     }
 
-    /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each.
+    /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each; that of single signals
+    /// comes first.
     pub fn each<T: Scalar>(
         self,
         transform: &RealTransform<T>,
         spectra: usize,
     ) -> impl Iterator<Item = (Form, Range<usize>)> {
-        let forms = [(Form::Lanes, self.lanes), (Form::Single, true)];
+        let forms = [(Form::Single, true), (Form::Lanes, self.lanes)];
         let mut start = 0;
         forms.into_iter().filter(|&(_, used)| used).map(move |(form, _)| {
             let place = start..start + spectra * transform.width(form);
             start = place.end;
             (form, place)
         })
+    }
+
+    /// Numbers that hold `spectra` of them for each arrangement that occurs in a batch of so many: they end behind those of single
+    /// signals where it has no others.
+    pub fn len_for<T: Scalar>(self, transform: &RealTransform<T>, spectra: usize, batch: usize) -> usize {
+        let occurs = |form| form == Form::Single || batch > self.few;
+        let places = self.each(transform, spectra).filter(|(form, _)| occurs(*form));
+        places.map(|(_, place)| place.end).last().unwrap_or(0)
     }
 
     /// Cuts a batch into blocks of rows.

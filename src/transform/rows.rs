@@ -33,6 +33,52 @@ pub fn load<T: Scalar>(form: Form, rows: &[T], row: usize, order: Order, block: 
     T::load(Load { rows, row, order, block });
 }
 
+/// [`load`], and a factor for each element.
+pub fn load_scaled<T: Scalar>(form: Form, rows: &[T], row: usize, order: Order, factors: &[T], block: &mut [T]) {
+    if form == Form::Lanes || order == Order::Reversed {
+        load(form, rows, row, order, block);
+        return scale(form, block, factors);
+    }
+    let (head, tail) = block.split_at_mut(row);
+    T::run(Scaled { from: rows, factors, to: head });
+    tail.fill(T::zero());
+}
+
+/// A factor for each element, and [`store`]; the block is used up.
+pub fn store_scaled<T: Scalar>(form: Form, block: &mut [T], order: Order, factors: &[T], rows: &mut [T], row: usize) {
+    if form == Form::Lanes || order == Order::Reversed {
+        scale(form, block, factors);
+        return store(form, block, order, rows, row);
+    }
+    T::run(Scaled { from: block, factors, to: rows });
+}
+
+/// Multiplies the elements of the signals in a block, one factor an element.
+pub fn scale<T: Scalar>(form: Form, block: &mut [T], factors: &[T]) {
+    if form == Form::Single {
+        return block.iter_mut().zip(factors).for_each(|(x, &factor)| *x *= factor);
+    }
+    for (elements, &factor) in block.chunks_exact_mut(T::LANES).zip(factors) {
+        elements.iter_mut().for_each(|x| *x *= factor);
+    }
+}
+
+/// One signal's elements by one factor each, from one place to another.
+struct Scaled<'a, T> {
+    from: &'a [T],
+    factors: &'a [T],
+    to: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for Scaled<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, _: I) {
+        for ((to, &from), &factor) in self.to.iter_mut().zip(self.from).zip(self.factors) {
+            *to = from * factor;
+        }
+    }
+}
+
 /// Takes the first `row` elements of the signals of a block out into rows.
 pub fn store<T: Scalar>(form: Form, block: &[T], order: Order, rows: &mut [T], row: usize) {
     if form == Form::Single {

@@ -73,7 +73,7 @@ impl<T: Scalar> Structure<T> for Dense {
         gemm_nn(y, bound.parameters, x, [y.len() / m, m, n]);
     }
 
-    fn gradient_len(&self) -> usize {
+    fn gradient_len(&self, _: usize) -> usize {
         self.layout.len()
     }
 

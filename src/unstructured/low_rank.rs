@@ -117,7 +117,7 @@ impl<T: Scalar> Structure<T> for LowRank {
         }
     }
 
-    fn gradient_len(&self) -> usize {
+    fn gradient_len(&self, _: usize) -> usize {
         self.layout.len()
     }
 

@@ -55,8 +55,8 @@ impl<T: Scalar> Structure<T> for Counting<T> {
         self.inner.apply_transposed(bound, y, x, scratch);
     }
 
-    fn gradient_len(&self) -> usize {
-        self.inner.gradient_len()
+    fn gradient_len(&self, batch: usize) -> usize {
+        self.inner.gradient_len(batch)
     }
 
     fn backward(

@@ -12,7 +12,7 @@ pub(super) const W: usize = f64::LANES;
 pub(super) const CHILDREN: usize = 4;
 
 /// Places of a leaf: even, with no prime factor above 7.
-const LEAVES: [usize; 10] = [10, 12, 14, 16, 18, 20, 24, 28, 30, 32];
+const LEAVES: [usize; 10] = [8, 10, 12, 14, 16, 18, 20, 24, 28, 30];
 
 /// Places of the largest leaf.
 pub(super) const LONGEST: usize = LEAVES[LEAVES.len() - 1];

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::toeplitz_like::{full_generators, leading_generators};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, cauchy_nodes, normal};
 use crate::shape::Shape;
 use crate::structured::CauchyNodes;
 use crate::structured::cauchy::{plan, planned};
@@ -320,7 +320,8 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
 
     fn cost(&self, batch: usize) -> f64 {
         let numbers = self.generators_len() as f64 * if T::NAME == "f32" { NUMBER[0] } else { NUMBER[1] };
-        numbers + product_cost::<T>(self.rows(), self.cols(), batch * self.rank) / batch.max(1) as f64
+        let products = product_cost::<T>(self.rows(), self.cols(), batch * self.rank) / batch.max(1) as f64;
+        cauchy_nodes::<T>() * (numbers + products)
     }
 }
 

@@ -38,7 +38,9 @@ use num_complex::Complex;
 use super::circle_filter::{CircleFilter, Node};
 use super::terms::{Evaluation, Terms};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, transform_cost};
+use crate::matrix::{
+    Bound, CIRCLE_NODES, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, transform_cost,
+};
 use crate::shape::Shape;
 use crate::structured::circle_vandermonde::{nodes, spread};
 use crate::structured::vandermonde::place;
@@ -315,7 +317,8 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
     fn cost(&self, batch: usize) -> f64 {
         let Terms { shape, rank, order, ref evaluation, .. } = self.terms;
         let numbers = (order + shape.rows) as f64 * NUMBER * size_of::<T>() as f64;
-        transform_cost::<T>(order, rank + 1, batch) + rank as f64 * (numbers + evaluation.cost(shape.rows, batch))
+        let terms = rank as f64 * (numbers + evaluation.cost(shape.rows, batch));
+        CIRCLE_NODES * (transform_cost::<T>(order, rank + 1, batch) + terms)
     }
 }
 

@@ -16,27 +16,29 @@
 //! matrix has the displacement `½ (G Hᵀ − A^N G (B^N H)ᵀ)`: of rank r for LDR-SD, where A^N and B^N are multiples of the identity, and of
 //! rank 2r at most for LDR-TD. Thomas, Gu, Dao, Rudra and Ré, "Learning compressed transforms with low displacement rank" (2018).
 //!
-//! *Parameters:* r(m + n) + 2N or 6N. There are three ways to multiply, chosen when the parameters change:
+//! *Parameters:* r(m + n) + 2N or 6N. There are four ways to multiply, chosen when the parameters change:
 //!
 //! * *A scaled shift*, for subdiagonal operators. `A = S Z_f S⁻¹` for a diagonal S, so that M is a sum of products of f-circulants
 //!   between diagonals: 2r + 2 real transforms of length 2N, and 4r + 5 for all gradients. Rounding errors grow with the
 //!   range of S, largest over smallest, of both operators together; it is measured, and up to 10⁴ (f64) or 64 (f32) is let through.
 //!   Entries of 1 ± 5% stay below that up to N of some thousands.
-//! * *A tree of blocks*, for all other operators whose reflections die away, in O(r N log² N). Each block is known by the power
+//! * *A hierarchy*, for all other subdiagonal operators, with zero or tiny entries as well as any, in O(r N log² N). Between two blocks of
+//!   places every power of A has entries `head · tail`, products of weights, so that blocks act on each other by convolutions with
+//!   segments of the coefficients. Nothing is divided by anything, and no product of weights may exceed 10⁶.
+//! * *A tree of blocks*, for tridiagonal operators whose reflections die away, in O(r N log² N). Each block is known by the power
 //!   series, in the number of steps, of what passes through it and what it reflects; these are combined at junctions, as
 //!   scattering matrices are, and all their coefficients are entries of powers of blocks of A: none grows that is not in M
 //!   already. The alternative, transfer matrices and the characteristic polynomial, grows like `(1 + |d|)^N` even where A does not. A block of L
 //!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10⁶. (Where blocks forget after 3/2 or
-//!   9/8 L, shorter transforms are taken.) A subdiagonal operator
-//!   always forgets, with zero or tiny entries as well as any. A tridiagonal one does while `|d| + 2√|lu|` is
+//!   9/8 L, shorter transforms are taken.) It does while `|d| + 2√|lu|` is
 //!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not. While |u| is
 //!   below about 0.03 nothing returns from 16 places ahead, blocks are passed in one direction only, and all is two to three times
 //!   as fast.
-//! * *The recurrence*, for the rest, and for all tridiagonal operators up to N = 512, or 1024 if blocks are passed both ways: O((3 + r) N²)
-//!   for one vector, and the GEMMs of two dense products for a batch.
+//! * *The recurrence*, for the rest, and for all tridiagonal operators up to N = 1024: O((3 + r) N²) for one vector, and the GEMMs of
+//!   two dense products for a batch.
 //!
-//! [`LearnedOperators::is_fast`] tells operators whose reflections die away. Trees and recurrences compute in double precision for both
-//! number types.
+//! [`LearnedOperators::is_fast`] tells the operators that have one of the first three. All but scaled shifts compute in double precision
+//! for both number types.
 //!
 //! *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm, where powers of the operators do not grow much more than the product does.
 //! Each step of a recurrence errs like a change of the entries by a rounding error, which all later steps carry along: powers that
@@ -158,7 +160,7 @@ impl<T: Scalar> LearnedOperators<T> {
         self.shape.order()
     }
 
-    /// Whether a matrix with these parameters multiplies in near-linear time: as scaled shifts, or
+    /// Whether a matrix with these parameters multiplies in near-linear time: as scaled shifts, by hierarchies, or
     /// by trees of blocks whose reflections die away.
     ///
     /// # Errors
@@ -311,6 +313,9 @@ const UNITS: usize = 64;
 
 /// Nanoseconds for each entry of two Krylov matrices, to compute and to cut them.
 const KRYLOV_ENTRY: f64 = 4.0;
+
+/// What the negacyclic transforms of scaled shifts take of the estimate for cyclic ones.
+const SCALED: f64 = 0.8;
 
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;
@@ -480,9 +485,9 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         let (generator_sums, operator_sums) = sums[..self.layout.len()].split_at_mut(self.generators_len());
         let (dg, dh) = self.shape.generators_mut(self.rank, generator_sums);
         let (da, db) = operator_sums.split_at_mut(self.operator_len());
-        // The generators of the left side were halved.
+        // The generators of the left side were halved. The right side comes first: it was the last to be in the caches.
         for (side, side_sums, d_generators, row, d_operator, factor) in
-            [(a, a_sums, dg, m, da, HALF), (b, b_sums, dh, n, db, 1.0)]
+            [(b, b_sums, dh, n, db, 1.0), (a, a_sums, dg, m, da, HALF)]
         {
             generators.fill(0.0);
             entries.fill(0.0);
@@ -570,7 +575,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     /// That of operators near the shift.
     fn cost(&self, batch: usize) -> f64 {
         match &self.scaled {
-            Some(scaled) => transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
+            Some(scaled) => SCALED * transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
             None => 2.0 * self.plan.cost(None, batch),
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Sandwich<T> {
     right: RealTransform<T>,
     /// The order of the outputs and of the inputs.
     orders: [Order; 2],
+    /// Where the spectra of lanes have the numbers of single ones, for negacyclic transforms, left and right.
+    places: [Option<Vec<u32>>; 2],
 }
 
 /// The diagonals P (m), D (N) and S (n), in the natural order of the circulants; `None` for the identity.
@@ -80,7 +82,8 @@ impl<T: Scalar> Sandwich<T> {
     /// The plan for circulants of length `length` and the kinds `wraps`, left and right, with N = `inner`.
     pub fn new(shape: Shape, inner: usize, length: usize, rank: usize, wraps: [Wrap; 2], orders: [Order; 2]) -> Self {
         let [left, right] = wraps.map(|wrap| RealTransform::new(length, wrap));
-        Self { shape, inner, rank, left, right, orders }
+        let places = [left.single_places(), right.single_places()];
+        Self { shape, inner, rank, left, right, orders, places }
     }
 
     /// The length L.
@@ -142,33 +145,48 @@ impl<T: Scalar> Sandwich<T> {
 
     /// Computes the spectra of kernels. `write` puts the kernel of a side (left: 0) and a term into a slice of zeros; those
     /// of the left side are multiplied by `factor`.
-    pub fn prepare(
+    pub fn prepare(&self, factor: f64, write: impl Fn(usize, usize, &mut [T]), spectra: &mut [T], scratch: &mut [T]) {
+        let (singles, mut lanes) = spectra.split_at_mut(self.sums_len(0));
+        let lanes_len = lanes.len() / 2;
+        let sides = singles.chunks_exact_mut((self.rank * self.width(Form::Single)).max(1)).enumerate();
+        for (side, singles) in sides {
+            let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
+            let gain = T::of(factor) / transform.gain();
+            let write = |j: usize, kernel: &mut [T]| {
+                kernel.fill(T::zero());
+                write(side, j, &mut kernel[..transform.len()]);
+                kernel.iter_mut().for_each(|k| *k *= gain);
+            };
+            for (j, spectrum) in singles.chunks_exact_mut(self.width(Form::Single)).enumerate() {
+                write(j, spectrum);
+                transform.forward(Form::Single, spectrum, scratch);
+            }
+            let lanes = take(&mut lanes, lanes_len);
+            match &self.places[side] {
+                Some(places) => permute(places, singles, lanes),
+                None if lanes.is_empty() => {}
+                None => self.prepare_lanes(transform, write, lanes, scratch),
+            }
+        }
+    }
+
+    /// The spectra of kernels in the order of lanes, several at a time.
+    fn prepare_lanes(
         &self,
-        factor: f64,
-        write: impl Fn(usize, usize, &mut [T]),
+        transform: &RealTransform<T>,
+        write: impl Fn(usize, &mut [T]),
         spectra: &mut [T],
         mut scratch: &mut [T],
     ) {
-        let length = self.left.len();
-        let block = take(&mut scratch, self.block());
+        let (form, length, width) = (Form::Lanes, transform.len(), self.width(Form::Lanes));
+        let block = &mut take(&mut scratch, self.block())[..transform.block(form)];
         let kernels = take(&mut scratch, T::LANES * length);
-        for (form, place) in self.forms().each(&self.left, 2 * self.rank) {
-            let (width, at_once) = (self.width(form), form.signals::<T>());
-            let block = &mut block[..self.left.block(form)];
-            let sides = spectra[place].chunks_exact_mut((self.rank * width).max(1)).enumerate();
-            for (side, spectra) in sides {
-                let (transform, factor) = if side == 0 { (&self.left, factor) } else { (&self.right, 1.0) };
-                let gain = T::of(factor) / transform.gain();
-                for (first, spectra) in (0..self.rank).step_by(at_once).zip(spectra.chunks_mut(at_once * width)) {
-                    let kernels = &mut kernels[..spectra.len() / width * length];
-                    kernels.fill(T::zero());
-                    kernels.chunks_exact_mut(length).enumerate().for_each(|(j, k)| write(side, first + j, k));
-                    kernels.iter_mut().for_each(|k| *k *= gain);
-                    load(form, kernels, length, Order::Natural, block);
-                    transform.forward(form, block, scratch);
-                    store(form, block, Order::Natural, spectra, width);
-                }
-            }
+        for (first, spectra) in (0..self.rank).step_by(T::LANES).zip(spectra.chunks_mut(T::LANES * width)) {
+            let kernels = &mut kernels[..spectra.len() / width * length];
+            kernels.chunks_exact_mut(length).enumerate().for_each(|(j, kernel)| write(first + j, kernel));
+            load(form, kernels, length, Order::Natural, block);
+            transform.forward(form, block, scratch);
+            store(form, block, Order::Natural, spectra, width);
         }
     }
 
@@ -346,6 +364,14 @@ impl<T: Scalar> Sandwich<T> {
             store(form, block, Order::Natural, kernels, length);
             kernels.chunks_exact_mut(length).enumerate().for_each(|(j, k)| add(first + j, k));
         }
+    }
+}
+
+/// Single spectra in the order of lanes.
+fn permute<T: Scalar>(places: &[u32], singles: &[T], lanes: &mut [T]) {
+    let half = places.len();
+    for (single, lanes) in singles.chunks_exact(half).zip(lanes.chunks_exact_mut(half)) {
+        lanes.iter_mut().zip(places).for_each(|(number, &place)| *number = single[place as usize]);
     }
 }
 

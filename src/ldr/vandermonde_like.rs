@@ -29,7 +29,9 @@ use std::sync::Arc;
 use super::filter::Filter;
 use super::terms::{Evaluation, Terms};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Prepared, REAL_NODES, Reconstruction, Structure, transform_cost,
+};
 use crate::shape::Shape;
 use crate::structured::vandermonde::{check_nodes, laplace_cost, place, spread};
 use crate::transform::fast_length;
@@ -284,7 +286,7 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         let Terms { shape, rank, order, .. } = self.terms;
         let numbers = (order + shape.rows) as f64 * NUMBER * size_of::<T>() as f64;
         let laplace = laplace_cost::<T>(shape.rows, order, batch, false);
-        transform_cost::<T>(order, rank + 1, batch) + rank as f64 * (numbers + laplace)
+        REAL_NODES * (transform_cost::<T>(order, rank + 1, batch) + rank as f64 * (numbers + laplace))
     }
 }
 

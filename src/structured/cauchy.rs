@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::CauchyNodes;
 use crate::error::all_finite;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, cauchy_nodes};
 use crate::shape::Shape;
 use crate::transform::cauchy::{CauchyPlan, Want, Way, product_cost, scratch_len};
 use crate::{Result, Scalar};
@@ -182,7 +182,7 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
     }
 
     fn cost(&self, batch: usize) -> f64 {
-        product_cost::<T>(self.rows(), self.cols(), batch) / batch.max(1) as f64
+        cauchy_nodes::<T>() * product_cost::<T>(self.rows(), self.cols(), batch) / batch.max(1) as f64
     }
 }
 

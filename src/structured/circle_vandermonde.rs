@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use super::vandermonde::{check_count, place, placed};
 use crate::error::all_finite;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, take};
+use crate::matrix::{Bound, CIRCLE_NODES, Family, Init, Layout, Matrix, Prepared, Structure, take};
 use crate::shape::Shape;
 use crate::transform::nonuniform::angle::{Turns, multiples};
 use crate::transform::nonuniform::{Nodes, Nonuniform};
@@ -256,7 +256,7 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
     }
 
     fn cost(&self, batch: usize) -> f64 {
-        self.plan.cost(self.values, batch)
+        CIRCLE_NODES * self.plan.cost(self.values, batch)
     }
 }
 

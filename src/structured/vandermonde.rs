@@ -21,7 +21,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::error::all_finite;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, REAL_NODES, Structure};
 use crate::shape::Shape;
 use crate::transform::laplace::{GROUP, Laplace, is_series};
 use crate::{Error, Result, Scalar};
@@ -194,7 +194,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
     }
 
     fn cost(&self, batch: usize) -> f64 {
-        laplace_cost::<T>(self.layout.len(), self.plan.cols(), batch, self.transposed)
+        REAL_NODES * laplace_cost::<T>(self.layout.len(), self.plan.cols(), batch, self.transposed)
     }
 }
 

@@ -30,6 +30,7 @@ pub use length::fast_length;
 pub(crate) use length::is_fast_length;
 pub(crate) use pointwise::{Into, Side};
 pub(crate) use real::{RealTransform, Wrap};
+pub(crate) use ring::{Ring, Turn};
 pub(crate) use rows::Order;
 
 #[cfg(test)]

@@ -169,6 +169,19 @@ impl<T: Scalar> RealTransform<T> {
         }
     }
 
+    /// For a negacyclic transform of even length that has lanes: where a single spectrum has the real and imaginary parts of each
+    /// complex number that one of lanes has.
+    pub fn single_places(&self) -> Option<Vec<u32>> {
+        if self.wrap != Wrap::Negacyclic || !self.n.is_multiple_of(2) || !self.forms.has(Form::Lanes) {
+            return None;
+        }
+        let mut places = vec![0; self.n / 2];
+        for (place, j) in (0..).zip(self.order(Form::Single)) {
+            places[j] = place;
+        }
+        Some(self.order(Form::Lanes).into_iter().map(|j| places[j]).collect())
+    }
+
     /// What an inverse after a forward transform multiplies a signal by.
     pub fn gain(&self) -> T {
         T::of(if self.n.is_multiple_of(2) { self.n / 2 } else { self.n } as f64)

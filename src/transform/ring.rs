@@ -12,7 +12,7 @@
 use std::f64::consts::TAU;
 
 use super::butterfly::{Complex, Dft, Radix, mul, mul_conj};
-use super::isa::{Isa, Kernel, lanes_mut};
+use super::isa::{Isa, Kernel, lanes, lanes_mut};
 use super::product::{LastPass, Values};
 use crate::Scalar;
 
@@ -22,7 +22,7 @@ const CACHE_BYTES: usize = 1 << 14;
 
 /// An exact fraction of a full turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     pub numerator: u64,
     pub denominator: u64,
 }
@@ -77,7 +77,7 @@ impl<T> Pass<T> {
 
 /// A transform modulo `x^n − c` for an n with no prime factor above 7.
 #[derive(Debug)]
-pub(super) struct Ring<T> {
+pub(crate) struct Ring<T> {
     passes: Vec<Pass<T>>,
 }
 
@@ -130,6 +130,32 @@ impl<T: Scalar> Ring<T> {
     /// Starts from other values than those in `re` and `im`.
     pub fn inverse_from(&self, values: Values<'_, T>, re: &mut [T], im: &mut [T]) {
         self.ascend(0, 0, Some(values), re, im);
+    }
+
+    /// [`Self::forward`] of the real signals in `from`, as many numbers as there are in `re`.
+    pub fn forward_from_real(&self, from: &[T], re: &mut [T], im: &mut [T]) {
+        let passes = if self.fits_cache(0) { self.passes.len() } else { 1 };
+        T::run(FromReal { passes: &self.passes[..passes], from, re, im });
+        if passes == 1 {
+            self.each_part(re, im, |block, re, im| self.descend(1, block, None, re, im));
+        }
+    }
+
+    /// `to = factor to + Re z`, lane by lane, for what [`Self::inverse`] would leave in place, z; `re` and `im` are used up.
+    pub fn inverse_to_real(&self, re: &mut [T], im: &mut [T], factor: &T::Lane, to: &mut [T]) {
+        let passes = if self.fits_cache(0) { self.passes.len() } else { 1 };
+        if passes == 1 {
+            self.each_part(re, im, |block, re, im| self.ascend(1, block, None, re, im));
+        }
+        T::run(ToReal { passes: &self.passes[..passes], re, im, factor, to });
+    }
+
+    /// The blocks that the first pass leaves.
+    fn each_part(&self, re: &mut [T], im: &mut [T], mut part: impl FnMut(usize, &mut [T], &mut [T])) {
+        let Some(first) = self.passes.first() else { return };
+        let len = first.part * T::LANES;
+        let parts = re.chunks_exact_mut(len).zip(im.chunks_exact_mut(len));
+        parts.enumerate().for_each(|(block, (re, im))| part(block, re, im));
     }
 
     /// The order of the values: position p holds the value at `e^{2πi(θ + j)/n}` for the j returned at p.
@@ -239,6 +265,129 @@ impl<T: Scalar> Kernel<T> for Passes<'_, T> {
             block /= pass.radix;
             blocks /= pass.radix;
             one_pass::<T, I, true>(isa, pass, pass.roots_of(block, blocks), re, im);
+        }
+    }
+}
+
+/// Passes over real signals that are elsewhere.
+struct FromReal<'a, T> {
+    passes: &'a [Pass<T>],
+    from: &'a [T],
+    re: &'a mut [T],
+    im: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for FromReal<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, isa: I) {
+        let Some((first, others)) = self.passes.split_first() else {
+            self.re.copy_from_slice(self.from);
+            return self.im.fill(T::zero());
+        };
+        let (from, re, im) = (lanes::<T>(self.from), lanes_mut::<T>(self.re), lanes_mut::<T>(self.im));
+        match first.radix {
+            2 => first_from_real::<T, I, 2>(isa, first, from, re, im),
+            3 => first_from_real::<T, I, 3>(isa, first, from, re, im),
+            4 => first_from_real::<T, I, 4>(isa, first, from, re, im),
+            5 => first_from_real::<T, I, 5>(isa, first, from, re, im),
+            _ => first_from_real::<T, I, 7>(isa, first, from, re, im),
+        }
+        let mut blocks = first.radix;
+        for pass in others {
+            one_pass::<T, I, false>(isa, pass, pass.roots_of(0, blocks), re, im);
+            blocks *= pass.radix;
+        }
+    }
+}
+
+/// The first pass over real signals.
+#[inline(always)]
+fn first_from_real<T: Scalar, I: Isa<T>, const P: usize>(
+    isa: I,
+    pass: &Pass<T>,
+    from: &[T::Lane],
+    re: &mut [T::Lane],
+    im: &mut [T::Lane],
+) where
+    Dft: Radix<P>,
+{
+    let w = splat_roots::<T, I, P>(isa, pass.roots_of(0, 1));
+    let (re, im) = (parts::<_, P>(re, pass.part), parts::<_, P>(im, pass.part));
+    for k in 0..pass.part {
+        let mut x = w;
+        x[0].re = isa.load(&from[k]);
+        for j in 1..P {
+            let value = isa.load(&from[j * pass.part + k]);
+            x[j] = Complex { re: isa.mul(value, w[j].re), im: isa.mul(value, w[j].im) };
+        }
+        x = Dft::dft::<T, I>(isa, x);
+        for j in 0..P {
+            isa.store(&mut re[j][k], x[j].re);
+            isa.store(&mut im[j][k], x[j].im);
+        }
+    }
+}
+
+/// Inverse passes, of which only the real parts are wanted, elsewhere.
+struct ToReal<'a, T: Scalar> {
+    passes: &'a [Pass<T>],
+    re: &'a mut [T],
+    im: &'a mut [T],
+    factor: &'a T::Lane,
+    to: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel<T> for ToReal<'_, T> {
+    #[inline(always)]
+    fn run<I: Isa<T>>(self, isa: I) {
+        let (re, im, to) = (lanes_mut::<T>(self.re), lanes_mut::<T>(self.im), lanes_mut::<T>(self.to));
+        let factor = isa.load(self.factor);
+        let Some((first, others)) = self.passes.split_first() else {
+            for (to, re) in to.iter_mut().zip(re) {
+                let sum = isa.mul_add(factor, isa.load(to), isa.load(re));
+                isa.store(to, sum);
+            }
+            return;
+        };
+        let mut blocks = self.passes.iter().map(|pass| pass.radix).product::<usize>();
+        for pass in others.iter().rev() {
+            blocks /= pass.radix;
+            one_pass::<T, I, true>(isa, pass, pass.roots_of(0, blocks), re, im);
+        }
+        match first.radix {
+            2 => last_to_real::<T, I, 2>(isa, first, [re, im], factor, to),
+            3 => last_to_real::<T, I, 3>(isa, first, [re, im], factor, to),
+            4 => last_to_real::<T, I, 4>(isa, first, [re, im], factor, to),
+            5 => last_to_real::<T, I, 5>(isa, first, [re, im], factor, to),
+            _ => last_to_real::<T, I, 7>(isa, first, [re, im], factor, to),
+        }
+    }
+}
+
+/// The last pass of an inverse, to real signals.
+#[inline(always)]
+fn last_to_real<T: Scalar, I: Isa<T>, const P: usize>(
+    isa: I,
+    pass: &Pass<T>,
+    [re, im]: [&mut [T::Lane]; 2],
+    factor: I::V,
+    to: &mut [T::Lane],
+) where
+    Dft: Radix<P>,
+{
+    let w = splat_roots::<T, I, P>(isa, pass.roots_of(0, 1));
+    let (re, im) = (parts::<_, P>(re, pass.part), parts::<_, P>(im, pass.part));
+    let to = parts::<_, P>(to, pass.part);
+    for k in 0..pass.part {
+        let mut x = w;
+        for j in 0..P {
+            x[j] = Complex { re: isa.load(&re[j][k]), im: isa.load(&im[j][k]) };
+        }
+        let y = Dft::dft::<T, I>(isa, x);
+        for j in 0..P {
+            let real = if j == 0 { y[0].re } else { mul_conj::<T, I>(isa, y[P - j], w[j]).re };
+            let sum = isa.mul_add(factor, isa.load(&to[j][k]), real);
+            isa.store(&mut to[j][k], sum);
         }
     }
 }

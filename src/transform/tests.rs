@@ -98,6 +98,25 @@ fn products_of_spectra_are_circulant_products() {
     }
 }
 
+fn check_places<T: Scalar>(n: usize) {
+    let transform = RealTransform::<T>::new(n, Wrap::Negacyclic);
+    let Some(places) = transform.single_places() else { return };
+    let kernel = random::<T>(n, 1);
+    let [single, lanes] = [Form::Single, Form::Lanes].map(|form| spectrum(&transform, form, &kernel));
+    let halves = single.chunks_exact(n / 2);
+    let got: Vec<T> = halves.flat_map(|half| places.iter().map(|&place| half[place as usize])).collect();
+    let lanes: Vec<f64> = lanes.iter().map(|x| x.wide()).collect();
+    assert!(distance(&got, &lanes) <= bar::<T>(n), "{} n={n}", T::NAME);
+}
+
+#[test]
+fn single_spectra_are_those_of_lanes_in_another_order() {
+    for n in sizes() {
+        check_places::<f32>(n);
+        check_places::<f64>(n);
+    }
+}
+
 #[test]
 fn the_portable_kernels_compute_the_same() {
     PORTABLE_ONLY.set(true);

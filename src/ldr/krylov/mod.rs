@@ -1,45 +1,41 @@
 //! Products with Krylov matrices `K(A, g) = [g, A g, …, A^{N−1} g]` of cyclic tridiagonal operators, their transposes and
 //! gradients, in double precision.
 //!
-//! Two ways: trees, near-linear, wherever the operator's reflections die away ([`Scatter`] for operators that are zero on and above the
-//! diagonal, [`Scattering`] for tridiagonal ones); the recurrence everywhere else, for one vector ([`Recurrence`]) or for several
-//! ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
+//! Three ways: [`Hierarchy`], near-linear, for subdiagonal operators; [`Scattering`], near-linear too, for tridiagonal ones wherever their
+//! reflections die away; the recurrence everywhere else, for one vector ([`Recurrence`]) or for several ([`Direct`]). Which one it is
+//! follows from the parameters and is decided when they change.
 
 mod band;
 mod dense;
 mod direct;
-mod junction;
+mod hierarchy;
 mod powers;
 mod recurrence;
-mod scatter;
 mod scattering;
 mod segments;
 mod skewed;
-mod sweep;
-mod tree;
 
 use band::Band;
 pub(super) use dense::{columns, continued_columns, krylov_rows, krylov_rows_backward};
 use direct::Direct;
+use hierarchy::Hierarchy;
 use recurrence::{Gradient, Recurrence};
-use scatter::Scatter;
 use scattering::Scattering;
 use segments::Segments;
-use tree::Tree;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Nanoseconds for each place, step and diagonal or generator of a recurrence.
-const STEP: f64 = 0.044;
-/// Nanoseconds for each place and step of a group of examples, and for each example.
+/// Nanoseconds of a recurrence: of each, for each place and generator, for each place and step, and for each generator of these.
+const STEPS: [f64; 4] = [135.0, 10.0, 0.04, 0.135];
+/// Nanoseconds of a group of examples for each place, step and generator: of all, and for each example.
 const ROWS: [f64; 2] = [0.45, 0.06];
-/// Nanoseconds for each N log2(N) and source of a tree.
-const TRANSFORMS: f64 = 0.8;
+/// Nanoseconds of a group of examples for each generator: of all, for each example, and for each of its places.
+const EACH: [f64; 3] = [150.0, 11.0, 0.5];
+/// Nanoseconds for each N log2(N), vector and source of a hierarchy.
+const LEVELS: f64 = 0.7;
 /// Nanoseconds for each N log2(N) and way through blocks of a tridiagonal operator, and for each generator on top.
 const SCATTERED: [f64; 2] = [3.2, 2.2];
-/// Nanoseconds for a number of a spectrum that comes from memory.
-const STREAMED: f64 = 0.3;
 
 /// Examples that share their Krylov vectors at the most: a chunk of a batch.
 const SHARED: usize = 64;
@@ -50,26 +46,30 @@ const CHUNK: usize = 1 << 16;
 /// Examples from which on it is worth sharing, rather than to sweep one by one.
 const WORTH: usize = 5;
 
-/// Orders up to which tridiagonal operators are swept, by the ways through blocks that a tree would have. A tree's product would be
-/// faster from half of these orders on, but a change of the parameters takes twenty times as long with a tree.
-const SWEPT: [usize; 2] = [512, 1024];
+/// Orders up to which tridiagonal operators are swept. A tree's product would be faster from half of that on, but gradients and a change
+/// of the parameters take so much longer with a tree that a step of training gains nothing.
+const SWEPT: usize = 1024;
 
-/// What does not depend on parameters: the order N, the number r of generators and the tree.
+/// Orders up to which subdiagonal operators are swept. A hierarchy would be a third faster at the largest of them for one vector, but take
+/// twice as long for batches.
+const SHORT: usize = 64;
+
+/// What does not depend on parameters: the order N, the number r of generators and what near-linear products go by.
 #[derive(Debug)]
 pub(super) struct KrylovPlan {
     order: usize,
     rank: usize,
-    tree: Trees,
+    fast: Fast,
     segments: Segments,
 }
 
-/// The plan of a tree.
+/// Plans for near-linear products.
 #[derive(Debug)]
-enum Trees {
-    /// For operators that are zero on and above the diagonal.
-    Below(Arc<Tree>),
-    /// For tridiagonal ones, in the order in which they are tried.
-    Both(Vec<Arc<scattering::Plan>>),
+enum Fast {
+    /// With subdiagonal operators.
+    Hierarchy(Arc<hierarchy::Plan>),
+    /// With tridiagonal ones, in the order in which they are tried.
+    Trees(Vec<Arc<scattering::Plan>>),
 }
 
 /// An operator with its generators, ready for products.
@@ -83,7 +83,8 @@ pub(super) struct Krylov {
 /// What an operator is multiplied by.
 #[derive(Debug)]
 enum Engine {
-    Tree(Scatter, Arc<Tree>),
+    /// For subdiagonal operators whose powers are not too large.
+    Hierarchy(Box<Hierarchy>, Arc<hierarchy::Plan>),
     /// Where reflections die away.
     Scattering(Box<Scattering>, Arc<scattering::Plan>),
     /// Everywhere else.
@@ -103,45 +104,42 @@ impl KrylovPlan {
     /// A plan for operators of order N, that are zero on and above the diagonal but for the corner, or tridiagonal with two
     /// corners.
     pub fn new(order: usize, rank: usize, tridiagonal: bool) -> Self {
-        let tree = match tridiagonal {
-            false => Trees::Below(Arc::new(Tree::new(order, rank, 1))),
-            true => Trees::Both(scattering::plans(order, rank)),
+        let fast = match tridiagonal {
+            false => Fast::Hierarchy(Arc::new(hierarchy::Plan::new(order, rank))),
+            true => Fast::Trees(scattering::plans(order, rank)),
         };
-        Self { order, rank, tree, segments: Segments::new(order) }
+        Self { order, rank, fast, segments: Segments::new(order) }
     }
 
     /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each.
     pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>) -> Krylov {
-        let engine = if self.is_short() { None } else { self.engine(&entries, &generators, &SWEPT) };
+        let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators) };
         let engine = engine.unwrap_or_else(|| Engine::Sweep(Recurrence::new(&self.segments, &entries, &generators)));
         Krylov { entries, generators, engine }
     }
 
     /// Whether the recurrence is taken whatever the parameters are.
     fn is_short(&self) -> bool {
-        matches!(self.tree, Trees::Both(_)) && self.order <= SWEPT[0]
+        self.order <= if matches!(self.fast, Fast::Trees(_)) { SWEPT } else { SHORT }
     }
 
-    /// A tree, if there is one for orders above these.
-    fn engine(&self, entries: &[f64], generators: &[f64], above: &[usize; 2]) -> Option<Engine> {
-        match &self.tree {
-            Trees::Below(tree) => {
-                Scatter::new(tree, entries, generators).map(|scatter| Engine::Tree(scatter, tree.clone()))
+    /// What multiplies in near-linear time, where these parameters let it.
+    fn fast_engine(&self, entries: &[f64], generators: &[f64]) -> Option<Engine> {
+        match &self.fast {
+            Fast::Hierarchy(plan) => {
+                let hierarchy = Hierarchy::new(plan, entries, generators)?;
+                Some(Engine::Hierarchy(Box::new(hierarchy), plan.clone()))
             }
-            Trees::Both(plans) => {
-                let (plan, scattering) = plans
-                    .iter()
-                    .filter(|plan| self.order > above[plan.ports.ways - 1])
-                    .find_map(|plan| Some((plan, Box::new(Scattering::new(plan, entries, generators)?))))?;
-                Some(Engine::Scattering(scattering, plan.clone()))
-            }
+            Fast::Trees(plans) => plans.iter().find_map(|plan| {
+                let scattering = Scattering::new(plan, entries, generators)?;
+                Some(Engine::Scattering(Box::new(scattering), plan.clone()))
+            }),
         }
     }
 
-    /// Whether reflections die away, so that there is a tree.
+    /// Whether there are near-linear products with an operator.
     pub fn is_fast(&self, krylov: &Krylov) -> bool {
-        !matches!(krylov.engine, Engine::Sweep(_))
-            || self.engine(&krylov.entries, &krylov.generators, &[0; 2]).is_some()
+        !matches!(krylov.engine, Engine::Sweep(_)) || self.fast_engine(&krylov.entries, &krylov.generators).is_some()
     }
 
     /// Rows of a batch that are looked at together: a power of two, up to 64.
@@ -170,8 +168,11 @@ impl KrylovPlan {
         let (n, r) = (self.order as f64, self.rank as f64);
         let examples = batch.min(self.chunk());
         match krylov.map_or(self.is_short(), |krylov| matches!(krylov.engine, Engine::Sweep(_))) {
-            true if examples >= WORTH => return n * n * r * (ROWS[0] / examples as f64 + ROWS[1]),
-            true => return n * n * (3.0 + r) * STEP,
+            true if examples >= WORTH => {
+                let share = (examples as f64).recip();
+                return r * (EACH[0] * share + EACH[1] + EACH[2] * n + n * n * (ROWS[0] * share + ROWS[1]));
+            }
+            true => return STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r),
             false => {}
         }
         let levels = n.max(2.0).log2();
@@ -179,53 +180,52 @@ impl KrylovPlan {
             Some(Engine::Scattering(_, plan)) => plan.ports.ways,
             _ => 1,
         };
-        match &self.tree {
-            Trees::Below(tree) => {
-                let spectra = 2.0 * (1.0 + r) * n * tree.height() as f64;
-                n * levels * (1.0 + r) * TRANSFORMS + spectra * STREAMED
-            }
-            Trees::Both(_) => n * levels * ways as f64 * (SCATTERED[0] + SCATTERED[1] * r),
+        match &self.fast {
+            Fast::Hierarchy(_) => n * levels * (1.0 + r) * LEVELS,
+            Fast::Trees(_) => n * levels * ways as f64 * (SCATTERED[0] + SCATTERED[1] * r),
         }
     }
 
-    /// A number of numbers that trees need.
-    fn tree_len(&self, below: fn(&Tree) -> usize, both: fn(&scattering::Plan) -> usize) -> usize {
-        match &self.tree {
-            Trees::Below(tree) => below(tree),
-            Trees::Both(plans) => plans.iter().map(|plan| both(plan)).max().unwrap_or(0),
+    /// A number of numbers that near-linear products need.
+    fn fast_len(&self, hierarchy: fn(&hierarchy::Plan) -> usize, tree: fn(&scattering::Plan) -> usize) -> usize {
+        match &self.fast {
+            Fast::Hierarchy(plan) => hierarchy(plan),
+            Fast::Trees(plans) => plans.iter().map(|plan| tree(plan)).max().unwrap_or(0),
         }
     }
 
     /// Numbers of scratch that products need.
     pub fn scratch_len(&self) -> usize {
         let direct = Direct::scratch_len(self.order, self.chunk()).max(Recurrence::scratch_len(&self.segments));
-        self.tree_len(Scatter::scratch_len, Scattering::scratch_len).max(direct)
+        self.fast_len(Hierarchy::scratch_len, Scattering::scratch_len).max(direct)
     }
 
     /// Numbers of scratch that any method needs.
     pub fn gradient_scratch_len(&self) -> usize {
-        self.scratch_len().max(Recurrence::gradient_scratch_len(&self.segments, self.rank))
+        let finish = self.fast_len(Hierarchy::finish_scratch_len, |_| 0);
+        self.scratch_len().max(Recurrence::gradient_scratch_len(&self.segments, self.rank)).max(finish)
     }
 
     /// Numbers of states that products need if nothing is kept.
     pub fn states_len(&self) -> usize {
-        self.down_len().max(self.tree_len(Scatter::up_len, Scattering::up_len))
+        self.down_len().max(self.fast_len(|plan| Hierarchy::states_len(plan, false), Scattering::up_len))
     }
 
     /// Numbers that the gradient needs of [`KrylovPlan::forward_with_gradient`].
     pub fn down_len(&self) -> usize {
-        self.tree_len(Scatter::down_len, Scattering::down_len)
+        self.fast_len(|_| 0, Scattering::down_len)
     }
 
     /// Numbers that the gradient needs of [`KrylovPlan::transposed`].
     pub fn up_len(&self) -> usize {
-        self.tree_len(Scatter::up_len, Scattering::up_len).max(Recurrence::kept_len(&self.segments))
+        let fast = self.fast_len(|plan| Hierarchy::states_len(plan, true), Scattering::up_len);
+        fast.max(Recurrence::kept_len(&self.segments))
     }
 
     /// Numbers in the sums that gradients are gathered in.
     pub fn sums_len(&self) -> usize {
         let swept = self.plain_sums_len() + Recurrence::sums_len(&self.segments, self.rank);
-        self.tree_len(Scatter::sums_len, Scattering::sums_len).max(swept)
+        self.fast_len(Hierarchy::sums_len, Scattering::sums_len).max(swept)
     }
 
     /// Numbers in the gradients that groups of examples are gathered in, generators first; the sums of single ones follow them.
@@ -239,7 +239,7 @@ impl KrylovPlan {
             return self.direct(krylov).forward(t, y, scratch);
         }
         match &krylov.engine {
-            Engine::Tree(scatter, tree) => scatter.forward(tree, t, Some(y), false, states, scratch),
+            Engine::Hierarchy(hierarchy, plan) => hierarchy.forward(plan, t, Some(y), None, scratch),
             Engine::Scattering(scattering, plan) => scattering.forward(plan, t, Some(y), false, states, scratch),
             Engine::Sweep(recurrence) => recurrence.combine(&self.segments, t, y, scratch),
         }
@@ -259,7 +259,7 @@ impl KrylovPlan {
             return self.direct(krylov).transposed(y, t, scratch);
         }
         match &krylov.engine {
-            Engine::Tree(scatter, tree) => scatter.transposed(tree, y, t, keep, states, scratch),
+            Engine::Hierarchy(hierarchy, plan) => hierarchy.transposed(plan, y, t, keep, states, scratch),
             Engine::Scattering(scattering, plan) => scattering.transposed(plan, y, t, keep, states, scratch),
             Engine::Sweep(recurrence) => {
                 let kept = if keep { Recurrence::kept_len(&self.segments) } else { 0 };
@@ -281,14 +281,17 @@ impl KrylovPlan {
         sums: &mut [f64],
         scratch: &mut [f64],
     ) {
-        if first && !matches!(krylov.engine, Engine::Scattering(..)) {
-            sums.fill(0.0);
+        if first {
+            match krylov.engine {
+                Engine::Hierarchy(..) => Hierarchy::clear(sums),
+                Engine::Scattering(..) => {}
+                Engine::Sweep(_) => sums.fill(0.0),
+            }
         }
         let recurrence = match &krylov.engine {
-            Engine::Tree(scatter, tree) => {
-                scatter.forward(tree, t, z, true, states.down, scratch);
-                let (up, sums) = (&states.up[..Scatter::up_len(tree)], &mut sums[..Scatter::sums_len(tree)]);
-                return scatter.correlate(tree, t, y, states.down, up, sums, scratch);
+            Engine::Hierarchy(hierarchy, plan) => {
+                let gradient = hierarchy::Gradient { states: states.up, sums };
+                return hierarchy.forward(plan, t, z, Some(gradient), scratch);
             }
             Engine::Scattering(scattering, plan) => {
                 scattering.forward(plan, t, z, true, states.down, scratch);
@@ -318,8 +321,8 @@ impl KrylovPlan {
         scratch: &mut [f64],
     ) {
         match &krylov.engine {
-            Engine::Tree(scatter, tree) => {
-                return scatter.finish(tree, &mut sums[..Scatter::sums_len(tree)], generators, entries, scratch);
+            Engine::Hierarchy(hierarchy, plan) => {
+                return hierarchy.finish(plan, sums, generators, &mut entries[..self.order], scratch);
             }
             Engine::Scattering(scattering, plan) => {
                 return scattering.finish(plan, sums, generators, entries, scratch);
@@ -355,8 +358,8 @@ mod tests {
         assert!(error <= 1e-12 * size.max(0.01), "{what}: {error:e} of {size:e}");
     }
 
-    /// A tree does the same as the recurrence, for a tridiagonal operator with so many ways through blocks, or for one that is zero on
-    /// and above the diagonal.
+    /// A tree does the same as the recurrence, for a tridiagonal operator with so many ways through blocks; and so does a hierarchy for a
+    /// subdiagonal one.
     fn check(order: usize, rank: usize, ways: Option<usize>) {
         let tridiagonal = ways.is_some();
         let mut rng = fastrand::Rng::with_seed((10 * order + rank) as u64);
@@ -367,14 +370,13 @@ mod tests {
             entries[order..].fill(0.0);
         }
         let (generators, y) = (random(rank * order, &mut rng), random(order, &mut rng));
-        let plan = KrylovPlan::new(order, rank, tridiagonal);
-        let segments = &plan.segments;
-        let above = if ways == Some(2) { [usize::MAX, 0] } else { [0; 2] };
-        let tree = Krylov { engine: plan.engine(&entries, &generators, &above).unwrap(), entries, generators };
-        let Krylov { entries, generators, .. } = &tree;
-        if let Engine::Scattering(_, plan) = &tree.engine {
-            assert_eq!(Some(plan.ports.ways), ways, "N = {order}");
+        let mut plan = KrylovPlan::new(order, rank, tridiagonal);
+        if let Fast::Trees(plans) = &mut plan.fast {
+            plans.retain(|plan| Some(plan.ports.ways) == ways);
         }
+        let segments = &plan.segments;
+        let tree = Krylov { engine: plan.fast_engine(&entries, &generators).unwrap(), entries, generators };
+        let Krylov { entries, generators, .. } = &tree;
         let recurrence = Recurrence::new(segments, entries, generators);
         let what = |op: &str| format!("{op}, N = {order}, r = {rank}, ways: {ways:?}");
         let mut scratch = vec![f64::NAN; plan.gradient_scratch_len()];
@@ -406,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn trees_equal_recurrences() {
+    fn hierarchies_equal_recurrences() {
         for order in [1, 2, 3, 17, 64, 65, 100, 130, 257, 520] {
             for rank in 1..=3.min(order) {
                 check(order, rank, None);
@@ -415,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn so_do_those_of_tridiagonal_operators() {
+    fn trees_equal_recurrences() {
         for order in [4, 5, 17, 64, 65, 100, 130, 257, 520, 1040, 2200] {
             for rank in 0..=if order < 1000 { 3 } else { 1 } {
                 check(order, rank, Some(2));

@@ -5,10 +5,10 @@
 //! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one of each run,
 //! from which its run is computed again.
 
+use super::band::transpose;
 use super::powers::{ChainRule, Correlate, GROUP, PowerSums};
 use super::segments::{Aligned, SKIPPED, STEPS, Segments, align};
 use super::skewed::{Combine, Expand, Ring};
-use super::sweep::transpose_band;
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
 use crate::transform::untouched;
@@ -47,7 +47,7 @@ impl Recurrence {
     pub fn new(segments: &Segments, entries: &[f64], generators: &[f64]) -> Self {
         let (n, numbers) = (segments.order(), segments.numbers());
         let mut transposed = vec![0.0; 3 * n];
-        transpose_band(entries, &mut transposed, n, n);
+        transpose(entries, &mut transposed);
         let pack = |band: &[f64], generators: &[f64], once: bool| {
             let count = 3 + generators.len() / n;
             let mut packed = Aligned::zeros(count * numbers);

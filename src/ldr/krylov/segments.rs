@@ -26,6 +26,11 @@ pub(super) fn align(numbers: &mut [f64]) -> &mut [f64] {
     &mut numbers[skip..]
 }
 
+/// The same for numbers that are only read.
+pub(super) fn aligned(numbers: &[f64]) -> &[f64] {
+    &numbers[numbers.as_ptr().align_offset(LINE).min(SKIPPED)..]
+}
+
 /// Numbers that begin with a cache line.
 #[derive(Debug)]
 pub(super) struct Aligned {
@@ -39,8 +44,7 @@ impl Aligned {
     }
 
     pub fn get(&self) -> &[f64] {
-        let skip = self.numbers.as_ptr().align_offset(LINE).min(SKIPPED);
-        &self.numbers[skip..][..self.len]
+        &aligned(&self.numbers)[..self.len]
     }
 
     pub fn get_mut(&mut self) -> &mut [f64] {

@@ -1,0 +1,194 @@
+//! From sums over a batch to the gradient in weights and generators: the chain rule through all products of weights.
+
+use super::factors::SiblingsGradient;
+use super::leaves::{self, Example, Rows};
+use super::plan::{CHILDREN, Plan, W, take_whole, whole};
+use super::products::Inner;
+use super::states::{Held, Sums, betweens};
+use super::{Hierarchy, Lane};
+use crate::ldr::krylov::segments::{SKIPPED, align};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+impl Hierarchy {
+    /// Numbers in the sums of gradients.
+    pub fn sums_len(plan: &Plan) -> usize {
+        Sums(plan).len() + SKIPPED
+    }
+
+    /// Numbers of scratch that [`Hierarchy::finish`] needs.
+    pub fn finish_scratch_len(plan: &Plan) -> usize {
+        5 * whole(plan.places) + SKIPPED
+    }
+
+    /// Makes sums ready for use.
+    pub fn clear(sums: &mut [f64]) {
+        align(sums)[0] = 0.0;
+    }
+
+    /// Adds to the gradients in the generators and in the weights, N numbers each, what the sums stand for. They are used up.
+    pub fn finish(
+        &self,
+        plan: &Plan,
+        sums: &mut [f64],
+        generators: &mut [f64],
+        weights: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let (at, sums, mut scratch) = (Sums(plan), align(sums), align(scratch));
+        let Held { summed, held } = at.held(sums);
+        if !summed && !held {
+            return;
+        }
+        let [d_places, d_tails, d_weights] = [(); 3].map(|()| take_whole(&mut scratch, plan.places));
+        d_tails.fill(0.0);
+        d_weights.fill(0.0);
+        let mut gradients = self.gradients(plan, sums);
+        for (j, generator) in generators.chunks_exact_mut(plan.order).enumerate() {
+            self.sources_backward(plan, j, [&mut *sums, &mut *d_places], &mut gradients);
+            let (source, d_generator) = (&self.sources[j], &mut *d_places);
+            let given = [source.generator.get(), self.tails.get()];
+            f64::run(TailsBackward { given, d: d_generator, d_tails });
+            let (leaves, (before, sums)) = (self.leaves(plan, source), sums.split_at_mut(at.vectors(j).start));
+            let example = Example { y: &before[at.held_y()], table: &before[at.held_table(j)] };
+            let sums = &mut sums[..leaves::len(plan)];
+            if summed && held {
+                leaves.correlate([example], true, sums);
+            }
+            let rows = if summed { Rows::Summed(sums) } else { Rows::Single(example) };
+            leaves.finish(rows, d_generator, d_weights);
+            add_places(plan, d_generator, generator, scratch);
+        }
+        let d_heads = &mut sums[at.heads()];
+        let d_outsides = self.open_cycles(plan, d_weights);
+        let d_products = self.factors.backward(&mut gradients, d_outsides);
+        for (d_heads, d_product) in lanes_mut::<f64>(d_heads).chunks_exact_mut(plan.leaf).zip(d_products) {
+            let last = &mut d_heads[plan.leaf - 1];
+            *last = std::array::from_fn(|l| last[l] + d_product[l]);
+        }
+        let (given, leaf) = ([&self.weights, &self.heads, &self.tails].map(|v| v.get()), plan.leaf);
+        f64::run(Unchain { leaf, given, d_heads, d_tails, d_weights });
+        add_places(plan, d_weights, weights, scratch);
+    }
+
+    /// What the sums have of the gradient in the factors between children.
+    fn gradients(&self, plan: &Plan, sums: &mut [f64]) -> Vec<Vec<SiblingsGradient>> {
+        let at = Sums(plan);
+        let mut all = Vec::with_capacity(plan.levels.len());
+        for level in 0..plan.levels.len() {
+            let between = betweens(&mut sums[at.between(level)]);
+            let mut gradients: Vec<_> =
+                between.map(|between| SiblingsGradient { between: *between, ..Default::default() }).collect();
+            let before = lanes::<f64>(&sums[at.before(level)]).as_chunks::<CHILDREN>().0;
+            gradients.iter_mut().zip(before).for_each(|(gradient, before)| gradient.before = *before);
+            all.push(gradients);
+        }
+        all
+    }
+
+    /// From the sums in spectra of a generator to the gradient in it times tails, from the whole down to the leaves.
+    fn sources_backward(
+        &self,
+        plan: &Plan,
+        j: usize,
+        [sums, d_places]: [&mut [f64]; 2],
+        gradients: &mut [Vec<SiblingsGradient>],
+    ) {
+        for (number, level) in plan.levels.iter().enumerate().rev() {
+            let (blocks, child) = (&mut sums[Sums(plan).spectra(number, j)], level.half * W);
+            if number == plan.top() {
+                d_places.fill(0.0);
+                level.inverse(blocks, &[1.0; W], d_places);
+                continue;
+            }
+            let (siblings, places) = (&self.factors.levels[number], self.sources[j].places[number].get());
+            let parents = d_places.chunks_exact_mut(CHILDREN * child).zip(places.chunks_exact(CHILDREN * child));
+            let blocks = blocks.chunks_exact_mut(2 * CHILDREN * child);
+            for (((d, s), gradient), (siblings, blocks)) in
+                parents.zip(&mut gradients[number]).zip(siblings.iter().zip(blocks))
+            {
+                f64::run(Inner { child, a: s, b: d, sums: gradient.after.as_flattened_mut() });
+                let children = blocks.chunks_exact_mut(2 * child).zip(d.chunks_exact_mut(child));
+                children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, after, d));
+            }
+        }
+    }
+
+    /// Takes the gradient in the weights of the cycles of leaves to weights, in place, and to the products of all weights outside leaves.
+    fn open_cycles(&self, plan: &Plan, d_weights: &mut [f64]) -> Vec<Lane> {
+        let weights = lanes::<f64>(self.weights.get()).chunks_exact(plan.leaf);
+        let leaves = lanes_mut::<f64>(d_weights).chunks_exact_mut(plan.leaf).zip(weights);
+        leaves
+            .zip(&self.factors.outsides)
+            .map(|((d, w), outside)| {
+                let d_outside = std::array::from_fn(|l| d[0][l] * w[0][l]);
+                d[0] = std::array::from_fn(|l| d[0][l] * outside[l]);
+                d_outside
+            })
+            .collect()
+    }
+}
+
+fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]) {
+    let (padded, found) = scratch[..2 * plan.places].split_at_mut(plan.places);
+    let found = &mut found[..plan.order];
+    plan.collect(places, found, padded);
+    sums.iter_mut().zip(found).for_each(|(sum, d)| *sum += *d);
+}
+
+/// From the gradient in a generator times tails to that in tails, which is added, and in the generator, in place.
+struct TailsBackward<'a> {
+    /// The generator, and tails.
+    given: [&'a [f64]; 2],
+    d: &'a mut [f64],
+    d_tails: &'a mut [f64],
+}
+
+impl Kernel<f64> for TailsBackward<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let [generator, tails] = self.given.map(lanes::<f64>);
+        let found = lanes_mut::<f64>(self.d).iter_mut().zip(lanes_mut::<f64>(self.d_tails));
+        for ((d, d_tail), (g, tail)) in found.zip(generator.iter().zip(tails)) {
+            let here = isa.load(d);
+            let sum = isa.mul_add(isa.load(g), here, isa.load(d_tail));
+            isa.store(d_tail, sum);
+            isa.store(d, isa.mul(isa.load(tail), here));
+        }
+    }
+}
+
+/// From heads and tails of leaves to weights.
+struct Unchain<'a> {
+    leaf: usize,
+    /// Weights, heads and tails.
+    given: [&'a [f64]; 3],
+    d_heads: &'a mut [f64],
+    d_tails: &'a mut [f64],
+    d_weights: &'a mut [f64],
+}
+
+impl Kernel<f64> for Unchain<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { leaf, given, d_heads, d_tails, d_weights } = self;
+        let [weights, heads, tails] = given.map(|v| lanes::<f64>(v).chunks_exact(leaf));
+        let [d_heads, d_tails, d_weights] =
+            [d_heads, d_tails, d_weights].map(|v| lanes_mut::<f64>(v).chunks_exact_mut(leaf));
+        let given = weights.zip(heads).zip(tails);
+        for (((w, heads), tails), ((d_heads, d_tails), d_weights)) in given.zip(d_heads.zip(d_tails).zip(d_weights)) {
+            let (mut d_head, mut d_tail) = (isa.splat(0.0), isa.splat(0.0));
+            // One chain goes from the last place to the first, the other against it, both at once.
+            for j in 0..leaf {
+                let i = leaf - 1 - j;
+                d_head = isa.add(d_head, isa.load(&d_heads[i]));
+                let before = if i == 0 { isa.splat(1.0) } else { isa.load(&heads[i - 1]) };
+                let sum = isa.mul_add(d_head, before, isa.load(&d_weights[i]));
+                isa.store(&mut d_weights[i], sum);
+                d_head = isa.mul(d_head, isa.load(&w[i]));
+                let sum = isa.mul_add(d_tail, isa.load(&tails[j]), isa.load(&d_weights[j]));
+                isa.store(&mut d_weights[j], sum);
+                d_tail = isa.mul_add(d_tail, isa.load(&w[j]), isa.load(&d_tails[j]));
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Krylov products of subdiagonal operators in near-linear time, for any weights, by a hierarchy of places.
+//!
+//! `(A^k g)_i = P_ij g_j` for `j = i − k mod N`, where P_ij is the product of the weights on the way from j to i along the cycle. Cut the
+//! places into four children, and each of them again, down to *leaves* of 8 to 30. Between a target I and a source J among the four
+//! children of a parent P_ij has rank one,
+//!
+//! `P_ij = head_i · between_IJ · tail_j`,
+//!
+//! with head_i from I's first place (included) to i, tail_j from behind j to J's last place, and the weights between. So what I gets from J in
+//! `Σ_k t_k A^k g` is a convolution of `tail g` with a segment of t, which all parents of that size share: [`Parents`] and [`Top`]. Leaves do
+//! what is inside them directly: [`Leaves`]. There is no division, and all rounding errors are of the size of entries of
+//! powers of A, which must not exceed 10⁶.
+//!
+//! Heads of a level are those of the level below times the weights of siblings before. So a product takes what comes from far away
+//! along from level to level, `z ← before_I z + (what I gets from siblings)`, and y likewise on the way up.
+
+mod factors;
+mod gradients;
+mod leaves;
+mod pairs;
+mod parents;
+mod plan;
+mod products;
+mod states;
+#[cfg(test)]
+mod tests;
+mod top;
+
+use super::segments::Aligned;
+use crate::transform::isa::{lanes, lanes_mut};
+use factors::{Factors, Siblings, flush};
+use leaves::Leaves;
+use parents::Parents;
+pub(super) use plan::Plan;
+use plan::{CHILDREN, W};
+pub(super) use products::Gradient;
+use top::Top;
+
+/// A register of numbers.
+type Lane = [f64; W];
+
+/// The largest product of weights, and so the growth of rounding errors, that is let through.
+const GROWTH: f64 = 1e6;
+
+/// What products need of an operator and its generators, in lanes.
+#[derive(Debug)]
+pub(super) struct Hierarchy {
+    /// The weights of A, one beyond N, and heads and tails in leaves.
+    weights: Aligned,
+    heads: Aligned,
+    tails: Aligned,
+    /// The weights of leaves as cycles.
+    cycles: Aligned,
+    factors: Factors,
+    top: Top,
+    sources: Vec<Source>,
+}
+
+/// What is derived from a generator.
+#[derive(Debug)]
+struct Source {
+    generator: Aligned,
+    /// Times tails, and times the weights of siblings behind, for each level.
+    places: Vec<Aligned>,
+    /// The spectra of that.
+    spectra: Vec<Aligned>,
+    /// Krylov vectors of leaves.
+    vectors: Aligned,
+}
+
+impl Hierarchy {
+    /// Takes up weights, N numbers, and generators, N numbers each. `None` where a product of weights is too large, or none that is finite.
+    pub fn new(plan: &Plan, weights: &[f64], generators: &[f64]) -> Option<Self> {
+        let places = plan.places;
+        let mut scratch = vec![0.0; 3 * places];
+        let mut padded = vec![1.0; places];
+        padded[..plan.order].copy_from_slice(&weights[..plan.order]);
+        let [mut weights, mut heads, mut tails, mut cycles] = [(); 4].map(|()| Aligned::zeros(places));
+        plan.spread(&padded, weights.get_mut(), &mut scratch);
+        chain(plan.leaf, weights.get(), heads.get_mut(), tails.get_mut());
+        let leaf_products = lanes::<f64>(heads.get()).chunks_exact(plan.leaf).map(|head| head[plan.leaf - 1]).collect();
+        let factors = Factors::new(plan, leaf_products);
+        if !is_small(plan, &factors, heads.get(), tails.get()) {
+            return None;
+        }
+        leaves::close(plan, weights.get(), &factors.outsides, cycles.get_mut());
+        let top = Top::new(&plan.levels[plan.top()], &factors.levels[plan.top()][0]);
+        let mut hierarchy = Self { weights, heads, tails, cycles, factors, top, sources: Vec::new() };
+        for generator in generators.chunks_exact(plan.order) {
+            let source = hierarchy.source(plan, generator, &mut scratch)?;
+            hierarchy.sources.push(source);
+        }
+        Some(hierarchy)
+    }
+
+    /// `None` where numbers are too large.
+    fn source(&self, plan: &Plan, generator: &[f64], scratch: &mut [f64]) -> Option<Source> {
+        let mut lane = Aligned::zeros(plan.places);
+        plan.spread(generator, lane.get_mut(), scratch);
+        let mut vectors = Aligned::zeros(leaves::len(plan));
+        let (mut places, mut spectra) = (Vec::new(), Vec::new());
+        leaves::plant(plan, self.cycles.get(), lane.get(), vectors.get_mut());
+        for (level, siblings) in self.factors.levels.iter().enumerate() {
+            let mut here = Aligned::zeros(plan.places);
+            match level.checked_sub(1) {
+                None => multiply(lane.get(), self.tails.get(), here.get_mut()),
+                Some(below) => {
+                    here.get_mut().copy_from_slice(Aligned::get(&places[below]));
+                    let (half, siblings) = (plan.levels[below].half, &self.factors.levels[below]);
+                    scale(half, siblings.iter().map(|s| s.after), here.get_mut());
+                }
+            }
+            let mut transformed = Aligned::zeros(plan.spectra_len(level));
+            plan.transform(level, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
+            spectra.push(transformed);
+            places.push(here);
+            debug_assert!(siblings.len() == plan.parents(level));
+        }
+        let all = spectra.iter().chain([&vectors]);
+        all.fold(true, |all, numbers| all & is_finite(numbers.get())).then_some(Source {
+            generator: lane,
+            places,
+            spectra,
+            vectors,
+        })
+    }
+
+    fn leaves<'a>(&'a self, plan: &'a Plan, source: &'a Source) -> Leaves<'a> {
+        Leaves { plan, weights: self.cycles.get(), vectors: source.vectors.get() }
+    }
+
+    fn parents<'a>(&'a self, plan: &'a Plan, level: usize) -> impl Iterator<Item = Parents<'a>> {
+        let siblings = self.factors.levels[level].iter();
+        siblings.map(move |siblings| Parents { level: &plan.levels[level], siblings })
+    }
+}
+
+/// The products of the weights of a leaf from its first place on, and behind a place.
+fn chain(leaf: usize, weights: &[f64], heads: &mut [f64], tails: &mut [f64]) {
+    let heads = lanes_mut::<f64>(heads).chunks_exact_mut(leaf);
+    let tails = lanes_mut::<f64>(tails).chunks_exact_mut(leaf);
+    for ((w, heads), tails) in lanes::<f64>(weights).chunks_exact(leaf).zip(heads).zip(tails) {
+        let (mut head, mut tail) = ([1.0; W], [1.0; W]);
+        for i in 0..leaf {
+            let j = leaf - 1 - i;
+            head = factors::times(head, w[i]);
+            (heads[i], tails[j]) = (head, tail);
+            tail = factors::times(tail, w[j]);
+        }
+    }
+}
+
+/// Whether no product of weights that a convolution takes apart is too large.
+fn is_small(plan: &Plan, factors: &Factors, heads: &[f64], tails: &[f64]) -> bool {
+    let largest = |v: &[f64]| lanes::<f64>(v).chunks_exact(plan.leaf).map(largest).collect::<Vec<_>>();
+    let (mut heads, mut tails) = (largest(heads), largest(tails));
+    for (level, siblings) in factors.levels.iter().enumerate() {
+        let of = |values: &[Lane], parent: usize| match level == plan.top() {
+            true => std::array::from_fn(|c| [values[0][c]; W]),
+            false => std::array::from_fn(|c| values[CHILDREN * parent + c]),
+        };
+        let (mut next_heads, mut next_tails) = (Vec::new(), Vec::new());
+        for (parent, siblings) in siblings.iter().enumerate() {
+            let (heads, tails): ([Lane; CHILDREN], [Lane; CHILDREN]) = (of(&heads, parent), of(&tails, parent));
+            if !are_small(siblings, heads, tails) {
+                return false;
+            }
+            let scaled = |values: [Lane; CHILDREN], by: [Lane; CHILDREN]| {
+                std::array::from_fn(|l| (0..CHILDREN).map(|c| values[c][l] * by[c][l].abs()).fold(0.0, f64::max))
+            };
+            next_heads.push(scaled(heads, siblings.before));
+            next_tails.push(scaled(tails, siblings.after));
+        }
+        (heads, tails) = (next_heads, next_tails);
+    }
+    true
+}
+
+fn are_small(siblings: &Siblings, heads: [Lane; CHILDREN], tails: [Lane; CHILDREN]) -> bool {
+    (0..CHILDREN).all(|target| {
+        (0..CHILDREN).filter(|&source| source != target).all(|source| {
+            let between = siblings.between[target][source];
+            // Also false for what is not a number.
+            (0..W).all(|l| (heads[target][l] * between[l] * tails[source][l]).abs() <= GROWTH)
+        })
+    })
+}
+
+/// The largest absolute values, lane by lane; infinite if any is not finite.
+fn largest(values: &[Lane]) -> Lane {
+    std::array::from_fn(|l| {
+        values.iter().fold(0.0, |most: f64, v| if v[l].is_finite() { most.max(v[l].abs()) } else { f64::INFINITY })
+    })
+}
+
+/// For a multiple of eight numbers.
+fn is_finite(numbers: &[f64]) -> bool {
+    let mut sums = [0.0; 8];
+    for eight in numbers.as_chunks::<8>().0 {
+        (0..8).for_each(|l| sums[l] += 0.0 * eight[l]);
+    }
+    sums.iter().sum::<f64>() == 0.0
+}
+
+fn multiply(a: &[f64], b: &[f64], out: &mut [f64]) {
+    out.iter_mut().zip(a).zip(b).for_each(|((out, a), b)| *out = flush(a * b));
+}
+
+/// Multiplies children of so many places by the factors of each.
+fn scale(half: usize, factors: impl Iterator<Item = [Lane; CHILDREN]>, places: &mut [f64]) {
+    let parents = lanes_mut::<f64>(places).chunks_exact_mut(CHILDREN * half);
+    for (parent, factors) in parents.zip(factors) {
+        for (child, factor) in parent.chunks_exact_mut(half).zip(factors) {
+            for x in child {
+                *x = std::array::from_fn(|l| flush(x[l] * factor[l]));
+            }
+        }
+    }
+}

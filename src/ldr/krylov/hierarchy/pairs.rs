@@ -1,0 +1,149 @@
+//! Sums over the pairs of a target and a source among the children of a parent, spectrum by spectrum.
+//!
+//! Everything is `Σ_p factor_p a_p b_p` with a factor for each lane: products, where b is the spectrum of a segment of the lags, shared by all
+//! lanes; and correlations, where it is that of y. Numbers are read with a stride: that of the spectra of the whole, whose children
+//! are the lanes, is two registers, since each register stands there twice and is read from the middle to be rotated.
+
+use super::Lane;
+use super::plan::W;
+use crate::transform::butterfly::{Complex, mul, mul_conj};
+use crate::transform::isa::{Isa, lanes_mut};
+
+/// A spectrum seen by one child, times a factor for each lane.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair<'a> {
+    /// Spectra of h complex numbers, real parts first, a stride apart.
+    pub a: &'a [f64],
+    /// For products the spectrum of a segment, for correlations such spectra as a.
+    pub b: &'a [f64],
+    pub factor: Lane,
+}
+
+/// The real and imaginary parts of spectra with a stride.
+#[inline(always)]
+fn parts<const S: usize>(spectrum: &[f64], half: usize) -> [&[[f64; S]]; 2] {
+    let (re, im) = spectrum[..2 * half * S].as_chunks().0.split_at(half);
+    [&re[..half], &im[..half]]
+}
+
+#[inline(always)]
+fn register<I: Isa<f64>, const S: usize>(isa: I, numbers: &[f64; S]) -> I::V {
+    match numbers.first_chunk::<W>() {
+        Some(lane) => isa.load(lane),
+        None => isa.splat(0.0),
+    }
+}
+
+#[inline(always)]
+fn complex<I: Isa<f64>, const S: usize>(isa: I, [re, im]: [&[[f64; S]]; 2], k: usize) -> Complex<I::V> {
+    Complex { re: register(isa, &re[k]), im: register(isa, &im[k]) }
+}
+
+/// `out = Σ_p factor_p a_p b_p` for segments b, or with b conjugated; added if asked. For the gradient in the factors it returns the inner
+/// products of each `a_p b_p` with y, lane by lane.
+#[inline(always)]
+pub(super) fn combine<
+    I: Isa<f64>,
+    const P: usize,
+    const S: usize,
+    const ADD: bool,
+    const CONJ: bool,
+    const GRADIENT: bool,
+>(
+    isa: I,
+    half: usize,
+    pairs: [Pair<'_>; P],
+    out: &mut [f64],
+    y: &[f64],
+) -> [I::V; P] {
+    let a = pairs.map(|pair| parts::<S>(pair.a, half));
+    let b = pairs.map(|pair| parts::<W>(pair.b, half));
+    let factors = pairs.map(|pair| isa.load(&pair.factor));
+    let y = if GRADIENT { parts::<S>(y, half) } else { [&[][..]; 2] };
+    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
+    let out_im = &mut out_im[..half];
+    let mut sums = [isa.splat(0.0); P];
+    for k in 0..half {
+        let zero = isa.splat(0.0);
+        let mut z = match ADD {
+            true => Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) },
+            false => Complex { re: zero, im: zero },
+        };
+        let y = if GRADIENT { complex(isa, y, k) } else { z };
+        for p in 0..P {
+            let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
+            let a = complex(isa, a[p], k);
+            let product = if CONJ { mul_conj::<f64, I>(isa, a, s) } else { mul::<f64, I>(isa, a, s) };
+            z.re = isa.mul_add(factors[p], product.re, z.re);
+            z.im = isa.mul_add(factors[p], product.im, z.im);
+            if GRADIENT {
+                sums[p] = isa.mul_add(y.re, product.re, isa.mul_add(y.im, product.im, sums[p]));
+            }
+        }
+        isa.store(&mut out_re[k], z.re);
+        isa.store(&mut out_im[k], z.im);
+    }
+    sums
+}
+
+/// `sum = Σ_p factor_p conj(a_p) b_p`; added if asked.
+#[inline(always)]
+pub(super) fn correlate<I: Isa<f64>, const P: usize, const ADD: bool>(
+    isa: I,
+    half: usize,
+    pairs: [Pair<'_>; P],
+    sum: &mut [f64],
+) {
+    let a = pairs.map(|pair| parts::<W>(pair.a, half));
+    let b = pairs.map(|pair| parts::<W>(pair.b, half));
+    let factors = pairs.map(|pair| isa.load(&pair.factor));
+    let (sum_re, sum_im) = lanes_mut::<f64>(&mut sum[..2 * half * W]).split_at_mut(half);
+    let sum_im = &mut sum_im[..half];
+    for k in 0..half {
+        let zero = isa.splat(0.0);
+        let mut z = match ADD {
+            true => Complex { re: isa.load(&sum_re[k]), im: isa.load(&sum_im[k]) },
+            false => Complex { re: zero, im: zero },
+        };
+        for p in 0..P {
+            let product = mul_conj::<f64, I>(isa, complex(isa, b[p], k), complex(isa, a[p], k));
+            z.re = isa.mul_add(factors[p], product.re, z.re);
+            z.im = isa.mul_add(factors[p], product.im, z.im);
+        }
+        isa.store(&mut sum_re[k], z.re);
+        isa.store(&mut sum_im[k], z.im);
+    }
+}
+
+/// The sum of the numbers in each register, side by side.
+#[inline(always)]
+pub(super) fn lane_sums<I: Isa<f64>>(isa: I, mut tile: [I::V; W]) -> I::V {
+    isa.transpose(&mut tile);
+    isa.add(isa.add(tile[0], tile[1]), isa.add(tile[2], tile[3]))
+}
+
+/// The sums over the lanes of `factor_p conj(a_p) b` go to lane p of `out`, for up to three a_p.
+#[inline(always)]
+pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
+    isa: I,
+    half: usize,
+    pairs: [Pair<'_>; P],
+    out: &mut [f64],
+) {
+    let a = pairs.map(|pair| parts::<S>(pair.a, half));
+    let b = parts::<S>(pairs[0].b, half);
+    let factors = pairs.map(|pair| isa.load(&pair.factor));
+    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
+    let out_im = &mut out_im[..half];
+    for k in 0..half {
+        let mut tiles = [[isa.splat(0.0); W]; 2];
+        let b = complex(isa, b, k);
+        for p in 0..P {
+            let product = mul_conj::<f64, I>(isa, b, complex(isa, a[p], k));
+            tiles[0][p] = isa.mul(factors[p], product.re);
+            tiles[1][p] = isa.mul(factors[p], product.im);
+        }
+        isa.store(&mut out_re[k], lane_sums(isa, tiles[0]));
+        isa.store(&mut out_im[k], lane_sums(isa, tiles[1]));
+    }
+}

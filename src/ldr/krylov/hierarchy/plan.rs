@@ -1,0 +1,330 @@
+//! The plan of a hierarchy: how places are cut, which lags a level needs, and the transforms.
+
+use super::pairs::lane_sums;
+use super::{Lane, Top};
+use crate::matrix::take;
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+use crate::transform::{Form, Order, Ring, Turn, rows};
+
+pub(super) const W: usize = f64::LANES;
+
+/// Children of a parent.
+pub(super) const CHILDREN: usize = 4;
+
+/// Places of a leaf: even, with no prime factor above 7.
+const LEAVES: [usize; 10] = [8, 10, 12, 14, 16, 18, 20, 24, 28, 30];
+
+/// Places of the largest leaf.
+pub(super) const LONGEST: usize = LEAVES[LEAVES.len() - 1];
+
+/// Distances between the children of a parent.
+pub(super) const DISTANCES: usize = CHILDREN - 1;
+
+/// Numbers behind a block whose registers are also read from their second, third or fourth number on.
+pub(super) const BEHIND: usize = 2 * W;
+
+/// N places, rounded up to `leaf · 4^levels` of them. Place p is number `p mod (P/4)` of lane `p / (P/4)`: the four children of the whole are
+/// the lanes, all others lie in one lane, and four of them side by side.
+#[derive(Debug)]
+pub(in super::super) struct Plan {
+    pub order: usize,
+    pub rank: usize,
+    /// Places of a leaf.
+    pub leaf: usize,
+    /// The number P.
+    pub places: usize,
+    /// From the parents of leaves up to the whole.
+    pub(super) levels: Vec<Level>,
+}
+
+/// Parents of one size.
+#[derive(Debug)]
+pub(super) struct Level {
+    /// Places of a child.
+    pub half: usize,
+    /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. It is always there: no length has a prime factor
+    /// above 7.
+    ring: Option<Ring<f64>>,
+    /// Where among the padded lags the segments of the distances begin: those to children before, then those to children behind, around
+    /// the cycle. Both are the same for the whole if nothing is padded.
+    pub starts: Vec<usize>,
+}
+
+impl Plan {
+    /// For N from 1 to 2³¹.
+    pub fn new(order: usize, rank: usize) -> Self {
+        let mut levels = 1;
+        while LONGEST << (2 * levels) < order {
+            levels += 1;
+        }
+        let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
+        let places = leaf << (2 * levels);
+        let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), places, order)).collect();
+        Self { order, rank, leaf, places, levels }
+    }
+
+    /// Registers of a vector.
+    pub fn registers(&self) -> usize {
+        self.places / W
+    }
+
+    /// The level of the whole, whose children are lanes.
+    pub fn top(&self) -> usize {
+        self.levels.len() - 1
+    }
+
+    /// Registers for the children of a level.
+    pub fn children(&self, level: usize) -> usize {
+        self.registers() / self.levels[level].half
+    }
+
+    /// Groups of four parents of a level, one a lane; for the whole, itself.
+    pub fn parents(&self, level: usize) -> usize {
+        (self.children(level) / CHILDREN).max(1)
+    }
+
+    /// Numbers in the spectra of one source, or of y, for the children of a level; those of the whole stand twice.
+    pub fn spectra_len(&self, level: usize) -> usize {
+        if level == self.top() { 4 * self.places + BEHIND } else { 2 * self.places }
+    }
+
+    /// Numbers of a sequence with room for all lags that a segment may have.
+    pub fn lags_len(&self) -> usize {
+        2 * self.places - self.order
+    }
+
+    /// Where lag 0 is among them.
+    pub fn first_lag(&self) -> usize {
+        self.places - self.order
+    }
+
+    /// The spectra of the children of a level; those of the whole stand twice.
+    pub fn transform(&self, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+        let level = &self.levels[number];
+        if number == self.top() {
+            let block = &mut scratch[..level.block()];
+            level.forward(places, block);
+            return Top::double(block, spectra);
+        }
+        let blocks = spectra.chunks_exact_mut(level.block()).zip(places.chunks_exact(level.half * W));
+        blocks.for_each(|(block, places)| level.forward(places, block));
+    }
+
+    /// Puts a vector in lanes.
+    pub fn spread(&self, v: &[f64], places: &mut [f64], scratch: &mut [f64]) {
+        if v.len() == self.places {
+            return rows::load(Form::Lanes, v, self.registers(), Order::Natural, places);
+        }
+        let padded = &mut scratch[..self.places];
+        let (head, tail) = padded.split_at_mut(v.len());
+        head.copy_from_slice(v);
+        tail.fill(0.0);
+        rows::load(Form::Lanes, padded, self.registers(), Order::Natural, places);
+    }
+
+    /// Takes a vector out of lanes.
+    pub fn collect(&self, places: &[f64], v: &mut [f64], scratch: &mut [f64]) {
+        if v.len() == self.places {
+            return rows::store(Form::Lanes, places, Order::Natural, v, self.registers());
+        }
+        let padded = &mut scratch[..self.places];
+        rows::store(Form::Lanes, places, Order::Natural, padded, self.registers());
+        v.copy_from_slice(&padded[..v.len()]);
+    }
+}
+
+impl Level {
+    fn new(half: usize, places: usize, order: usize) -> Self {
+        let first_lag = places - order;
+        let before = (0..DISTANCES).map(|d| first_lag + d * half);
+        let behind = (0..DISTANCES).map(|d| places - (d + 2) * half);
+        let same = CHILDREN * half == order;
+        let starts = if same { before.collect() } else { before.chain(behind).collect() };
+        Self { half, ring: Ring::new(half, Turn::QUARTER), starts }
+    }
+
+    /// The segment of a target and a source among the children of a parent.
+    pub fn segment(&self, target: usize, source: usize) -> usize {
+        match (target.checked_sub(source), self.starts.len()) {
+            (Some(distance), _) => distance - 1,
+            (None, DISTANCES) => CHILDREN - 1 - (source - target),
+            (None, _) => DISTANCES + source - target - 1,
+        }
+    }
+
+    /// Numbers in a block of four signals.
+    pub fn block(&self) -> usize {
+        2 * self.half * W
+    }
+
+    /// The spectra of four signals of h numbers, continued by zeros.
+    pub fn forward(&self, signals: &[f64], block: &mut [f64]) {
+        let (re, im) = block.split_at_mut(self.half * W);
+        if let Some(ring) = &self.ring {
+            ring.forward_from_real(signals, re, im);
+        }
+    }
+
+    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for; they are used up.
+    pub fn inverse(&self, block: &mut [f64], factor: &Lane, signals: &mut [f64]) {
+        let (re, im) = block.split_at_mut(self.half * W);
+        if let Some(ring) = &self.ring {
+            ring.inverse_to_real(re, im, factor, signals);
+        }
+    }
+
+    /// Numbers in the spectra of all segments of one sequence.
+    pub fn segments_len(&self) -> usize {
+        self.starts.len() / DISTANCES * self.block() + W
+    }
+
+    /// The spectra of the segments of a padded sequence, over h: three a block.
+    pub fn segments(&self, lags: &[f64], spectra: &mut [f64]) {
+        for (starts, block) in self.starts.chunks(DISTANCES).zip(spectra.chunks_exact_mut(self.block())) {
+            f64::run(Load { starts, lags, factor: (self.half as f64).recip(), block });
+            let (re, im) = block.split_at_mut(self.half * W);
+            if let Some(ring) = &self.ring {
+                ring.forward(re, im);
+            }
+        }
+    }
+
+    /// The numbers of a segment's spectrum, one in each register.
+    pub fn segment_of<'a>(&self, spectra: &'a [f64], segment: usize) -> &'a [f64] {
+        let at = segment / DISTANCES * self.block() + segment % DISTANCES;
+        &spectra[at..at + self.block()]
+    }
+
+    /// Numbers in the spectra of all segments, a block for each.
+    pub fn sums_len(&self) -> usize {
+        self.starts.len() * self.block()
+    }
+
+    /// Numbers in the spectra of all segments, three a block.
+    pub fn blocks_len(&self) -> usize {
+        self.sums_len() / DISTANCES
+    }
+
+    /// Sums over the lanes, for each segment, into three a block.
+    pub fn gather(&self, sums: &[f64], blocks: &mut [f64]) {
+        let sums = sums.chunks_exact(DISTANCES * self.block());
+        sums.zip(blocks.chunks_exact_mut(self.block())).for_each(|(sums, block)| f64::run(Gather { sums, block }));
+    }
+
+    /// Adds to a padded sequence the segments that spectra stand for, three a block; they are used up.
+    pub fn add_segments(&self, blocks: &mut [f64], lags: &mut [f64]) {
+        for (starts, block) in self.starts.chunks(DISTANCES).zip(blocks.chunks_exact_mut(self.block())) {
+            let (re, im) = block.split_at_mut(self.half * W);
+            if let Some(ring) = &self.ring {
+                ring.inverse(re, im);
+            }
+            f64::run(AddBack { starts, factor: (self.half as f64).recip(), block, lags });
+        }
+    }
+}
+
+/// Where number q of a segment is among the registers of a block, and its sign. Divided by `x^h = i`, the segment takes the first
+/// halves of signals to first halves.
+#[inline(always)]
+fn turned(q: usize, half: usize) -> (usize, f64) {
+    if q < half { (q + half, -1.0) } else { (q - half, 1.0) }
+}
+
+/// The same for the register of a tile that begins with q: most tiles are in one half.
+#[inline(always)]
+fn turned_in_tile(q: usize, l: usize, half: usize) -> (usize, f64) {
+    if q < half && half < q + W {
+        return turned(q + l, half);
+    }
+    let (at, sign) = turned(q, half);
+    (at + l, sign)
+}
+
+/// Three segments into the first three lanes of a block.
+struct Load<'a> {
+    starts: &'a [usize],
+    lags: &'a [f64],
+    factor: f64,
+    block: &'a mut [f64],
+}
+
+impl Kernel<f64> for Load<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { starts, lags, factor, block } = self;
+        let block = lanes_mut::<f64>(block);
+        let (len, half) = (block.len(), block.len() / 2);
+        for q in (0..len).step_by(W) {
+            let mut tile = [isa.splat(0.0); W];
+            for d in 0..DISTANCES {
+                tile[d] = isa.load(&lanes::<f64>(&lags[starts[d] + q..][..W])[0]);
+            }
+            isa.transpose(&mut tile);
+            for l in 0..W {
+                let (at, sign) = turned_in_tile(q, l, half);
+                isa.store(&mut block[at], isa.mul(tile[l], isa.splat(sign * factor)));
+            }
+        }
+    }
+}
+
+/// The sums over the lanes of three blocks, into the first three lanes of one.
+struct Gather<'a> {
+    sums: &'a [f64],
+    block: &'a mut [f64],
+}
+
+impl Kernel<f64> for Gather<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { sums, block } = self;
+        let len = block.len();
+        let sums: [&[Lane]; DISTANCES] = std::array::from_fn(|d| lanes::<f64>(&sums[d * len..][..len]));
+        for (k, to) in lanes_mut::<f64>(block).iter_mut().enumerate() {
+            let mut tile = [isa.splat(0.0); W];
+            for d in 0..DISTANCES {
+                tile[d] = isa.load(&sums[d][k]);
+            }
+            isa.store(to, lane_sums(isa, tile));
+        }
+    }
+}
+
+/// Adds the first three lanes of a block, times a factor, to their segments.
+struct AddBack<'a> {
+    starts: &'a [usize],
+    factor: f64,
+    block: &'a [f64],
+    lags: &'a mut [f64],
+}
+
+impl Kernel<f64> for AddBack<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { starts, factor, block, lags } = self;
+        let block = lanes::<f64>(block);
+        for q in (0..block.len()).step_by(W) {
+            let mut tile = [isa.splat(0.0); W];
+            for l in 0..W {
+                let (at, sign) = turned_in_tile(q, l, block.len() / 2);
+                tile[l] = isa.mul(isa.load(&block[at]), isa.splat(sign * factor));
+            }
+            isa.transpose(&mut tile);
+            for d in 0..DISTANCES {
+                let to = &mut lanes_mut::<f64>(&mut lags[starts[d] + q..][..W])[0];
+                let sum = isa.add(tile[d], isa.load(to));
+                isa.store(to, sum);
+            }
+        }
+    }
+}
+
+/// What a length is rounded up to, so that all that follows begins with a cache line.
+pub(super) fn whole(len: usize) -> usize {
+    len.next_multiple_of(2 * W)
+}
+
+/// Takes numbers off scratch that begins with a cache line, and leaves such.
+pub(super) fn take_whole<'a>(scratch: &mut &'a mut [f64], len: usize) -> &'a mut [f64] {
+    &mut take(scratch, whole(len))[..len]
+}

@@ -1,0 +1,368 @@
+//! Products and transposed products.
+
+use super::leaves::{self, Example, Leaves};
+use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
+use super::states::{Held, States, Sums, betweens};
+use super::{Hierarchy, Lane};
+use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+/// What a product needs to add its gradient.
+#[derive(Debug)]
+pub(in super::super) struct Gradient<'a> {
+    /// Left by the transposed product with y.
+    pub states: &'a [f64],
+    pub sums: &'a mut [f64],
+}
+
+/// The same, aligned, what was in the sums before, and whether they are added to.
+#[derive(Debug)]
+struct At<'a> {
+    states: &'a [f64],
+    sums: &'a mut [f64],
+    before: Held,
+    add: bool,
+}
+
+impl Hierarchy {
+    /// Numbers of states that a transposed product needs, or keeps for the gradient.
+    pub fn states_len(plan: &Plan, keep: bool) -> usize {
+        States { plan, keep }.len() + SKIPPED
+    }
+
+    /// Numbers of scratch.
+    pub fn scratch_len(plan: &Plan) -> usize {
+        let places = whole(plan.places);
+        let segments = plan.levels.iter().map(|level| whole(level.segments_len())).max().unwrap_or(0);
+        let sums = |(number, level): (usize, &Level)| {
+            let sums = if number == plan.top() { 0 } else { whole(level.sums_len()) };
+            sums + whole(level.blocks_len())
+        };
+        let sums = plan.levels.iter().enumerate().map(sums).max().unwrap_or(0);
+        let lags = plan.rank * whole(plan.lags_len());
+        let table = plan.rank * whole(plan.leaf * plan.leaf);
+        let forward = 3 * places + table + plan.rank * segments + 2 * places;
+        let transposed = sums.max(2 * places).max(Leaves::scratch_len(plan));
+        lags + forward.max(transposed) + SKIPPED
+    }
+
+    /// `t_jk = ⟨A^k g_j, y⟩`, r×N numbers. States are kept for the gradient if asked.
+    pub fn transposed(
+        &self,
+        plan: &Plan,
+        y: &[f64],
+        t: &mut [f64],
+        keep: bool,
+        states: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let (at, states, mut scratch) = (States { plan, keep }, align(states), align(scratch));
+        let all_lags = take_whole(&mut scratch, plan.rank * whole(plan.lags_len()));
+        let each = whole(plan.lags_len());
+        all_lags.fill(0.0);
+        plan.spread(y, &mut states[at.y()], scratch);
+        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
+            self.leaves(plan, source).expand(&states[at.y()], lags, scratch);
+        }
+        let (given, own) = states.split_at_mut(at.places(0).start);
+        f64::run(Multiply { a: &given[at.y()], b: self.heads.get(), out: &mut own[..plan.places] });
+        for (number, level) in plan.levels.iter().enumerate() {
+            let (places, spectra) = states.split_at_mut(at.spectra(0).start);
+            let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
+            let here = at.places(number);
+            plan.transform(number, &places[here.clone()], spectra, scratch);
+            for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
+                let sources = source.spectra[number].get();
+                self.correlate(plan, number, [sources, spectra], lags, scratch);
+            }
+            if number < plan.top() {
+                let next = at.places(number + 1);
+                if keep {
+                    places.copy_within(here, next.start);
+                }
+                let siblings = self.factors.levels[number].iter();
+                let before = siblings.flat_map(|siblings| &siblings.before);
+                f64::run(Scale { child: level.half * W, factors: before, places: &mut places[next] });
+            }
+        }
+        for (t, lags) in t.chunks_exact_mut(plan.order).zip(all_lags.chunks_exact(each)) {
+            t.copy_from_slice(&lags[plan.first_lag()..][..plan.order]);
+        }
+    }
+
+    /// Adds to the lags of a level what spectra of sources and of y have to do with each other.
+    fn correlate(
+        &self,
+        plan: &Plan,
+        number: usize,
+        [sources, y]: [&[f64]; 2],
+        lags: &mut [f64],
+        mut scratch: &mut [f64],
+    ) {
+        let level = &plan.levels[number];
+        let blocks = take_whole(&mut scratch, level.blocks_len());
+        if number == plan.top() {
+            self.top.correlate(level, sources, y, blocks);
+            return level.add_segments(blocks, lags);
+        }
+        let (sums, each) = (take_whole(&mut scratch, level.sums_len()), CHILDREN * level.block());
+        let spectra = sources.chunks_exact(each).zip(y.chunks_exact(each));
+        for (q, (parents, (sources, y))) in self.parents(plan, number).zip(spectra).enumerate() {
+            parents.correlate(sources, y, q > 0, sums);
+        }
+        level.gather(sums, blocks);
+        level.add_segments(blocks, lags);
+    }
+
+    /// `y = Σ_jk t_jk A^k g_j`, if asked, for t of r×N numbers; and adds the gradient of the product with the y that states were left by.
+    pub fn forward(
+        &self,
+        plan: &Plan,
+        t: &[f64],
+        y: Option<&mut [f64]>,
+        gradient: Option<Gradient<'_>>,
+        scratch: &mut [f64],
+    ) {
+        let mut scratch = align(scratch);
+        let mut gradient = gradient.map(|Gradient { states, sums }| {
+            let sums = align(sums);
+            let before = Sums(plan).begin(sums);
+            At { states: aligned(states), sums, before, add: before.summed || before.held }
+        });
+        let each = whole(plan.lags_len());
+        let all_lags = take_whole(&mut scratch, plan.rank * each);
+        for (t, lags) in t.chunks_exact(plan.order).zip(all_lags.chunks_exact_mut(each)) {
+            let (before, rest) = lags.split_at_mut(plan.first_lag());
+            before.fill(0.0);
+            rest[..plan.order].copy_from_slice(t);
+            rest[plan.order..].fill(0.0);
+        }
+        let far = take_whole(&mut scratch, plan.places);
+        for (number, level) in plan.levels.iter().enumerate().rev() {
+            let (mut scratch, each_spectrum) = (&mut *scratch, whole(level.segments_len()));
+            let segments = take_whole(&mut scratch, plan.rank * each_spectrum);
+            for (lags, spectra) in all_lags.chunks_exact(each).zip(segments.chunks_exact_mut(each_spectrum)) {
+                level.segments(lags, spectra);
+            }
+            let step = Step { plan, number, segments, each: each_spectrum };
+            match number == plan.top() {
+                true => self.combine_top(step, gradient.as_mut(), far, scratch),
+                false => self.combine(step, gradient.as_mut(), far, scratch),
+            }
+        }
+        self.end(plan, all_lags, far, y, gradient, scratch);
+    }
+
+    /// The products between the children of the whole.
+    fn combine_top(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+        let Step { plan, number, .. } = step;
+        let level = &plan.levels[number];
+        let out = &mut scratch[..level.block()];
+        match gradient {
+            None => {
+                for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                    let spectra = [source.spectra[number].get(), &[]];
+                    self.top.combine(level, spectra, segments, j > 0, out, None);
+                }
+            }
+            Some(At { states, sums, add, .. }) => {
+                let y = &states[States { plan, keep: true }.spectra(number)];
+                for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                    let between = betweens(&mut sums[Sums(plan).between(number)]).next();
+                    let spectra = [source.spectra[number].get(), y];
+                    self.top.combine(level, spectra, segments, j > 0, out, between);
+                    self.top.combine_back(level, y, segments, *add, &mut sums[Sums(plan).spectra(number, j)]);
+                }
+            }
+        }
+        far.fill(0.0);
+        if self.sources.is_empty() {
+            return;
+        }
+        level.inverse(out, &[1.0; W], far);
+    }
+
+    /// The products between the children of a level, to which what comes from farther away is added.
+    fn combine(&self, step: Step<'_>, mut gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+        let Step { plan, number, .. } = step;
+        let level = &plan.levels[number];
+        let (child, each) = (level.half * W, CHILDREN * level.block());
+        let out = &mut scratch[..each];
+        for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {
+            let part = q * each..(q + 1) * each;
+            for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                let sources = &source.spectra[number].get()[part.clone()];
+                let Some(At { states, sums, add, .. }) = gradient.as_deref_mut() else {
+                    parents.combine(sources, segments, j > 0, out);
+                    continue;
+                };
+                let y = &states[States { plan, keep: true }.spectra(number)][part.clone()];
+                if let Some(between) = betweens(&mut sums[Sums(plan).between(number)]).nth(q) {
+                    parents.combine_with_gradient([sources, y], segments, j > 0, out, between);
+                }
+                let sums = &mut sums[Sums(plan).spectra(number, j)][part.clone()];
+                parents.combine_back(y, segments, *add, sums);
+            }
+            if let Some(At { states, sums, .. }) = gradient.as_deref_mut() {
+                let y = &states[States { plan, keep: true }.places(number)][q * far.len()..][..far.len()];
+                let sums = &mut sums[Sums(plan).before(number)][q * CHILDREN * W..][..CHILDREN * W];
+                f64::run(Inner { child, a: y, b: far, sums });
+            }
+            if self.sources.is_empty() {
+                continue;
+            }
+            // What comes from far away reaches I through the siblings before it.
+            let blocks = out.chunks_exact_mut(level.block()).zip(far.chunks_exact_mut(child));
+            for ((out, far), before) in blocks.zip(&parents.siblings.before) {
+                level.inverse(out, before, far);
+            }
+        }
+    }
+
+    /// The heads, and the leaves.
+    fn end(
+        &self,
+        plan: &Plan,
+        all_lags: &[f64],
+        far: &mut [f64],
+        y: Option<&mut [f64]>,
+        gradient: Option<At<'_>>,
+        mut scratch: &mut [f64],
+    ) {
+        let (len, each) = (plan.leaf * plan.leaf, whole(plan.lags_len()));
+        let tables = take_whole(&mut scratch, plan.rank * whole(len));
+        for ((source, lags), table) in
+            self.sources.iter().zip(all_lags.chunks_exact(each)).zip(tables.chunks_exact_mut(whole(len)))
+        {
+            self.leaves(plan, source).table(lags, &mut table[..len]);
+        }
+        if let Some(At { states, sums, before, .. }) = gradient {
+            let y = &states[States { plan, keep: true }.y()];
+            f64::run(AddProducts { a: y, b: far, sums: &mut sums[Sums(plan).heads()] });
+            if !before.held {
+                sums[Sums(plan).held_y()].copy_from_slice(y);
+            }
+            for (j, (source, table)) in self.sources.iter().zip(tables.chunks_exact(whole(len))).enumerate() {
+                let (example, leaves) = (Example { y, table: &table[..len] }, self.leaves(plan, source));
+                if !before.held {
+                    sums[Sums(plan).held_table(j)].copy_from_slice(example.table);
+                    continue;
+                }
+                let (held, sums) = sums.split_at_mut(Sums(plan).vectors(j).start);
+                let held = Example { y: &held[Sums(plan).held_y()], table: &held[Sums(plan).held_table(j)] };
+                leaves.correlate([held, example], before.summed, &mut sums[..leaves::len(plan)]);
+            }
+        }
+        let Some(y) = y else { return };
+        let z = &mut take_whole(&mut scratch, plan.places)[..];
+        f64::run(Multiply { a: far, b: self.heads.get(), out: z });
+        for (source, table) in self.sources.iter().zip(tables.chunks_exact(whole(len))) {
+            self.leaves(plan, source).combine(&table[..len], z);
+        }
+        plan.collect(z, y, scratch);
+    }
+}
+
+/// What a level of a product shares.
+#[derive(Debug, Clone, Copy)]
+struct Step<'a> {
+    plan: &'a Plan,
+    number: usize,
+    /// The spectra of the segments, so many numbers for each generator.
+    segments: &'a [f64],
+    each: usize,
+}
+
+impl<'a> Step<'a> {
+    fn level(self) -> &'a Level {
+        &self.plan.levels[self.number]
+    }
+
+    fn segments(self) -> impl Iterator<Item = &'a [f64]> {
+        let len = self.level().segments_len();
+        self.segments.chunks_exact(self.each.max(1)).map(move |spectra| &spectra[..len])
+    }
+}
+
+/// `sums += a b`, number by number.
+struct AddProducts<'a> {
+    a: &'a [f64],
+    b: &'a [f64],
+    sums: &'a mut [f64],
+}
+
+impl Kernel<f64> for AddProducts<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let factors = lanes::<f64>(self.a).iter().zip(lanes::<f64>(self.b));
+        for (sum, (a, b)) in lanes_mut::<f64>(self.sums).iter_mut().zip(factors) {
+            let total = isa.mul_add(isa.load(a), isa.load(b), isa.load(sum));
+            isa.store(sum, total);
+        }
+    }
+}
+
+/// `out = a b`, number by number.
+pub(super) struct Multiply<'a> {
+    pub a: &'a [f64],
+    pub b: &'a [f64],
+    pub out: &'a mut [f64],
+}
+
+impl Kernel<f64> for Multiply<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let factors = lanes::<f64>(self.a).iter().zip(lanes::<f64>(self.b));
+        for (out, (a, b)) in lanes_mut::<f64>(self.out).iter_mut().zip(factors) {
+            isa.store(out, isa.mul(isa.load(a), isa.load(b)));
+        }
+    }
+}
+
+/// Multiplies each child by its factors.
+struct Scale<'a, F> {
+    child: usize,
+    factors: F,
+    places: &'a mut [f64],
+}
+
+impl<'a, F: Iterator<Item = &'a Lane>> Kernel<f64> for Scale<'_, F> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        for (child, factor) in self.places.chunks_exact_mut(self.child).zip(self.factors) {
+            let factor = isa.load(factor);
+            for x in lanes_mut::<f64>(child) {
+                let product = isa.mul(factor, isa.load(x));
+                isa.store(x, product);
+            }
+        }
+    }
+}
+
+/// Adds inner products of two vectors for each child, lane by lane.
+pub(super) struct Inner<'a> {
+    pub child: usize,
+    pub a: &'a [f64],
+    pub b: &'a [f64],
+    pub sums: &'a mut [f64],
+}
+
+impl Kernel<f64> for Inner<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { child, a, b, sums } = self;
+        let children = a.chunks_exact(child).zip(b.chunks_exact(child));
+        for ((a, b), sum) in children.zip(lanes_mut::<f64>(sums)) {
+            let mut sums: [I::V; 2] = [isa.load(sum), isa.splat(0.0)];
+            let pairs = lanes::<f64>(a).as_chunks::<2>().0.iter().zip(lanes::<f64>(b).as_chunks::<2>().0);
+            for (a, b) in pairs {
+                for x in 0..2 {
+                    sums[x] = isa.mul_add(isa.load(&a[x]), isa.load(&b[x]), sums[x]);
+                }
+            }
+            isa.store(sum, isa.add(sums[0], sums[1]));
+        }
+    }
+}
+
+const _: () = assert!(DISTANCES + 1 == CHILDREN && size_of::<Lane>() == W * size_of::<f64>());

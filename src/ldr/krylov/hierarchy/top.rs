@@ -1,0 +1,200 @@
+//! Products between the children of the whole, which are the four lanes: registers are rotated against each other.
+//!
+//! Spectra that are rotated stand twice, so that any four numbers in a row of the eight are a rotation.
+
+use super::Lane;
+use super::factors::{Four, Siblings};
+use super::pairs::{Pair, combine, correlate_apart};
+use super::plan::{CHILDREN, DISTANCES, Level, W};
+use crate::transform::isa::{Isa, Kernel, Kernels};
+
+/// The stride of what stands twice.
+const TWICE: usize = 2 * W;
+
+/// Sources a distance before their targets, around the cycle, as far as they share a segment.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    distance: usize,
+    segment: usize,
+    /// For each target, and for each source; zero where it is another segment.
+    factor: Lane,
+    back: Lane,
+}
+
+/// The whole.
+#[derive(Debug)]
+pub(super) struct Top {
+    /// Three of them if distances around the cycle share the segments of the others, or six.
+    turns: Vec<Turn>,
+}
+
+impl Top {
+    pub fn new(level: &Level, siblings: &Siblings) -> Self {
+        let turn = |segment: usize| {
+            let mut turn = Turn { distance: 0, segment, factor: Lane::default(), back: Lane::default() };
+            for (target, source) in pairs().filter(|&(target, source)| level.segment(target, source) == segment) {
+                turn.distance = (target + CHILDREN - source) % CHILDREN;
+                turn.factor[target] = siblings.between[target][source][0];
+                turn.back[source] = turn.factor[target];
+            }
+            turn
+        };
+        Self { turns: (0..level.starts.len()).map(turn).collect() }
+    }
+
+    /// Writes the spectra of a block twice.
+    pub fn double(block: &[f64], spectra: &mut [f64]) {
+        for (from, to) in block.chunks_exact(W).zip(spectra.chunks_exact_mut(TWICE)) {
+            to[..W].copy_from_slice(from);
+            to[W..].copy_from_slice(from);
+        }
+    }
+
+    /// Writes, or adds, the spectra of what children get from their siblings. With those of y, it adds the gradient in the factors between
+    /// them, in the first lane.
+    pub fn combine(
+        &self,
+        level: &Level,
+        [sources, y]: [&[f64]; 2],
+        segments: &[f64],
+        add: bool,
+        out: &mut [f64],
+        between: Option<&mut [Four; CHILDREN]>,
+    ) {
+        let mut gradient = [Lane::default(); 2 * DISTANCES];
+        let wanted = between.is_some();
+        f64::run(Combine { top: self, level, sources, y, segments, add, wanted, out, gradient: &mut gradient });
+        let Some(between) = between else { return };
+        for (target, source) in pairs() {
+            between[target][source][0] += gradient[level.segment(target, source)][target];
+        }
+    }
+
+    /// Writes, or adds, the gradient in the spectra of the sources.
+    pub fn combine_back(&self, level: &Level, y: &[f64], segments: &[f64], add: bool, sums: &mut [f64]) {
+        f64::run(CombineBack { top: self, level, y, segments, add, sums });
+    }
+
+    /// Writes the gradient in the spectra of the segments, three a block.
+    pub fn correlate(&self, level: &Level, sources: &[f64], y: &[f64], blocks: &mut [f64]) {
+        f64::run(Correlate { top: self, level, sources, y, blocks });
+    }
+
+    #[inline(always)]
+    fn of_targets<'a, const P: usize>(&self, level: &Level, sources: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
+        std::array::from_fn(|p| {
+            let turn = self.turns[p];
+            let a = &sources[W - turn.distance..];
+            Pair { a, b: level.segment_of(segments, turn.segment), factor: turn.factor }
+        })
+    }
+
+    #[inline(always)]
+    fn of_sources<'a, const P: usize>(&self, level: &Level, y: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
+        std::array::from_fn(|p| {
+            let turn = self.turns[p];
+            Pair { a: &y[turn.distance..], b: level.segment_of(segments, turn.segment), factor: turn.back }
+        })
+    }
+}
+
+/// Targets and sources.
+fn pairs() -> impl Iterator<Item = (usize, usize)> {
+    let all = (0..CHILDREN).flat_map(|target| (0..CHILDREN).map(move |source| (target, source)));
+    all.filter(|(target, source)| target != source)
+}
+
+struct Combine<'a> {
+    top: &'a Top,
+    level: &'a Level,
+    sources: &'a [f64],
+    y: &'a [f64],
+    segments: &'a [f64],
+    add: bool,
+    wanted: bool,
+    out: &'a mut [f64],
+    gradient: &'a mut [Lane],
+}
+
+impl Combine<'_> {
+    #[inline(always)]
+    fn each<I: Isa<f64>, const P: usize, const ADD: bool, const GRADIENT: bool>(self, isa: I) {
+        let Self { top, level, sources, y, segments, out, gradient, .. } = self;
+        let pairs = top.of_targets::<P>(level, sources, segments);
+        let new = combine::<I, P, TWICE, ADD, false, GRADIENT>(isa, level.half, pairs, out, y);
+        for (gradient, new) in gradient.iter_mut().zip(new) {
+            isa.store(gradient, new);
+        }
+    }
+
+    #[inline(always)]
+    fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
+        match (self.add, self.wanted) {
+            (false, false) => self.each::<I, P, false, false>(isa),
+            (false, true) => self.each::<I, P, false, true>(isa),
+            (true, false) => self.each::<I, P, true, false>(isa),
+            (true, true) => self.each::<I, P, true, true>(isa),
+        }
+    }
+}
+
+impl Kernel<f64> for Combine<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        match self.top.turns.len() {
+            DISTANCES => self.turns::<I, DISTANCES>(isa),
+            _ => self.turns::<I, { 2 * DISTANCES }>(isa),
+        }
+    }
+}
+
+struct CombineBack<'a> {
+    top: &'a Top,
+    level: &'a Level,
+    y: &'a [f64],
+    segments: &'a [f64],
+    add: bool,
+    sums: &'a mut [f64],
+}
+
+impl CombineBack<'_> {
+    #[inline(always)]
+    fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
+        let Self { top, level, y, segments, add, sums } = self;
+        let pairs = top.of_sources::<P>(level, y, segments);
+        match add {
+            false => combine::<I, P, TWICE, false, true, false>(isa, level.half, pairs, sums, &[]),
+            true => combine::<I, P, TWICE, true, true, false>(isa, level.half, pairs, sums, &[]),
+        };
+    }
+}
+
+impl Kernel<f64> for CombineBack<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        match self.top.turns.len() {
+            DISTANCES => self.turns::<I, DISTANCES>(isa),
+            _ => self.turns::<I, { 2 * DISTANCES }>(isa),
+        }
+    }
+}
+
+struct Correlate<'a> {
+    top: &'a Top,
+    level: &'a Level,
+    sources: &'a [f64],
+    y: &'a [f64],
+    blocks: &'a mut [f64],
+}
+
+impl Kernel<f64> for Correlate<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { top, level, sources, y, blocks } = self;
+        let turns = top.turns.as_chunks::<DISTANCES>().0;
+        for (turns, block) in turns.iter().zip(blocks.chunks_exact_mut(level.block())) {
+            let pairs = turns.map(|turn| Pair { a: &sources[W - turn.distance..], b: y, factor: turn.factor });
+            correlate_apart::<I, DISTANCES, TWICE>(isa, level.half, pairs, block);
+        }
+    }
+}

@@ -75,7 +75,7 @@ fn methods(quick: bool, learned: bool) -> Vec<Method> {
         ranks(Family::VandermondeLike, others),
         ranks(Family::CircleVandermondeLike, others),
         ranks(Family::CauchyLike, others),
-        ranks(Family::LearnedSubdiagonal, if learned { &[1] } else { &[] }),
+        ranks(Family::LearnedSubdiagonal, &[1]),
         ranks(Family::LearnedTridiagonal, if learned { &[1] } else { &[] }),
     ]
     .concat()

@@ -46,10 +46,10 @@
 //! precision. For random entries of ±10% around the shift and N = 8192, a product that grows to 10¹² times its factors, the errors were
 //! 3·10⁻¹⁴ to 5·10⁻¹³ of its norm; operators that amplify more should be scaled.
 //!
-//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 65 for a tree of LDR-SD, 350 for the recurrence
-//! of LDR-TD; at N = 2048, 180 to 240 for a tree of LDR-TD that is passed in one direction. The gradients of a scaled shift cost three and a half products, in batches
+//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 25 for a hierarchy, 350 for the recurrence of LDR-TD; at
+//! N = 2048, 180 to 240 for a tree that is passed in one direction. The gradients of a scaled shift cost three products, in batches
 //! two to two and a half; those of a recurrence three, and four from N = 1025 on, where vectors are computed again rather than kept.
-//! Those of a tree of LDR-SD cost four products an example, and another ten for each 64 examples, to take the sums down the tree; those of
+//! Those of a hierarchy cost four products for one vector and two and a half in batches; those of a tree of
 //! LDR-TD six to eight for one vector and three and a half in batches, and a change of its parameters four. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD is much the
 //! cheaper one. A dense copy takes a GEMM of O(N³), or N products where that is less; by default it is made only where it pays, see

@@ -153,7 +153,11 @@ pub(super) enum Rows<'a> {
 /// Rows i of F leaves.
 #[inline(always)]
 fn rows<const F: usize>(leaves: &[Lane], leaf: usize, i: usize) -> [&[Lane]; F] {
-    std::array::from_fn(|f| &leaves[(f * leaf + i) * leaf..][..leaf])
+    let mut rows = [&[][..]; F];
+    for (f, row) in rows.iter_mut().enumerate() {
+        *row = &leaves[(f * leaf + i) * leaf..][..leaf];
+    }
+    rows
 }
 
 struct Combine<'a> {
@@ -178,9 +182,11 @@ impl Combine<'_> {
         let vectors = lanes::<f64>(vectors).chunks_exact(F * leaf * leaf);
         for (vectors, z) in vectors.zip(lanes_mut::<f64>(z).chunks_exact_mut(F * leaf)) {
             for (i, t) in table.chunks_exact(leaf).enumerate() {
-                let c = rows::<F>(vectors, leaf, i).map(|c| c.as_chunks::<CHAINS>().0);
                 let t = t.as_chunks::<CHAINS>().0;
-                let c = c.map(|c| &c[..t.len()]);
+                let mut c = [&[][..]; F];
+                for (c, row) in c.iter_mut().zip(rows::<F>(vectors, leaf, i)) {
+                    *c = &row.as_chunks::<CHAINS>().0[..t.len()];
+                }
                 let mut sums = [[isa.splat(0.0); CHAINS]; F];
                 for k in 0..t.len() {
                     for x in 0..CHAINS {
@@ -226,11 +232,14 @@ impl Expand<'_> {
         for (at, (vectors, y)) in vectors.zip(lanes::<f64>(y).chunks_exact(F * leaf)).enumerate() {
             for (i, sums) in sums.chunks_exact_mut(leaf).enumerate() {
                 let c = rows::<F>(vectors, leaf, i);
-                let y: [I::V; F] = std::array::from_fn(|f| isa.load(&y[f * leaf + i]));
-                for (lag, sum) in sums.iter_mut().enumerate() {
+                let mut here = [isa.splat(0.0); F];
+                for f in 0..F {
+                    here[f] = isa.load(&y[f * leaf + i]);
+                }
+                for (lag, sum) in sums[..leaf].iter_mut().enumerate() {
                     let mut total = if at == 0 { isa.splat(0.0) } else { isa.load(sum) };
                     for f in 0..F {
-                        total = isa.mul_add(isa.load(&c[f][lag]), y[f], total);
+                        total = isa.mul_add(isa.load(&c[f][lag]), here[f], total);
                     }
                     isa.store(sum, total);
                 }

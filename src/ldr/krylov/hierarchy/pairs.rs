@@ -19,6 +19,11 @@ pub(super) struct Pair<'a> {
     pub factor: Lane,
 }
 
+impl Pair<'_> {
+    /// Nothing, for arrays to begin with: closures that fill them are not compiled for the instruction set.
+    pub const NONE: Self = Self { a: &[], b: &[], factor: [0.0; W] };
+}
+
 /// The real and imaginary parts of spectra with a stride.
 #[inline(always)]
 fn parts<const S: usize>(spectrum: &[f64], half: usize) -> [&[[f64; S]]; 2] {
@@ -56,9 +61,10 @@ pub(super) fn combine<
     out: &mut [f64],
     y: &[f64],
 ) -> [I::V; P] {
-    let a = pairs.map(|pair| parts::<S>(pair.a, half));
-    let b = pairs.map(|pair| parts::<W>(pair.b, half));
-    let factors = pairs.map(|pair| isa.load(&pair.factor));
+    let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
+    for (p, pair) in pairs.iter().enumerate() {
+        (a[p], b[p], factors[p]) = (parts::<S>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
+    }
     let y = if GRADIENT { parts::<S>(y, half) } else { [&[][..]; 2] };
     let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
     let out_im = &mut out_im[..half];
@@ -94,9 +100,10 @@ pub(super) fn correlate<I: Isa<f64>, const P: usize, const ADD: bool>(
     pairs: [Pair<'_>; P],
     sum: &mut [f64],
 ) {
-    let a = pairs.map(|pair| parts::<W>(pair.a, half));
-    let b = pairs.map(|pair| parts::<W>(pair.b, half));
-    let factors = pairs.map(|pair| isa.load(&pair.factor));
+    let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
+    for (p, pair) in pairs.iter().enumerate() {
+        (a[p], b[p], factors[p]) = (parts::<W>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
+    }
     let (sum_re, sum_im) = lanes_mut::<f64>(&mut sum[..2 * half * W]).split_at_mut(half);
     let sum_im = &mut sum_im[..half];
     for k in 0..half {
@@ -130,9 +137,11 @@ pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
     pairs: [Pair<'_>; P],
     out: &mut [f64],
 ) {
-    let a = pairs.map(|pair| parts::<S>(pair.a, half));
+    let (mut a, mut factors) = ([[&[][..]; 2]; P], [isa.splat(0.0); P]);
+    for (p, pair) in pairs.iter().enumerate() {
+        (a[p], factors[p]) = (parts::<S>(pair.a, half), isa.load(&pair.factor));
+    }
     let b = parts::<S>(pairs[0].b, half);
-    let factors = pairs.map(|pair| isa.load(&pair.factor));
     let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
     let out_im = &mut out_im[..half];
     for k in 0..half {

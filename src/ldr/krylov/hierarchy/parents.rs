@@ -47,34 +47,37 @@ impl<'a> Parents<'a> {
     /// The siblings of a target as sources.
     #[inline(always)]
     fn of_target<'b>(self, target: usize, sources: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
-        std::array::from_fn(|p| {
+        let mut pairs = [Pair::NONE; DISTANCES];
+        for (p, pair) in pairs.iter_mut().enumerate() {
             let source = sibling(target, p);
             let b = self.level.segment_of(segments, self.level.segment(target, source));
-            Pair { a: self.child(sources, source), b, factor: self.siblings.between[target][source] }
-        })
+            *pair = Pair { a: self.child(sources, source), b, factor: self.siblings.between[target][source] };
+        }
+        pairs
     }
 
     #[inline(always)]
     fn of_source<'b>(self, source: usize, y: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
-        std::array::from_fn(|p| {
+        let mut pairs = [Pair::NONE; DISTANCES];
+        for (p, pair) in pairs.iter_mut().enumerate() {
             let target = sibling(source, p);
             let b = self.level.segment_of(segments, self.level.segment(target, source));
-            Pair { a: self.child(y, target), b, factor: self.siblings.between[target][source] }
-        })
+            *pair = Pair { a: self.child(y, target), b, factor: self.siblings.between[target][source] };
+        }
+        pairs
     }
 
     /// The first P pairs of children so far apart, with the target behind the source or before it.
     #[inline(always)]
     fn apart<'b, const P: usize>(self, behind: bool, sources: &'b [f64], y: &'b [f64]) -> [Pair<'b>; P] {
-        std::array::from_fn(|p| {
+        let mut pairs = [Pair::NONE; P];
+        for (p, pair) in pairs.iter_mut().enumerate() {
             let (low, high) = (p, p + CHILDREN - P);
             let (target, source) = if behind { (high, low) } else { (low, high) };
-            Pair {
-                a: self.child(sources, source),
-                b: self.child(y, target),
-                factor: self.siblings.between[target][source],
-            }
-        })
+            let factor = self.siblings.between[target][source];
+            *pair = Pair { a: self.child(sources, source), b: self.child(y, target), factor };
+        }
+        pairs
     }
 }
 

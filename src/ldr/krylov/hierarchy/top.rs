@@ -82,19 +82,22 @@ impl Top {
 
     #[inline(always)]
     fn of_targets<'a, const P: usize>(&self, level: &Level, sources: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
-        std::array::from_fn(|p| {
-            let turn = self.turns[p];
+        let mut pairs = [Pair::NONE; P];
+        for (pair, turn) in pairs.iter_mut().zip(&self.turns) {
             let a = &sources[W - turn.distance..];
-            Pair { a, b: level.segment_of(segments, turn.segment), factor: turn.factor }
-        })
+            *pair = Pair { a, b: level.segment_of(segments, turn.segment), factor: turn.factor };
+        }
+        pairs
     }
 
     #[inline(always)]
     fn of_sources<'a, const P: usize>(&self, level: &Level, y: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
-        std::array::from_fn(|p| {
-            let turn = self.turns[p];
-            Pair { a: &y[turn.distance..], b: level.segment_of(segments, turn.segment), factor: turn.back }
-        })
+        let mut pairs = [Pair::NONE; P];
+        for (pair, turn) in pairs.iter_mut().zip(&self.turns) {
+            let a = &y[turn.distance..];
+            *pair = Pair { a, b: level.segment_of(segments, turn.segment), factor: turn.back };
+        }
+        pairs
     }
 }
 
@@ -193,7 +196,10 @@ impl Kernel<f64> for Correlate<'_> {
         let Self { top, level, sources, y, blocks } = self;
         let turns = top.turns.as_chunks::<DISTANCES>().0;
         for (turns, block) in turns.iter().zip(blocks.chunks_exact_mut(level.block())) {
-            let pairs = turns.map(|turn| Pair { a: &sources[W - turn.distance..], b: y, factor: turn.factor });
+            let mut pairs = [Pair::NONE; DISTANCES];
+            for (pair, turn) in pairs.iter_mut().zip(turns) {
+                *pair = Pair { a: &sources[W - turn.distance..], b: y, factor: turn.factor };
+            }
             correlate_apart::<I, DISTANCES, TWICE>(isa, level.half, pairs, block);
         }
     }

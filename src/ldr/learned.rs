@@ -46,7 +46,7 @@
 //! precision. For random entries of ±10% around the shift and N = 8192, a product that grows to 10¹² times its factors, the errors were
 //! 3·10⁻¹⁴ to 5·10⁻¹³ of its norm; operators that amplify more should be scaled.
 //!
-//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 25 for a hierarchy, 80 to 105 for a tree
+//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 26 for a hierarchy, 80 to 105 for a tree
 //! that is passed in one direction, 350 for the recurrence of LDR-TD. The gradients of a scaled shift cost three and a half products, in batches
 //! two to two and a half; those of a recurrence three, and four from N = 1025 on, where vectors are computed again rather than kept.
 //! Those of a hierarchy cost four products for one vector and two and a half in batches; those of a tree of

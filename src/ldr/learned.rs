@@ -34,8 +34,8 @@
 //!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not. While |u| is
 //!   below about 0.03 nothing returns from 16 places ahead, blocks are passed in one direction only, and all is two to three times
 //!   as fast.
-//! * *The recurrence*, for the rest, and for all tridiagonal operators up to N = 1024: O((3 + r) N²) for one vector, and the GEMMs of
-//!   two dense products for a batch.
+//! * *The recurrence*, for the rest, and for all tridiagonal operators up to N = 512, or 1024 if blocks are passed both ways: O((3 + r) N²)
+//!   for one vector, and the GEMMs of two dense products for a batch.
 //!
 //! [`LearnedOperators::is_fast`] tells the operators that have one of the first three. All but scaled shifts compute in double precision
 //! for both number types.
@@ -46,11 +46,11 @@
 //! precision. For random entries of ±10% around the shift and N = 8192, a product that grows to 10¹² times its factors, the errors were
 //! 3·10⁻¹⁴ to 5·10⁻¹³ of its norm; operators that amplify more should be scaled.
 //!
-//! *Cost,* one vector, r = 1, microseconds at N = 1024: 6 for a scaled shift, 25 for a hierarchy, 350 for the recurrence of LDR-TD; at
-//! N = 2048, 180 to 240 for a tree that is passed in one direction. The gradients of a scaled shift cost three products, in batches
-//! two to two and a half; those of a recurrence three, and four from N = 1025 on, where vectors are computed again rather than kept.
-//! Those of a hierarchy cost four products for one vector and two and a half in batches; those of a tree of
-//! LDR-TD six to eight for one vector and three and a half in batches, and a change of its parameters four. *Choose it* where data have a structure that
+//! *Cost,* one vector, r = 1, microseconds at N = 1024: 7 for a scaled shift, 26 for a hierarchy, 105 for a tree that is passed in one
+//! direction, 400 for the recurrence of LDR-TD. The gradients of a scaled shift cost three products, in batches two and a half; those of a
+//! recurrence three, and four from N = 1025 on, where vectors are computed again rather than kept; those of a hierarchy four for
+//! one vector and two and a half in batches; those of a tree seven or eight for one vector and three to four in batches, and a change of its
+//! parameters four. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD is much the
 //! cheaper one. A dense copy takes a GEMM of O(N³), or N products where that is less; by default it is made only where it pays, see
 //! [`PathChoice::Auto`](crate::PathChoice::Auto).

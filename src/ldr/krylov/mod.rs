@@ -46,9 +46,9 @@ const CHUNK: usize = 1 << 16;
 /// Examples from which on it is worth sharing, rather than to sweep one by one.
 const WORTH: usize = 5;
 
-/// Orders up to which tridiagonal operators are swept. A tree's product would be faster from half of that on, but gradients and a change
-/// of the parameters take so much longer with a tree that a step of training gains nothing.
-const SWEPT: usize = 1024;
+/// Orders up to which tridiagonal operators are swept, by the ways through blocks that a tree would have. A tree's product would be
+/// faster from half of these orders on, but a change of the parameters takes ten times as long with a tree or longer.
+const SWEPT: [usize; 2] = [512, 1024];
 
 /// Orders up to which subdiagonal operators are swept. A hierarchy would be a third faster at the largest of them for one vector, but take
 /// twice as long for batches.
@@ -113,33 +113,37 @@ impl KrylovPlan {
 
     /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each.
     pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>) -> Krylov {
-        let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators) };
+        let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators, &SWEPT) };
         let engine = engine.unwrap_or_else(|| Engine::Sweep(Recurrence::new(&self.segments, &entries, &generators)));
         Krylov { entries, generators, engine }
     }
 
     /// Whether the recurrence is taken whatever the parameters are.
     fn is_short(&self) -> bool {
-        self.order <= if matches!(self.fast, Fast::Trees(_)) { SWEPT } else { SHORT }
+        self.order <= if matches!(self.fast, Fast::Trees(_)) { SWEPT[0] } else { SHORT }
     }
 
-    /// What multiplies in near-linear time, where these parameters let it.
-    fn fast_engine(&self, entries: &[f64], generators: &[f64]) -> Option<Engine> {
+    /// What multiplies in near-linear time, where these parameters let it; by trees for orders above these.
+    fn fast_engine(&self, entries: &[f64], generators: &[f64], above: &[usize; 2]) -> Option<Engine> {
         match &self.fast {
             Fast::Hierarchy(plan) => {
                 let hierarchy = Hierarchy::new(plan, entries, generators)?;
                 Some(Engine::Hierarchy(Box::new(hierarchy), plan.clone()))
             }
-            Fast::Trees(plans) => plans.iter().find_map(|plan| {
-                let scattering = Scattering::new(plan, entries, generators)?;
-                Some(Engine::Scattering(Box::new(scattering), plan.clone()))
-            }),
+            Fast::Trees(plans) => {
+                let mut plans = plans.iter().filter(|plan| self.order > above[plan.ports.ways - 1]);
+                plans.find_map(|plan| {
+                    let scattering = Scattering::new(plan, entries, generators)?;
+                    Some(Engine::Scattering(Box::new(scattering), plan.clone()))
+                })
+            }
         }
     }
 
     /// Whether there are near-linear products with an operator.
     pub fn is_fast(&self, krylov: &Krylov) -> bool {
-        !matches!(krylov.engine, Engine::Sweep(_)) || self.fast_engine(&krylov.entries, &krylov.generators).is_some()
+        !matches!(krylov.engine, Engine::Sweep(_))
+            || self.fast_engine(&krylov.entries, &krylov.generators, &[0; 2]).is_some()
     }
 
     /// Rows of a batch that are looked at together: a power of two, up to 64.
@@ -375,7 +379,7 @@ mod tests {
             plans.retain(|plan| Some(plan.ports.ways) == ways);
         }
         let segments = &plan.segments;
-        let tree = Krylov { engine: plan.fast_engine(&entries, &generators).unwrap(), entries, generators };
+        let tree = Krylov { engine: plan.fast_engine(&entries, &generators, &[0; 2]).unwrap(), entries, generators };
         let Krylov { entries, generators, .. } = &tree;
         let recurrence = Recurrence::new(segments, entries, generators);
         let what = |op: &str| format!("{op}, N = {order}, r = {rank}, ways: {ways:?}");

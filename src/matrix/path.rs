@@ -23,7 +23,7 @@ pub enum PathChoice {
     ///
     /// Where the dense copy itself is dear ([learned operators](crate::ldr::LearnedOperators): up to O(n³)), it has to pay. A matrix
     /// whose parameters have not been changed since it was made, or since [`Matrix::set_path`](crate::Matrix::set_path), is
-    /// taken to stay as it is: the copy has to pay within 16 products with 1, 4 or 64 examples. From the first change on it is taken to
+    /// taken to stay as it is: the copy has to pay within 64 products with 1, 4 or 64 examples. From the first change on it is taken to
     /// be in training: the copy has to pay within a single product with as many examples as the last one had. So has
     /// that for gradients in any case, since they go back through all entries then.
     #[default]
@@ -35,7 +35,7 @@ pub enum PathChoice {
 }
 
 /// Products within which a dense copy has to pay that is dear to make: for a matrix that stays as it is, and in training.
-pub(super) const PRODUCTS: [f64; 2] = [16.0, 1.0];
+pub(super) const PRODUCTS: [f64; 2] = [64.0, 1.0];
 
 /// Nanoseconds of a multiplication and addition in a blocked GEMM, f32; f64 takes twice as long.
 const GEMM: f64 = 0.020;

@@ -12,7 +12,7 @@ Usage: tradeoff [--data DIR] [--quick] [--learned] [--seed N] [--out PREFIX]
 
   --data DIR    a data set in IDX format, gzipped or not (default: the subset of Fashion-MNIST in examples/data)
   --quick       fewer images and epochs: under a minute
-  --learned     LDR-SD and LDR-TD too, which take longer than all others together
+  --learned     LDR-TD too, which takes as long as all others together
   --seed N      seed of all random numbers (default 1)
   --out PREFIX  where the plot goes, PREFIX.svg and PREFIX.png (default: tradeoff)
   --help        this text

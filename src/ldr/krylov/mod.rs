@@ -59,6 +59,7 @@ const SHORT: usize = 64;
 pub(super) struct KrylovPlan {
     order: usize,
     rank: usize,
+    growth: f64,
     fast: Fast,
     segments: Segments,
 }
@@ -103,12 +104,13 @@ pub(super) struct States<'a> {
 impl KrylovPlan {
     /// A plan for operators of order N, that are zero on and above the diagonal but for the corner, or tridiagonal with two
     /// corners.
-    pub fn new(order: usize, rank: usize, tridiagonal: bool) -> Self {
+    /// `growth` is the largest coefficient of a power series that trees let through: rounding errors grow with it.
+    pub fn new(order: usize, rank: usize, tridiagonal: bool, growth: f64) -> Self {
         let fast = match tridiagonal {
             false => Fast::Hierarchy(Arc::new(hierarchy::Plan::new(order, rank))),
             true => Fast::Trees(scattering::plans(order, rank)),
         };
-        Self { order, rank, fast, segments: Segments::new(order) }
+        Self { order, rank, growth, fast, segments: Segments::new(order) }
     }
 
     /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each.
@@ -133,7 +135,7 @@ impl KrylovPlan {
             Fast::Trees(plans) => {
                 let mut plans = plans.iter().filter(|plan| self.order > above[plan.ports.ways - 1]);
                 plans.find_map(|plan| {
-                    let scattering = Scattering::new(plan, entries, generators)?;
+                    let scattering = Scattering::new(plan, entries, generators, self.growth)?;
                     Some(Engine::Scattering(Box::new(scattering), plan.clone()))
                 })
             }
@@ -374,7 +376,7 @@ mod tests {
             entries[order..].fill(0.0);
         }
         let (generators, y) = (random(rank * order, &mut rng), random(order, &mut rng));
-        let mut plan = KrylovPlan::new(order, rank, tridiagonal);
+        let mut plan = KrylovPlan::new(order, rank, tridiagonal, 1e6);
         if let Fast::Trees(plans) = &mut plan.fast {
             plans.retain(|plan| Some(plan.ports.ways) == ways);
         }

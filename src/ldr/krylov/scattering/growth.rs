@@ -29,10 +29,11 @@ struct Grown {
 impl Scattering {
     /// Goes up the tree. `None` where the series of a block are longer than there is room for, or grow too far to be added in
     /// double precision: the operator reflects or amplifies too much.
-    pub fn new(plan: &Plan, entries: &[f64], generators: &[f64]) -> Option<Self> {
+    pub fn new(plan: &Plan, entries: &[f64], generators: &[f64], growth: f64) -> Option<Self> {
         let mut scattering = Self {
             entries: entries.to_vec(),
             unit: generators.iter().fold(0.0, |m: f64, g| m.max(g.abs())),
+            growth,
             leaves: Vec::new(),
             last: Vec::new(),
             rooms: Vec::new(),

@@ -55,6 +55,8 @@ pub(super) struct Scattering {
     entries: Vec<f64>,
     /// The largest number in the generators.
     unit: f64,
+    /// The largest coefficient of a series, per unit of its source, that is let through.
+    growth: f64,
     /// For each group of leaves its diagonals, and its part of the generators.
     leaves: Vec<f64>,
     /// Where the leaves end, and where what they look ahead at does.

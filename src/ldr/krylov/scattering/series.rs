@@ -9,9 +9,6 @@ pub const TAIL: f64 = 1e-13;
 /// Margins that are looked at together at the most.
 const MARGINS: usize = 5;
 
-/// The largest coefficient of a series, per unit of its source, that rounding errors are let through.
-const GROWTH: f64 = 1e6;
-
 impl Scattering {
     /// The first of several margins, in ascending order, that what comes after it can be neglected. `None` if there is none, or
     /// coefficients are too large.
@@ -23,7 +20,7 @@ impl Scattering {
         scale: f64,
         generator: bool,
     ) -> Option<usize> {
-        let limit = if generator { GROWTH * self.unit } else { GROWTH };
+        let limit = if generator { self.growth * self.unit } else { self.growth };
         let mut rest = series;
         // The largest coefficients up to each margin, and behind the last one.
         let mut sizes = [[0.0; LANES]; MARGINS + 1];

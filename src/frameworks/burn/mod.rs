@@ -40,13 +40,13 @@
 //!
 //! let mut network = Network::new(&device)?;
 //! let mut optimiser = AdamConfig::new().init();
-//! for _ in 0..40 {
+//! for _ in 0..100 {
 //!     let loss = CrossEntropyLossConfig::new().init(&device).forward(network.forward(x.clone()), labels.clone());
 //!     let gradients = GradientsParams::from_grads(loss.backward(), &network);
 //!     network = optimiser.step(0.01, network, gradients);
 //! }
 //! let right = network.forward(x.clone()).argmax(1).flatten::<1>(0, 1).equal(labels).int().sum().into_scalar::<i64>();
-//! assert!(right > 240);
+//! assert!(right > 230);
 //!
 //! let path = std::env::temp_dir().join(format!("displace-burn-doc-{}.bpk", std::process::id()));
 //! network.clone().save_file(&path)?;

@@ -166,8 +166,8 @@ impl Factors {
 
     /// The gradient in the products of the leaves, given that in all factors but the [outsides](SiblingsGradient::outsides), which
     /// follow from those of the leaves.
-    pub fn backward(&self, gradients: &mut [Vec<SiblingsGradient>], d_outsides: Vec<Lane>) -> Vec<Lane> {
-        let mut d_outsides = d_outsides;
+    pub fn backward(&self, gradients: &mut [Vec<SiblingsGradient>], d_outsides: &[Lane]) -> Vec<Lane> {
+        let mut d_outsides = d_outsides.to_vec();
         for (siblings, gradients) in self.levels.iter().zip(&mut *gradients) {
             let parents = siblings.iter().zip(gradients).enumerate();
             d_outsides = parents

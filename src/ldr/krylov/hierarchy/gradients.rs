@@ -1,10 +1,9 @@
 //! From sums over a batch to the gradient in weights and generators: the chain rule through all products of weights.
 
 use super::factors::SiblingsGradient;
-use super::leaves::{self, Example, Rows};
 use super::plan::{CHILDREN, Plan, W, take_whole, whole};
 use super::products::Inner;
-use super::states::{Held, Sums, betweens};
+use super::states::{Sums, betweens};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -35,32 +34,19 @@ impl Hierarchy {
         scratch: &mut [f64],
     ) {
         let (at, sums, mut scratch) = (Sums(plan), align(sums), align(scratch));
-        let Held { summed, held } = at.held(sums);
-        if !summed && !held {
+        if !Sums::is_begun(sums) {
             return;
         }
-        let [d_places, d_tails, d_weights] = [(); 3].map(|()| take_whole(&mut scratch, plan.places));
+        let [d_places, d_tails] = [(); 2].map(|()| take_whole(&mut scratch, plan.places));
         d_tails.fill(0.0);
-        d_weights.fill(0.0);
         let mut gradients = self.gradients(plan, sums);
         for (j, generator) in generators.chunks_exact_mut(plan.order).enumerate() {
-            self.sources_backward(plan, j, [&mut *sums, &mut *d_places], &mut gradients);
-            let (source, d_generator) = (&self.sources[j], &mut *d_places);
-            let given = [source.generator.get(), self.tails.get()];
-            f64::run(TailsBackward { given, d: d_generator, d_tails });
-            let (leaves, (before, sums)) = (self.leaves(plan, source), sums.split_at_mut(at.vectors(j).start));
-            let example = Example { y: &before[at.held_y()], table: &before[at.held_table(j)] };
-            let sums = &mut sums[..leaves::len(plan)];
-            if summed && held {
-                leaves.correlate([example], true, sums);
-            }
-            let rows = if summed { Rows::Summed(sums) } else { Rows::Single(example) };
-            leaves.finish(rows, d_generator, d_weights);
-            add_places(plan, d_generator, generator, scratch);
+            self.sources_backward(plan, j, [&mut *sums, &mut *d_places, &mut *d_tails], &mut gradients);
+            add_places(plan, d_places, generator, scratch);
         }
-        let d_heads = &mut sums[at.heads()];
-        let d_outsides = self.open_cycles(plan, d_weights);
-        let d_products = self.factors.backward(&mut gradients, d_outsides);
+        let d_products = self.factors.backward(&mut gradients, lanes::<f64>(&sums[at.outsides()]));
+        let (d_heads, d_weights) = sums.split_at_mut(at.weights().start);
+        let (d_heads, d_weights) = (&mut d_heads[at.heads()], &mut d_weights[..plan.places]);
         for (d_heads, d_product) in lanes_mut::<f64>(d_heads).chunks_exact_mut(plan.leaf).zip(d_products) {
             let last = &mut d_heads[plan.leaf - 1];
             *last = std::array::from_fn(|l| last[l] + d_product[l]);
@@ -85,15 +71,15 @@ impl Hierarchy {
         all
     }
 
-    /// From the sums in spectra of a generator to the gradient in it times tails, from the whole down to the leaves.
+    /// From the sums of a generator to the gradient in it, from the whole down to the leaves; that in tails is added.
     fn sources_backward(
         &self,
         plan: &Plan,
         j: usize,
-        [sums, d_places]: [&mut [f64]; 2],
+        [sums, d_places, d_tails]: [&mut [f64]; 3],
         gradients: &mut [Vec<SiblingsGradient>],
     ) {
-        for (number, level) in plan.levels.iter().enumerate().rev() {
+        for (number, level) in plan.levels.iter().enumerate().skip(1).rev() {
             let (blocks, child) = (&mut sums[Sums(plan).spectra(number, j)], level.half * W);
             if number == plan.top() {
                 d_places.fill(0.0);
@@ -111,20 +97,12 @@ impl Hierarchy {
                 children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, after, d));
             }
         }
-    }
-
-    /// Takes the gradient in the weights of the cycles of leaves to weights, in place, and to the products of all weights outside leaves.
-    fn open_cycles(&self, plan: &Plan, d_weights: &mut [f64]) -> Vec<Lane> {
-        let weights = lanes::<f64>(self.weights.get()).chunks_exact(plan.leaf);
-        let leaves = lanes_mut::<f64>(d_weights).chunks_exact_mut(plan.leaf).zip(weights);
-        leaves
-            .zip(&self.factors.outsides)
-            .map(|((d, w), outside)| {
-                let d_outside = std::array::from_fn(|l| d[0][l] * w[0][l]);
-                d[0] = std::array::from_fn(|l| d[0][l] * outside[l]);
-                d_outside
-            })
-            .collect()
+        let (source, each) = (&self.sources[j], 2 * plan.places);
+        let sums = &sums[Sums(plan).generators()][j * each..][..each];
+        let afters = self.factors.levels[0].iter().flat_map(|siblings| &siblings.after);
+        let d_afters = gradients[0].iter_mut().flat_map(|gradient| &mut gradient.after);
+        let given = [&source.generator, &source.places[0], &self.tails].map(|v| v.get());
+        f64::run(BlocksBackward { leaf: plan.leaf, afters: afters.zip(d_afters), given, sums, d_places, d_tails });
     }
 }
 
@@ -135,24 +113,43 @@ fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]
     sums.iter_mut().zip(found).for_each(|(sum, d)| *sum += *d);
 }
 
-/// From the gradient in a generator times tails to that in tails, which is added, and in the generator, in place.
-struct TailsBackward<'a> {
-    /// The generator, and tails.
-    given: [&'a [f64]; 2],
-    d: &'a mut [f64],
+/// From what comes from far away of the gradient in a generator times tails to that in the generator, in place, and in the products of
+/// the leaves behind each.
+struct BlocksBackward<'a, A> {
+    leaf: usize,
+    /// These products, and the gradient in them.
+    afters: A,
+    /// The generator, that times tails, and tails.
+    given: [&'a [f64]; 3],
+    /// The sums inside blocks.
+    sums: &'a [f64],
+    d_places: &'a mut [f64],
+    /// The gradient in tails is added.
     d_tails: &'a mut [f64],
 }
 
-impl Kernel<f64> for TailsBackward<'_> {
+impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> Kernel<f64> for BlocksBackward<'a, A> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let [generator, tails] = self.given.map(lanes::<f64>);
-        let found = lanes_mut::<f64>(self.d).iter_mut().zip(lanes_mut::<f64>(self.d_tails));
-        for ((d, d_tail), (g, tail)) in found.zip(generator.iter().zip(tails)) {
-            let here = isa.load(d);
-            let sum = isa.mul_add(isa.load(g), here, isa.load(d_tail));
-            isa.store(d_tail, sum);
-            isa.store(d, isa.mul(isa.load(tail), here));
+        let Self { leaf, afters, given, sums, d_places, d_tails } = self;
+        let [generator, places, tails] = given.map(|v| lanes::<f64>(v).chunks_exact(leaf));
+        let (own, near) = lanes::<f64>(sums).split_at(sums.len() / W / 2);
+        let given = generator.zip(places).zip(tails).zip(own.chunks_exact(leaf).zip(near.chunks_exact(leaf)));
+        let found = [d_places, d_tails].map(|v| lanes_mut::<f64>(v).chunks_exact_mut(leaf));
+        let [d_places, d_tails] = found;
+        for (((((g, s), tails), (own, near)), (after, d_after)), (d, d_tails)) in
+            given.zip(afters).zip(d_places.zip(d_tails))
+        {
+            let (after, mut d_total) = (isa.load(after), isa.load(d_after));
+            for i in 0..leaf {
+                let far = isa.load(&d[i]);
+                d_total = isa.mul_add(isa.load(&s[i]), far, d_total);
+                let here = isa.mul_add(after, far, isa.load(&near[i]));
+                let sum = isa.mul_add(isa.load(&g[i]), here, isa.load(&d_tails[i]));
+                isa.store(&mut d_tails[i], sum);
+                isa.store(&mut d[i], isa.mul_add(isa.load(&tails[i]), here, isa.load(&own[i])));
+            }
+            isa.store(d_after, d_total);
         }
     }
 }

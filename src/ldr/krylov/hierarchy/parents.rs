@@ -82,7 +82,8 @@ impl<'a> Parents<'a> {
 }
 
 /// The p-th of the others.
-fn sibling(child: usize, p: usize) -> usize {
+#[inline(always)]
+pub(super) fn sibling(child: usize, p: usize) -> usize {
     if p < child { p } else { p + 1 }
 }
 

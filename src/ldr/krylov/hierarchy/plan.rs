@@ -11,11 +11,11 @@ pub(super) const W: usize = f64::LANES;
 /// Children of a parent.
 pub(super) const CHILDREN: usize = 4;
 
-/// Places of a leaf: even, with no prime factor above 7.
-const LEAVES: [usize; 10] = [8, 10, 12, 14, 16, 18, 20, 24, 28, 30];
+/// Places of a leaf: no prime factor is above 7.
+const LEAVES: [usize; 8] = [3, 4, 5, 6, 7, 8, 9, 10];
 
 /// Places of the largest leaf.
-pub(super) const LONGEST: usize = LEAVES[LEAVES.len() - 1];
+const LONGEST: usize = LEAVES[LEAVES.len() - 1];
 
 /// Distances between the children of a parent.
 pub(super) const DISTANCES: usize = CHILDREN - 1;
@@ -33,7 +33,7 @@ pub(in super::super) struct Plan {
     pub leaf: usize,
     /// The number P.
     pub places: usize,
-    /// From the parents of leaves up to the whole.
+    /// From the blocks, the parents of leaves, up to the whole, which is another one.
     pub(super) levels: Vec<Level>,
 }
 
@@ -42,8 +42,8 @@ pub(in super::super) struct Plan {
 pub(super) struct Level {
     /// Places of a child.
     pub half: usize,
-    /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. It is always there: no length has a prime factor
-    /// above 7.
+    /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. Only blocks do without: no length has a
+    /// prime factor above 7.
     ring: Option<Ring<f64>>,
     /// Where among the padded lags the segments of the distances begin: those to children before, then those to children behind, around
     /// the cycle. Both are the same for the whole if nothing is padded.
@@ -53,13 +53,13 @@ pub(super) struct Level {
 impl Plan {
     /// For N from 1 to 2³¹.
     pub fn new(order: usize, rank: usize) -> Self {
-        let mut levels = 1;
+        let mut levels = 2;
         while LONGEST << (2 * levels) < order {
             levels += 1;
         }
         let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
         let places = leaf << (2 * levels);
-        let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), places, order)).collect();
+        let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
         Self { order, rank, leaf, places, levels }
     }
 
@@ -134,13 +134,14 @@ impl Plan {
 }
 
 impl Level {
-    fn new(half: usize, places: usize, order: usize) -> Self {
+    fn new(half: usize, is_leaf: bool, places: usize, order: usize) -> Self {
         let first_lag = places - order;
         let before = (0..DISTANCES).map(|d| first_lag + d * half);
         let behind = (0..DISTANCES).map(|d| places - (d + 2) * half);
         let same = CHILDREN * half == order;
         let starts = if same { before.collect() } else { before.chain(behind).collect() };
-        Self { half, ring: Ring::new(half, Turn::QUARTER), starts }
+        let ring = if is_leaf { None } else { Ring::new(half, Turn::QUARTER) };
+        Self { half, ring, starts }
     }
 
     /// The segment of a target and a source among the children of a parent.

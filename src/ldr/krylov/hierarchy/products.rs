@@ -1,8 +1,8 @@
 //! Products and transposed products.
 
-use super::leaves::{self, Example, Leaves};
+use super::blocks_backward::BlocksGradient;
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
-use super::states::{Held, States, Sums, betweens};
+use super::states::{States, Sums, betweens};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -15,12 +15,11 @@ pub(in super::super) struct Gradient<'a> {
     pub sums: &'a mut [f64],
 }
 
-/// The same, aligned, what was in the sums before, and whether they are added to.
+/// The same, aligned, and whether the sums are added to.
 #[derive(Debug)]
 struct At<'a> {
     states: &'a [f64],
     sums: &'a mut [f64],
-    before: Held,
     add: bool,
 }
 
@@ -40,9 +39,8 @@ impl Hierarchy {
         };
         let sums = plan.levels.iter().enumerate().map(sums).max().unwrap_or(0);
         let lags = plan.rank * whole(plan.lags_len());
-        let table = plan.rank * whole(plan.leaf * plan.leaf);
-        let forward = 3 * places + table + plan.rank * segments + 2 * places;
-        let transposed = sums.max(2 * places).max(Leaves::scratch_len(plan));
+        let forward = 3 * places + plan.rank * segments;
+        let transposed = sums.max(2 * places);
         lags + forward.max(transposed) + SKIPPED
     }
 
@@ -61,28 +59,25 @@ impl Hierarchy {
         let each = whole(plan.lags_len());
         all_lags.fill(0.0);
         plan.spread(y, &mut states[at.y()], scratch);
-        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
-            self.leaves(plan, source).expand(&states[at.y()], lags, scratch);
-        }
         let (given, own) = states.split_at_mut(at.places(0).start);
         f64::run(Multiply { a: &given[at.y()], b: self.heads.get(), out: &mut own[..plan.places] });
-        for (number, level) in plan.levels.iter().enumerate() {
-            let (places, spectra) = states.split_at_mut(at.spectra(0).start);
-            let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
-            let here = at.places(number);
-            plan.transform(number, &places[here.clone()], spectra, scratch);
-            for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
-                let sources = source.spectra[number].get();
-                self.correlate(plan, number, [sources, spectra], lags, scratch);
+        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
+            self.expand_blocks(plan, source, [at.y(), at.places(0)].map(|part| &states[part]), lags);
+        }
+        for number in 1..plan.levels.len() {
+            let (places, spectra) = states.split_at_mut(at.spectra(1).start);
+            let (below, here) = (at.places(number - 1), at.places(number));
+            if keep {
+                places.copy_within(below, here.start);
             }
-            if number < plan.top() {
-                let next = at.places(number + 1);
-                if keep {
-                    places.copy_within(here, next.start);
-                }
-                let siblings = self.factors.levels[number].iter();
-                let before = siblings.flat_map(|siblings| &siblings.before);
-                f64::run(Scale { child: level.half * W, factors: before, places: &mut places[next] });
+            let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
+            let child = plan.levels[number - 1].half * W;
+            f64::run(Scale { child, factors: before, places: &mut places[here.clone()] });
+            let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
+            plan.transform(number, &places[here], spectra, scratch);
+            for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
+                let sources = source.spectra(number);
+                self.correlate(plan, number, [sources, spectra], lags, scratch);
             }
         }
         for (t, lags) in t.chunks_exact_mut(plan.order).zip(all_lags.chunks_exact(each)) {
@@ -126,8 +121,8 @@ impl Hierarchy {
         let mut scratch = align(scratch);
         let mut gradient = gradient.map(|Gradient { states, sums }| {
             let sums = align(sums);
-            let before = Sums(plan).begin(sums);
-            At { states: aligned(states), sums, before, add: before.summed || before.held }
+            let add = Sums(plan).begin(sums);
+            At { states: aligned(states), sums, add }
         });
         let each = whole(plan.lags_len());
         let all_lags = take_whole(&mut scratch, plan.rank * each);
@@ -138,7 +133,7 @@ impl Hierarchy {
             rest[plan.order..].fill(0.0);
         }
         let far = take_whole(&mut scratch, plan.places);
-        for (number, level) in plan.levels.iter().enumerate().rev() {
+        for (number, level) in plan.levels.iter().enumerate().skip(1).rev() {
             let (mut scratch, each_spectrum) = (&mut *scratch, whole(level.segments_len()));
             let segments = take_whole(&mut scratch, plan.rank * each_spectrum);
             for (lags, spectra) in all_lags.chunks_exact(each).zip(segments.chunks_exact_mut(each_spectrum)) {
@@ -161,7 +156,7 @@ impl Hierarchy {
         match gradient {
             None => {
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                    let spectra = [source.spectra[number].get(), &[]];
+                    let spectra = [source.spectra(number), &[]];
                     self.top.combine(level, spectra, segments, j > 0, out, None);
                 }
             }
@@ -169,7 +164,7 @@ impl Hierarchy {
                 let y = &states[States { plan, keep: true }.spectra(number)];
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
                     let between = betweens(&mut sums[Sums(plan).between(number)]).next();
-                    let spectra = [source.spectra[number].get(), y];
+                    let spectra = [source.spectra(number), y];
                     self.top.combine(level, spectra, segments, j > 0, out, between);
                     self.top.combine_back(level, y, segments, *add, &mut sums[Sums(plan).spectra(number, j)]);
                 }
@@ -191,7 +186,7 @@ impl Hierarchy {
         for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {
             let part = q * each..(q + 1) * each;
             for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                let sources = &source.spectra[number].get()[part.clone()];
+                let sources = &source.spectra(number)[part.clone()];
                 let Some(At { states, sums, add, .. }) = gradient.as_deref_mut() else {
                     parents.combine(sources, segments, j > 0, out);
                     continue;
@@ -219,7 +214,7 @@ impl Hierarchy {
         }
     }
 
-    /// The heads, and the leaves.
+    /// The blocks.
     fn end(
         &self,
         plan: &Plan,
@@ -227,39 +222,21 @@ impl Hierarchy {
         far: &mut [f64],
         y: Option<&mut [f64]>,
         gradient: Option<At<'_>>,
-        mut scratch: &mut [f64],
+        scratch: &mut [f64],
     ) {
-        let (len, each) = (plan.leaf * plan.leaf, whole(plan.lags_len()));
-        let tables = take_whole(&mut scratch, plan.rank * whole(len));
-        for ((source, lags), table) in
-            self.sources.iter().zip(all_lags.chunks_exact(each)).zip(tables.chunks_exact_mut(whole(len)))
-        {
-            self.leaves(plan, source).table(lags, &mut table[..len]);
-        }
-        if let Some(At { states, sums, before, .. }) = gradient {
-            let y = &states[States { plan, keep: true }.y()];
-            f64::run(AddProducts { a: y, b: far, sums: &mut sums[Sums(plan).heads()] });
-            if !before.held {
-                sums[Sums(plan).held_y()].copy_from_slice(y);
-            }
-            for (j, (source, table)) in self.sources.iter().zip(tables.chunks_exact(whole(len))).enumerate() {
-                let (example, leaves) = (Example { y, table: &table[..len] }, self.leaves(plan, source));
-                if !before.held {
-                    sums[Sums(plan).held_table(j)].copy_from_slice(example.table);
-                    continue;
-                }
-                let (held, sums) = sums.split_at_mut(Sums(plan).vectors(j).start);
-                let held = Example { y: &held[Sums(plan).held_y()], table: &held[Sums(plan).held_table(j)] };
-                leaves.correlate([held, example], before.summed, &mut sums[..leaves::len(plan)]);
+        let each = whole(plan.lags_len());
+        match gradient {
+            None => self.combine_blocks(plan, all_lags, each, far),
+            Some(At { states, sums, add }) => {
+                let (kept, at) = (States { plan, keep: true }, Sums(plan));
+                let given = [kept.y(), kept.places(0)].map(|part| &states[part]);
+                let gradient = BlocksGradient::of(at, given, sums, add);
+                self.combine_blocks_with_gradient(plan, all_lags, each, far, y.is_some(), gradient);
             }
         }
-        let Some(y) = y else { return };
-        let z = &mut take_whole(&mut scratch, plan.places)[..];
-        f64::run(Multiply { a: far, b: self.heads.get(), out: z });
-        for (source, table) in self.sources.iter().zip(tables.chunks_exact(whole(len))) {
-            self.leaves(plan, source).combine(&table[..len], z);
+        if let Some(y) = y {
+            plan.collect(far, y, scratch);
         }
-        plan.collect(z, y, scratch);
     }
 }
 
@@ -281,24 +258,6 @@ impl<'a> Step<'a> {
     fn segments(self) -> impl Iterator<Item = &'a [f64]> {
         let len = self.level().segments_len();
         self.segments.chunks_exact(self.each.max(1)).map(move |spectra| &spectra[..len])
-    }
-}
-
-/// `sums += a b`, number by number.
-struct AddProducts<'a> {
-    a: &'a [f64],
-    b: &'a [f64],
-    sums: &'a mut [f64],
-}
-
-impl Kernel<f64> for AddProducts<'_> {
-    #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let factors = lanes::<f64>(self.a).iter().zip(lanes::<f64>(self.b));
-        for (sum, (a, b)) in lanes_mut::<f64>(self.sums).iter_mut().zip(factors) {
-            let total = isa.mul_add(isa.load(a), isa.load(b), isa.load(sum));
-            isa.store(sum, total);
-        }
     }
 }
 

@@ -162,10 +162,10 @@ pub(super) fn add_scaled<I: Isa<f64>, const M: usize>(isa: I, factor: &Lane, a: 
     }
 }
 
-/// `sum += Σ_i a_i b_i`, lane by lane.
+/// `Σ_i a_i b_i`, lane by lane, added or written.
 #[inline(always)]
-pub(super) fn add_inner<I: Isa<f64>, const M: usize>(isa: I, a: &Leaf<M>, b: [I::V; M], sum: &mut Lane) {
-    let mut total = isa.load(sum);
+pub(super) fn add_inner<I: Isa<f64>, const M: usize>(isa: I, a: &Leaf<M>, b: [I::V; M], sum: &mut Lane, add: bool) {
+    let mut total = if add { isa.load(sum) } else { isa.splat(0.0) };
     for i in 0..M {
         total = isa.mul_add(isa.load(&a[i]), b[i], total);
     }

@@ -2,15 +2,15 @@
 
 use super::Hierarchy;
 use super::blocks::{
-    Block, LeafKernel, OfLeaves, add_inner, add_inside, add_scaled, blocks, blocks_mut, convolve, convolve_around,
+    Block, LeafKernel, add_inner, add_inside, add_scaled, blocks, blocks_mut, convolve, convolve_around,
     convolve_around_back, convolve_back, first_lag,
 };
-use super::factors::Four;
+use super::factors::{BEFORE, OUTSIDE, SiblingsGradient};
 use super::leaf::{self, Leaf, load, store};
 use super::parents::sibling;
 use super::plan::{CHILDREN, DISTANCES, Plan};
-use super::states::{Sums, betweens};
-use crate::transform::isa::{Isa, Kernels, lanes_mut};
+use super::states::{Sums, of_factors};
+use crate::transform::isa::Isa;
 
 /// What the gradient of blocks is gathered in.
 #[derive(Debug)]
@@ -22,32 +22,20 @@ pub(super) struct BlocksGradient<'a> {
     pub weights: &'a mut [f64],
     /// For each generator: in it inside leaves, and in it times tails.
     pub generators: &'a mut [f64],
-    /// In the products of weights: all outside each leaf, those between leaves, and those of the leaves before each.
-    pub outsides: &'a mut [f64],
-    pub between: &'a mut [f64],
-    pub before: &'a mut [f64],
-    /// Whether heads, weights and generators are added to.
+    /// In the products of weights.
+    pub factors: &'a mut [SiblingsGradient],
+    /// Whether all that is added to.
     pub add: bool,
 }
 
 impl<'a> BlocksGradient<'a> {
     /// The parts of sums.
     pub fn of(at: Sums<'_>, y: [&'a [f64]; 2], sums: &'a mut [f64], add: bool) -> Self {
-        let (large, small) = sums.split_at_mut(at.outsides().start);
-        let (heads, large) = large[at.heads().start..].split_at_mut(at.heads().len());
-        let (weights, large) = large.split_at_mut(at.weights().len());
-        let (outsides, small) = small.split_at_mut(at.outsides().len());
-        let (between, before) = small.split_at_mut(at.before(0).start - at.between(0).start);
-        Self {
-            y,
-            heads,
-            weights,
-            generators: &mut large[..at.generators().len()],
-            outsides,
-            between: &mut between[..at.between(0).len()],
-            before: &mut before[..at.before(0).len()],
-            add,
-        }
+        let (vectors, factors) = sums.split_at_mut(at.factors(0).start);
+        let (heads, vectors) = vectors[at.heads().start..].split_at_mut(at.heads().len());
+        let (weights, vectors) = vectors.split_at_mut(at.weights().len());
+        let generators = &mut vectors[..at.generators().len()];
+        Self { y, heads, weights, generators, factors: of_factors(&mut factors[..at.factors(0).len()]), add }
     }
 }
 
@@ -57,9 +45,7 @@ struct Parts<'a, const M: usize> {
     u: &'a [Leaf<M>; CHILDREN],
     heads: &'a mut [Leaf<M>; CHILDREN],
     weights: &'a mut [Leaf<M>; CHILDREN],
-    outsides: &'a mut Four,
-    between: &'a mut [Four; CHILDREN],
-    before: &'a mut Four,
+    factors: &'a mut SiblingsGradient,
 }
 
 pub(super) struct CombineWithGradient<'a> {
@@ -79,13 +65,11 @@ impl LeafKernel for CombineWithGradient<'_> {
         let add = gradient.add;
         let [y, u] = gradient.y.map(|v| blocks::<M>(v).iter());
         let [heads, weights] = [gradient.heads, gradient.weights].map(|v| blocks_mut::<M>(v).iter_mut());
-        let [outsides, before] =
-            [gradient.outsides, gradient.before].map(|v| lanes_mut::<f64>(v).as_chunks_mut::<CHILDREN>().0.iter_mut());
         let given = y.zip(u).zip(blocks_mut::<M>(far));
-        let sums = heads.zip(weights).zip(outsides.zip(before)).zip(betweens(gradient.between));
+        let sums = heads.zip(weights).zip(gradient.factors);
         let all = hierarchy.blocks::<M>().zip(given).zip(sums).enumerate();
-        for (q, ((block, ((y, u), far)), (((heads, weights), (outsides, before)), between))) in all {
-            let mut parts = Parts { y, u, heads, weights, outsides, between, before };
+        for (q, ((block, ((y, u), far)), ((heads, weights), factors))) in all {
+            let mut parts = Parts { y, u, heads, weights, factors };
             let block = At { hierarchy, plan, block, q, lags, each };
             for c in 0..CHILDREN {
                 let sum = block.gather(isa, c, &far[c], &mut parts, add);
@@ -116,17 +100,21 @@ impl<const M: usize> At<'_, M> {
     fn gather<I: Isa<f64>>(self, isa: I, c: usize, far: &Leaf<M>, parts: &mut Parts<'_, M>, add: bool) -> [I::V; M] {
         let (u, siblings) = (&parts.u[c], self.block.siblings);
         let mut sum = [isa.splat(0.0); M];
-        add_inner(isa, u, load(isa, far), &mut parts.before[c]);
+        add_inner(isa, u, load(isa, far), &mut parts.factors[BEFORE][c], add);
         add_scaled(isa, &siblings.before[c], load(isa, far), &mut sum);
-        for (source, lags) in self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each)) {
+        let sources = self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each));
+        for (j, (source, lags)) in sources.enumerate() {
+            let add = add || j > 0;
             let s = &blocks::<M>(source.places[0].get())[self.q];
             let around = convolve_around(isa, &lags[self.plan.places + 1 - M..], &s[c]);
-            add_inner(isa, u, around, &mut parts.outsides[c]);
+            add_inner(isa, u, around, &mut parts.factors[OUTSIDE][c], add);
             add_scaled(isa, &self.block.outsides[c], around, &mut sum);
             for p in 0..DISTANCES {
                 let source = sibling(c, p);
                 let near = convolve(isa, &lags[first_lag::<M>(self.plan, c, source)..], &s[source]);
-                add_inner(isa, u, near, &mut parts.between[c][source]);
+                if c != source + 1 {
+                    add_inner(isa, u, near, &mut parts.factors[c][source], add);
+                }
                 add_scaled(isa, &siblings.between[c][source], near, &mut sum);
             }
         }

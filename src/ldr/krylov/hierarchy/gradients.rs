@@ -1,9 +1,9 @@
 //! From sums over a batch to the gradient in weights and generators: the chain rule through all products of weights.
 
-use super::factors::SiblingsGradient;
+use super::factors::AFTER;
 use super::plan::{CHILDREN, Plan, W, take_whole, whole};
 use super::products::Inner;
-use super::states::{Sums, betweens};
+use super::states::{Sums, of_factors};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -38,71 +38,52 @@ impl Hierarchy {
             return;
         }
         let [d_places, d_tails] = [(); 2].map(|()| take_whole(&mut scratch, plan.places));
-        d_tails.fill(0.0);
-        let mut gradients = self.gradients(plan, sums);
+        if generators.is_empty() {
+            d_tails.fill(0.0);
+        }
         for (j, generator) in generators.chunks_exact_mut(plan.order).enumerate() {
-            self.sources_backward(plan, j, [&mut *sums, &mut *d_places, &mut *d_tails], &mut gradients);
+            self.sources_backward(plan, j, sums, [&mut *d_places, &mut *d_tails]);
             add_places(plan, d_places, generator, scratch);
         }
-        let d_products = self.factors.backward(&mut gradients, lanes::<f64>(&sums[at.outsides()]));
-        let (d_heads, d_weights) = sums.split_at_mut(at.weights().start);
+        let (vectors, factors) = sums.split_at_mut(at.factors(0).start);
+        let (d_heads, d_weights) = vectors.split_at_mut(at.weights().start);
         let (d_heads, d_weights) = (&mut d_heads[at.heads()], &mut d_weights[..plan.places]);
-        for (d_heads, d_product) in lanes_mut::<f64>(d_heads).chunks_exact_mut(plan.leaf).zip(d_products) {
-            let last = &mut d_heads[plan.leaf - 1];
-            *last = std::array::from_fn(|l| last[l] + d_product[l]);
-        }
+        self.factors.backward(plan.leaf, of_factors(&mut factors[..at.all_factors().len()]), d_heads);
         let (given, leaf) = ([&self.weights, &self.heads, &self.tails].map(|v| v.get()), plan.leaf);
         f64::run(Unchain { leaf, given, d_heads, d_tails, d_weights });
         add_places(plan, d_weights, weights, scratch);
     }
 
-    /// What the sums have of the gradient in the factors between children.
-    fn gradients(&self, plan: &Plan, sums: &mut [f64]) -> Vec<Vec<SiblingsGradient>> {
-        let at = Sums(plan);
-        let mut all = Vec::with_capacity(plan.levels.len());
-        for level in 0..plan.levels.len() {
-            let between = betweens(&mut sums[at.between(level)]);
-            let mut gradients: Vec<_> =
-                between.map(|between| SiblingsGradient { between: *between, ..Default::default() }).collect();
-            let before = lanes::<f64>(&sums[at.before(level)]).as_chunks::<CHILDREN>().0;
-            gradients.iter_mut().zip(before).for_each(|(gradient, before)| gradient.before = *before);
-            all.push(gradients);
-        }
-        all
-    }
-
-    /// From the sums of a generator to the gradient in it, from the whole down to the leaves; that in tails is added.
-    fn sources_backward(
-        &self,
-        plan: &Plan,
-        j: usize,
-        [sums, d_places, d_tails]: [&mut [f64]; 3],
-        gradients: &mut [Vec<SiblingsGradient>],
-    ) {
+    /// From the sums of a generator to the gradient in it, from the whole down to the leaves; that in tails is written for the first one, and
+    /// added for others.
+    fn sources_backward(&self, plan: &Plan, j: usize, sums: &mut [f64], [d_places, d_tails]: [&mut [f64]; 2]) {
+        let (at, source) = (Sums(plan), &self.sources[j]);
+        let (sums, factors) = sums.split_at_mut(at.factors(0).start);
+        let mut factors = of_factors(&mut factors[..at.all_factors().len()]);
         for (number, level) in plan.levels.iter().enumerate().skip(1).rev() {
-            let (blocks, child) = (&mut sums[Sums(plan).spectra(number, j)], level.half * W);
+            let (blocks, child) = (&mut sums[at.spectra(number, j)], level.half * W);
+            let (rest, factors_here) = factors.split_at_mut(factors.len() - plan.parents(number));
+            factors = rest;
             if number == plan.top() {
-                d_places.fill(0.0);
-                level.inverse(blocks, &[1.0; W], d_places);
+                level.inverse(blocks, None, d_places);
                 continue;
             }
-            let (siblings, places) = (&self.factors.levels[number], self.sources[j].places[number].get());
-            let parents = d_places.chunks_exact_mut(CHILDREN * child).zip(places.chunks_exact(CHILDREN * child));
-            let blocks = blocks.chunks_exact_mut(2 * CHILDREN * child);
-            for (((d, s), gradient), (siblings, blocks)) in
-                parents.zip(&mut gradients[number]).zip(siblings.iter().zip(blocks))
-            {
-                f64::run(Inner { child, a: s, b: d, sums: gradient.after.as_flattened_mut() });
+            let parents = d_places.chunks_exact_mut(CHILDREN * child);
+            let parents = parents.zip(source.places[number].get().chunks_exact(CHILDREN * child));
+            let blocks = blocks.chunks_exact_mut(2 * CHILDREN * child).zip(&self.factors.levels[number]);
+            for (((d, s), d_factors), (blocks, siblings)) in parents.zip(factors_here).zip(blocks) {
+                f64::run(Inner { child, a: s, b: d, add: j > 0, sums: d_factors[AFTER].as_flattened_mut() });
                 let children = blocks.chunks_exact_mut(2 * child).zip(d.chunks_exact_mut(child));
-                children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, after, d));
+                children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, Some(after), d));
             }
         }
-        let (source, each) = (&self.sources[j], 2 * plan.places);
-        let sums = &sums[Sums(plan).generators()][j * each..][..each];
+        let each = 2 * plan.places;
+        let sums = &sums[at.generators()][j * each..][..each];
         let afters = self.factors.levels[0].iter().flat_map(|siblings| &siblings.after);
-        let d_afters = gradients[0].iter_mut().flat_map(|gradient| &mut gradient.after);
+        let d_afters = factors.iter_mut().flat_map(|d| &mut d[AFTER]);
         let given = [&source.generator, &source.places[0], &self.tails].map(|v| v.get());
-        f64::run(BlocksBackward { leaf: plan.leaf, afters: afters.zip(d_afters), given, sums, d_places, d_tails });
+        let (afters, add) = (afters.zip(d_afters), j > 0);
+        f64::run(BlocksBackward { leaf: plan.leaf, afters, given, sums, add, d_places, d_tails });
     }
 }
 
@@ -123,15 +104,16 @@ struct BlocksBackward<'a, A> {
     given: [&'a [f64]; 3],
     /// The sums inside blocks.
     sums: &'a [f64],
+    /// Whether the gradients in products and tails are added to.
+    add: bool,
     d_places: &'a mut [f64],
-    /// The gradient in tails is added.
     d_tails: &'a mut [f64],
 }
 
 impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> Kernel<f64> for BlocksBackward<'a, A> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { leaf, afters, given, sums, d_places, d_tails } = self;
+        let Self { leaf, afters, given, sums, add, d_places, d_tails } = self;
         let [generator, places, tails] = given.map(|v| lanes::<f64>(v).chunks_exact(leaf));
         let (own, near) = lanes::<f64>(sums).split_at(sums.len() / W / 2);
         let given = generator.zip(places).zip(tails).zip(own.chunks_exact(leaf).zip(near.chunks_exact(leaf)));
@@ -140,13 +122,14 @@ impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> Kernel<f64> for BlocksBac
         for (((((g, s), tails), (own, near)), (after, d_after)), (d, d_tails)) in
             given.zip(afters).zip(d_places.zip(d_tails))
         {
-            let (after, mut d_total) = (isa.load(after), isa.load(d_after));
+            let (after, zero) = (isa.load(after), isa.splat(0.0));
+            let mut d_total = if add { isa.load(d_after) } else { zero };
             for i in 0..leaf {
                 let far = isa.load(&d[i]);
                 d_total = isa.mul_add(isa.load(&s[i]), far, d_total);
                 let here = isa.mul_add(after, far, isa.load(&near[i]));
-                let sum = isa.mul_add(isa.load(&g[i]), here, isa.load(&d_tails[i]));
-                isa.store(&mut d_tails[i], sum);
+                let before = if add { isa.load(&d_tails[i]) } else { zero };
+                isa.store(&mut d_tails[i], isa.mul_add(isa.load(&g[i]), here, before));
                 isa.store(&mut d[i], isa.mul_add(isa.load(&tails[i]), here, isa.load(&own[i])));
             }
             isa.store(d_after, d_total);

@@ -1,6 +1,6 @@
 //! Products between the children of a parent, where children are registers: four parents at a time.
 
-use super::factors::{Four, Siblings};
+use super::factors::{Siblings, SiblingsGradient};
 use super::pairs::{Pair, combine, correlate};
 use super::plan::{CHILDREN, DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
@@ -18,16 +18,16 @@ impl<'a> Parents<'a> {
         f64::run(Combine { parents: self, sources, segments, add, out });
     }
 
-    /// The same, and adds the gradient in the factors between them, given the spectra of y.
+    /// The same, and writes, or adds, the gradient in the factors between them, given the spectra of y.
     pub fn combine_with_gradient(
         self,
         [sources, y]: [&[f64]; 2],
         segments: &[f64],
-        add: bool,
+        add: [bool; 2],
         out: &mut [f64],
-        between: &mut [Four; CHILDREN],
+        gradient: &mut SiblingsGradient,
     ) {
-        f64::run(CombineWithGradient { parents: self, sources, y, segments, add, out, between });
+        f64::run(CombineWithGradient { parents: self, sources, y, segments, add, out, gradient });
     }
 
     /// Writes, or adds, the gradient in the spectra of the sources.
@@ -115,15 +115,16 @@ struct CombineWithGradient<'a> {
     sources: &'a [f64],
     y: &'a [f64],
     segments: &'a [f64],
-    add: bool,
+    /// To spectra, and to the gradient.
+    add: [bool; 2],
     out: &'a mut [f64],
-    between: &'a mut [Four; CHILDREN],
+    gradient: &'a mut SiblingsGradient,
 }
 
 impl Kernel<f64> for CombineWithGradient<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { parents, sources, y, segments, add, out, between } = self;
+        let Self { parents, sources, y, segments, add: [add, add_gradient], out, gradient } = self;
         let half = parents.level.half;
         for (target, out) in out.chunks_exact_mut(parents.level.block()).enumerate() {
             let (pairs, y) = (parents.of_target(target, sources, segments), parents.child(y, target));
@@ -132,8 +133,8 @@ impl Kernel<f64> for CombineWithGradient<'_> {
                 true => combine::<I, DISTANCES, W, true, false, true>(isa, half, pairs, out, y),
             };
             for (p, new) in new.into_iter().enumerate() {
-                let sum = &mut between[target][sibling(target, p)];
-                let total = isa.add(isa.load(sum), new);
+                let sum = &mut gradient[target][sibling(target, p)];
+                let total = if add_gradient { isa.add(isa.load(sum), new) } else { new };
                 isa.store(sum, total);
             }
         }

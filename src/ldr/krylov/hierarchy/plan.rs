@@ -93,6 +93,11 @@ impl Plan {
         2 * self.places - self.order
     }
 
+    /// Numbers from one such sequence to the next, and whether it is not just the lags.
+    pub fn lags_each(&self) -> (usize, bool) {
+        if self.order == self.places { (self.order, false) } else { (whole(self.lags_len()), true) }
+    }
+
     /// Where lag 0 is among them.
     pub fn first_lag(&self) -> usize {
         self.places - self.order
@@ -166,8 +171,9 @@ impl Level {
         }
     }
 
-    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for; they are used up.
-    pub fn inverse(&self, block: &mut [f64], factor: &Lane, signals: &mut [f64]) {
+    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for, or z; they are used
+    /// up.
+    pub fn inverse(&self, block: &mut [f64], factor: Option<&Lane>, signals: &mut [f64]) {
         let (re, im) = block.split_at_mut(self.half * W);
         if let Some(ring) = &self.ring {
             ring.inverse_to_real(re, im, factor, signals);

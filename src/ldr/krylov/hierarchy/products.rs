@@ -1,11 +1,14 @@
 //! Products and transposed products.
 
 use super::blocks_backward::BlocksGradient;
+use super::factors::BEFORE;
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
-use super::states::{States, Sums, betweens};
+use super::states::{States, Sums, of_factors};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+use std::ops::Range;
 
 /// What a product needs to add its gradient.
 #[derive(Debug)]
@@ -54,9 +57,29 @@ impl Hierarchy {
         states: &mut [f64],
         scratch: &mut [f64],
     ) {
-        let (at, states, mut scratch) = (States { plan, keep }, align(states), align(scratch));
-        let all_lags = take_whole(&mut scratch, plan.rank * whole(plan.lags_len()));
-        let each = whole(plan.lags_len());
+        let (states, mut scratch) = (align(states), align(scratch));
+        let (each, copied) = plan.lags_each();
+        if !copied {
+            return self.expand(plan, y, t, States { plan, keep }, states, scratch);
+        }
+        let lags = take_whole(&mut scratch, plan.rank * each);
+        self.expand(plan, y, lags, States { plan, keep }, states, scratch);
+        for (t, lags) in t.chunks_exact_mut(plan.order).zip(lags.chunks_exact(each)) {
+            t.copy_from_slice(&lags[plan.first_lag()..][..plan.order]);
+        }
+    }
+
+    /// Writes padded lags.
+    fn expand(
+        &self,
+        plan: &Plan,
+        y: &[f64],
+        all_lags: &mut [f64],
+        at: States<'_>,
+        states: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let (each, _) = plan.lags_each();
         all_lags.fill(0.0);
         plan.spread(y, &mut states[at.y()], scratch);
         let (given, own) = states.split_at_mut(at.places(0).start);
@@ -67,21 +90,15 @@ impl Hierarchy {
         for number in 1..plan.levels.len() {
             let (places, spectra) = states.split_at_mut(at.spectra(1).start);
             let (below, here) = (at.places(number - 1), at.places(number));
-            if keep {
-                places.copy_within(below, here.start);
-            }
+            let (from, to) = two(places, below, here.clone());
             let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
-            let child = plan.levels[number - 1].half * W;
-            f64::run(Scale { child, factors: before, places: &mut places[here.clone()] });
+            f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
             let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
             plan.transform(number, &places[here], spectra, scratch);
             for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
                 let sources = source.spectra(number);
                 self.correlate(plan, number, [sources, spectra], lags, scratch);
             }
-        }
-        for (t, lags) in t.chunks_exact_mut(plan.order).zip(all_lags.chunks_exact(each)) {
-            t.copy_from_slice(&lags[plan.first_lag()..][..plan.order]);
         }
     }
 
@@ -124,14 +141,15 @@ impl Hierarchy {
             let add = Sums(plan).begin(sums);
             At { states: aligned(states), sums, add }
         });
-        let each = whole(plan.lags_len());
-        let all_lags = take_whole(&mut scratch, plan.rank * each);
+        let (each, copied) = plan.lags_each();
+        let all_lags = if copied { take_whole(&mut scratch, plan.rank * each) } else { &mut [] };
         for (t, lags) in t.chunks_exact(plan.order).zip(all_lags.chunks_exact_mut(each)) {
             let (before, rest) = lags.split_at_mut(plan.first_lag());
             before.fill(0.0);
             rest[..plan.order].copy_from_slice(t);
             rest[plan.order..].fill(0.0);
         }
+        let all_lags = if copied { all_lags } else { t };
         let far = take_whole(&mut scratch, plan.places);
         for (number, level) in plan.levels.iter().enumerate().skip(1).rev() {
             let (mut scratch, each_spectrum) = (&mut *scratch, whole(level.segments_len()));
@@ -163,18 +181,17 @@ impl Hierarchy {
             Some(At { states, sums, add, .. }) => {
                 let y = &states[States { plan, keep: true }.spectra(number)];
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                    let between = betweens(&mut sums[Sums(plan).between(number)]).next();
+                    let between = of_factors(&mut sums[Sums(plan).factors(number)]).first_mut();
                     let spectra = [source.spectra(number), y];
                     self.top.combine(level, spectra, segments, j > 0, out, between);
                     self.top.combine_back(level, y, segments, *add, &mut sums[Sums(plan).spectra(number, j)]);
                 }
             }
         }
-        far.fill(0.0);
         if self.sources.is_empty() {
-            return;
+            return far.fill(0.0);
         }
-        level.inverse(out, &[1.0; W], far);
+        level.inverse(out, None, far);
     }
 
     /// The products between the children of a level, to which what comes from farther away is added.
@@ -192,16 +209,16 @@ impl Hierarchy {
                     continue;
                 };
                 let y = &states[States { plan, keep: true }.spectra(number)][part.clone()];
-                if let Some(between) = betweens(&mut sums[Sums(plan).between(number)]).nth(q) {
-                    parents.combine_with_gradient([sources, y], segments, j > 0, out, between);
+                if let Some(gradient) = of_factors(&mut sums[Sums(plan).factors(number)]).get_mut(q) {
+                    parents.combine_with_gradient([sources, y], segments, [j > 0, j > 0 || *add], out, gradient);
                 }
                 let sums = &mut sums[Sums(plan).spectra(number, j)][part.clone()];
                 parents.combine_back(y, segments, *add, sums);
             }
-            if let Some(At { states, sums, .. }) = gradient.as_deref_mut() {
+            if let Some(At { states, sums, add }) = gradient.as_deref_mut() {
                 let y = &states[States { plan, keep: true }.places(number)][q * far.len()..][..far.len()];
-                let sums = &mut sums[Sums(plan).before(number)][q * CHILDREN * W..][..CHILDREN * W];
-                f64::run(Inner { child, a: y, b: far, sums });
+                let sums = of_factors(&mut sums[Sums(plan).factors(number)])[q][BEFORE].as_flattened_mut();
+                f64::run(Inner { child, a: y, b: far, add: *add, sums });
             }
             if self.sources.is_empty() {
                 continue;
@@ -209,7 +226,7 @@ impl Hierarchy {
             // What comes from far away reaches I through the siblings before it.
             let blocks = out.chunks_exact_mut(level.block()).zip(far.chunks_exact_mut(child));
             for ((out, far), before) in blocks.zip(&parents.siblings.before) {
-                level.inverse(out, before, far);
+                level.inverse(out, Some(before), far);
             }
         }
     }
@@ -224,7 +241,7 @@ impl Hierarchy {
         gradient: Option<At<'_>>,
         scratch: &mut [f64],
     ) {
-        let each = whole(plan.lags_len());
+        let (each, _) = plan.lags_each();
         match gradient {
             None => self.combine_blocks(plan, all_lags, each, far),
             Some(At { states, sums, add }) => {
@@ -278,41 +295,58 @@ impl Kernel<f64> for Multiply<'_> {
     }
 }
 
+/// Two parts that do not overlap, the second to be written.
+fn two(numbers: &mut [f64], from: Range<usize>, to: Range<usize>) -> (&[f64], &mut [f64]) {
+    match from.start < to.start {
+        true => {
+            let (before, rest) = numbers.split_at_mut(to.start);
+            (&before[from], &mut rest[..to.len()])
+        }
+        false => {
+            let (before, rest) = numbers.split_at_mut(from.start);
+            (&rest[..from.len()], &mut before[to])
+        }
+    }
+}
+
 /// Multiplies each child by its factors.
 struct Scale<'a, F> {
     child: usize,
     factors: F,
-    places: &'a mut [f64],
+    from: &'a [f64],
+    to: &'a mut [f64],
 }
 
 impl<'a, F: Iterator<Item = &'a Lane>> Kernel<f64> for Scale<'_, F> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        for (child, factor) in self.places.chunks_exact_mut(self.child).zip(self.factors) {
+        let children = self.from.chunks_exact(self.child).zip(self.to.chunks_exact_mut(self.child));
+        for ((from, to), factor) in children.zip(self.factors) {
             let factor = isa.load(factor);
-            for x in lanes_mut::<f64>(child) {
-                let product = isa.mul(factor, isa.load(x));
-                isa.store(x, product);
+            for (from, to) in lanes::<f64>(from).iter().zip(lanes_mut::<f64>(to)) {
+                isa.store(to, isa.mul(factor, isa.load(from)));
             }
         }
     }
 }
 
-/// Adds inner products of two vectors for each child, lane by lane.
+/// Writes, or adds, inner products of two vectors for each child, lane by lane.
 pub(super) struct Inner<'a> {
     pub child: usize,
     pub a: &'a [f64],
     pub b: &'a [f64],
+    pub add: bool,
     pub sums: &'a mut [f64],
 }
 
 impl Kernel<f64> for Inner<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { child, a, b, sums } = self;
+        let Self { child, a, b, add, sums } = self;
         let children = a.chunks_exact(child).zip(b.chunks_exact(child));
         for ((a, b), sum) in children.zip(lanes_mut::<f64>(sums)) {
-            let mut sums: [I::V; 2] = [isa.load(sum), isa.splat(0.0)];
+            let before = if add { isa.load(sum) } else { isa.splat(0.0) };
+            let mut sums: [I::V; 2] = [before, isa.splat(0.0)];
             let pairs = lanes::<f64>(a).as_chunks::<2>().0.iter().zip(lanes::<f64>(b).as_chunks::<2>().0);
             for (a, b) in pairs {
                 for x in 0..2 {

@@ -1,11 +1,12 @@
 //! What a transposed product leaves for the gradient, and the sums that gradients are gathered in: where each of their parts is.
 
-use super::Lane;
-use super::factors::Four;
+use super::factors::SiblingsGradient;
 use super::plan::{CHILDREN, Plan, W, whole};
+use crate::transform::isa::lanes_mut;
+
 use std::ops::Range;
 
-/// Where the states of a transposed product are. What is not kept is written over, level by level.
+/// Where the states of a transposed product are. What is not kept is written over, level by level, or every other one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct States<'a> {
     pub plan: &'a Plan,
@@ -30,14 +31,14 @@ impl States<'_> {
 
     /// y times heads, for the children of a level below the whole.
     pub fn places(self, level: usize) -> Range<usize> {
-        let start = self.plan.places * if self.keep { 1 + level } else { 1 };
+        let start = self.plan.places * if self.keep { 1 + level } else { 1 + level % 2 };
         start..start + self.plan.places
     }
 
     /// The spectra of that, but for leaves.
     pub fn spectra(self, level: usize) -> Range<usize> {
         let (places, top) = (self.plan.places, self.plan.top());
-        let start = if self.keep { (2 * level + top) * places } else { 2 * places };
+        let start = if self.keep { (2 * level + top) * places } else { 3 * places };
         start..start + whole(self.plan.spectra_len(level))
     }
 }
@@ -46,8 +47,8 @@ impl States<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sums<'a>(pub &'a Plan);
 
-/// Numbers for the factors between the children of a parent.
-const BETWEEN: usize = CHILDREN * CHILDREN * W;
+/// Numbers for the factors of four parents.
+const FACTORS: usize = size_of::<SiblingsGradient>() / size_of::<f64>();
 
 /// Numbers before the sums, the first of which tells what is in them.
 const START: usize = 2 * W;
@@ -55,7 +56,7 @@ const START: usize = 2 * W;
 impl Sums<'_> {
     /// Numbers in all of them.
     pub fn len(self) -> usize {
-        self.before(self.0.levels.len()).end
+        self.all_factors().end
     }
 
     /// Whether there is anything in the sums. There is nothing once their first number is set to zero.
@@ -67,7 +68,9 @@ impl Sums<'_> {
     pub fn begin(self, sums: &mut [f64]) -> bool {
         let others = Self::is_begun(sums);
         if !others {
-            sums[self.outsides().start..self.len()].fill(0.0);
+            // The whole has nothing before its children; without a generator nothing is written.
+            let zeros = self.factors(if self.0.rank == 0 { 0 } else { self.0.top() });
+            sums[zeros.start..self.len()].fill(0.0);
         }
         sums[0] = 1.0;
         others
@@ -97,31 +100,20 @@ impl Sums<'_> {
         start..start + 2 * places
     }
 
-    /// In the products of all weights outside each leaf.
-    pub fn outsides(self) -> Range<usize> {
+    /// In the factors of parents.
+    pub fn factors(self, level: usize) -> Range<usize> {
         let start = self.spectra(self.0.levels.len(), 0).start;
-        start..start + self.0.places / self.0.leaf
+        let before: usize = (0..level).map(|level| self.0.parents(level) * FACTORS).sum();
+        start + before..start + before + self.0.parents(level) * FACTORS
     }
 
-    /// In the factors between children.
-    pub fn between(self, level: usize) -> Range<usize> {
-        let start = self.outsides().end;
-        let before: usize = (0..level).map(|level| self.0.parents(level) * BETWEEN).sum();
-        start + before..start + before + self.0.parents(level.min(self.0.top())) * BETWEEN
-    }
-
-    /// In the products of the siblings before each child.
-    pub fn before(self, level: usize) -> Range<usize> {
-        let each = CHILDREN * W;
-        let start = self.between(self.0.levels.len()).start;
-        let before: usize = (0..level.min(self.0.top())).map(|level| self.0.parents(level) * each).sum();
-        let len = if level < self.0.top() { self.0.parents(level) * each } else { 0 };
-        start + before..start + before + len
+    /// In those of all of them.
+    pub fn all_factors(self) -> Range<usize> {
+        self.factors(0).start..self.factors(self.0.top()).end
     }
 }
 
-/// The sums in the factors between children, parent by parent.
-pub(super) fn betweens(sums: &mut [f64]) -> impl Iterator<Item = &mut [Four; CHILDREN]> {
-    let lanes: &mut [Lane] = crate::transform::isa::lanes_mut::<f64>(sums);
-    lanes.as_chunks_mut::<CHILDREN>().0.as_chunks_mut::<CHILDREN>().0.iter_mut()
+/// Sums in factors, parent by parent.
+pub(super) fn of_factors(sums: &mut [f64]) -> &mut [SiblingsGradient] {
+    lanes_mut::<f64>(sums).as_chunks_mut::<CHILDREN>().0.as_chunks_mut().0
 }

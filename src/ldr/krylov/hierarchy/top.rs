@@ -3,7 +3,7 @@
 //! Spectra that are rotated stand twice, so that any four numbers in a row of the eight are a rotation.
 
 use super::Lane;
-use super::factors::{Four, Siblings};
+use super::factors::{Siblings, SiblingsGradient};
 use super::pairs::{Pair, combine, correlate_apart};
 use super::plan::{CHILDREN, DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
@@ -59,7 +59,7 @@ impl Top {
         segments: &[f64],
         add: bool,
         out: &mut [f64],
-        between: Option<&mut [Four; CHILDREN]>,
+        between: Option<&mut SiblingsGradient>,
     ) {
         let mut gradient = [Lane::default(); 2 * DISTANCES];
         let wanted = between.is_some();

@@ -219,12 +219,12 @@ impl Kernel<f64> for Backward<'_> {
         // There is nothing outside the whole, and nothing depends on the product of all places. What is found of products takes the place of
         // the gradient in siblings before.
         let mut above: &[SiblingsGradient] = &[];
-        for siblings in factors.levels.iter().rev() {
+        for (depth, siblings) in factors.levels.iter().rev().enumerate() {
             let (rest, here) = gradients.split_at_mut(gradients.len() - siblings.len());
             for (parent, (siblings, d)) in siblings.iter().zip(&mut *here).enumerate() {
-                let whole = match above {
-                    [] => isa.splat(0.0),
-                    [whole] => isa.load(&std::array::from_fn(|c| whole[BEFORE][c][0])),
+                let whole = match depth {
+                    0 => isa.splat(0.0),
+                    1 => isa.load(&std::array::from_fn(|c| above[0][BEFORE][c][0])),
                     _ => isa.load(&above[parent / CHILDREN][BEFORE][parent % CHILDREN]),
                 };
                 let products = siblings.products_backward(isa, d, whole);

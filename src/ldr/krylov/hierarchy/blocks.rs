@@ -7,8 +7,7 @@
 use super::blocks_backward::{BlocksGradient, CombineWithGradient};
 use super::factors::{Four, Siblings};
 use super::leaf::{self, Leaf, load, store};
-use super::parents::sibling;
-use super::plan::{CHILDREN, DISTANCES, Plan};
+use super::plan::{CHILDREN, Near, Plan};
 use super::{Hierarchy, Lane, Source};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
@@ -44,7 +43,6 @@ impl<K: LeafKernel> Kernel<f64> for OfLeaves<K> {
             6 => self.kernel.each::<I, 6>(isa),
             7 => self.kernel.each::<I, 7>(isa),
             8 => self.kernel.each::<I, 8>(isa),
-            9 => self.kernel.each::<I, 9>(isa),
             _ => self.kernel.each::<I, 10>(isa),
         }
     }
@@ -92,13 +90,6 @@ impl Hierarchy {
         let kernel = CombineWithGradient { hierarchy: self, plan, lags, each, far, wanted, gradient };
         f64::run(OfLeaves { leaf: plan.leaf, kernel });
     }
-}
-
-/// Where in padded lags those of two leaves begin: lag `1 − M` from the first place of one to the first of the other.
-#[inline(always)]
-pub(super) fn first_lag<const M: usize>(plan: &Plan, target: usize, source: usize) -> usize {
-    let zero = if target > source { plan.first_lag() } else { plan.places };
-    zero + target * M + 1 - M - source * M
 }
 
 /// `Σ_j t_{i−j} s_j`.
@@ -245,22 +236,22 @@ impl Expand<'_> {
         add_lanes(isa, &below[..M - 1], &mut self.lags[self.plan.places + 1 - M..]);
     }
 
-    /// What leaves so far apart have to do with each other, with the target behind the source or before it.
+    /// What pairs of leaves with the same lags have to do with each other.
     #[inline(always)]
-    fn apart<I: Isa<f64>, const M: usize>(&mut self, isa: I, distance: usize, behind: bool) {
+    fn apart<I: Isa<f64>, const M: usize>(&mut self, isa: I, pairs: &[Near]) {
         let (s, u) = (blocks::<M>(self.source.places[0].get()), blocks::<M>(self.y[1]));
         let (mut below, mut above) = ([isa.splat(0.0); M], [isa.splat(0.0); M]);
         for (q, block) in self.hierarchy.blocks::<M>().enumerate() {
-            for low in 0..CHILDREN - distance {
-                let (target, source) = if behind { (low + distance, low) } else { (low, low + distance) };
+            for &Near { target, source, .. } in pairs {
                 let factor = &block.siblings.between[target][source];
                 correlate(isa, factor, &u[q][target], &s[q][source], [&mut below, &mut above]);
             }
         }
-        let (target, source) = if behind { (distance, 0) } else { (0, distance) };
-        let lags = &mut self.lags[first_lag::<M>(self.plan, target, source)..];
-        add_lanes(isa, &below[..M - 1], lags);
-        add_lanes(isa, &above, &mut lags[M - 1..]);
+        if let Some(Near { first_lag, .. }) = pairs.first() {
+            let lags = &mut self.lags[*first_lag..];
+            add_lanes(isa, &below[..M - 1], lags);
+            add_lanes(isa, &above, &mut lags[M - 1..]);
+        }
     }
 }
 
@@ -268,9 +259,8 @@ impl LeafKernel for Expand<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(mut self, isa: I) {
         self.leaves::<I, M>(isa);
-        for distance in 1..=DISTANCES {
-            self.apart::<I, M>(isa, distance, true);
-            self.apart::<I, M>(isa, distance, false);
+        for pairs in &self.plan.apart {
+            self.apart::<I, M>(isa, pairs);
         }
     }
 }
@@ -289,17 +279,16 @@ impl LeafKernel for Combine<'_> {
         let Self { hierarchy, plan, lags, each, far } = self;
         let blocks_of_far = blocks_mut::<M>(far).iter_mut();
         for (q, (block, far)) in hierarchy.blocks::<M>().zip(blocks_of_far).enumerate() {
-            for target in 0..CHILDREN {
+            for (target, near) in plan.of_target.iter().enumerate() {
                 let mut sum = [isa.splat(0.0); M];
                 add_scaled(isa, &block.siblings.before[target], load(isa, &far[target]), &mut sum);
                 for (source, lags) in hierarchy.sources.iter().zip(lags.chunks_exact(each)) {
                     let s = &blocks::<M>(source.places[0].get())[q];
                     let around = convolve_around(isa, &lags[plan.places + 1 - M..], &s[target]);
                     add_scaled(isa, &block.outsides[target], around, &mut sum);
-                    for p in 0..DISTANCES {
-                        let source = sibling(target, p);
-                        let near = convolve(isa, &lags[first_lag::<M>(plan, target, source)..], &s[source]);
-                        add_scaled(isa, &block.siblings.between[target][source], near, &mut sum);
+                    for &Near { source, first_lag, .. } in near {
+                        let far = convolve(isa, &lags[first_lag..], &s[source]);
+                        add_scaled(isa, &block.siblings.between[target][source], far, &mut sum);
                     }
                 }
                 for i in 0..M {

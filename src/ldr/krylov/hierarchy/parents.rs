@@ -83,7 +83,7 @@ impl<'a> Parents<'a> {
 
 /// The p-th of the others.
 #[inline(always)]
-pub(super) fn sibling(child: usize, p: usize) -> usize {
+fn sibling(child: usize, p: usize) -> usize {
     if p < child { p } else { p + 1 }
 }
 

@@ -12,7 +12,7 @@ pub(super) const W: usize = f64::LANES;
 pub(super) const CHILDREN: usize = 4;
 
 /// Places of a leaf: no prime factor is above 7.
-const LEAVES: [usize; 8] = [3, 4, 5, 6, 7, 8, 9, 10];
+const LEAVES: [usize; 7] = [3, 4, 5, 6, 7, 8, 10];
 
 /// Places of the largest leaf.
 const LONGEST: usize = LEAVES[LEAVES.len() - 1];
@@ -35,6 +35,19 @@ pub(in super::super) struct Plan {
     pub places: usize,
     /// From the blocks, the parents of leaves, up to the whole, which is another one.
     pub(super) levels: Vec<Level>,
+    /// Pairs of leaves of a block: with each leaf as the target, with each as the source, and those with the same lags.
+    pub(super) of_target: Vec<Vec<Near>>,
+    pub(super) of_source: Vec<Vec<Near>>,
+    pub(super) apart: Vec<Vec<Near>>,
+}
+
+/// Two leaves of a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Near {
+    pub target: usize,
+    pub source: usize,
+    /// Where their lags begin among the padded ones: at the lag from the last place of the source to the first of the target.
+    pub first_lag: usize,
 }
 
 /// Parents of one size.
@@ -60,7 +73,13 @@ impl Plan {
         let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
         let places = leaf << (2 * levels);
         let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
-        Self { order, rank, leaf, places, levels }
+        let near = near(leaf, places - order, places);
+        let with = |has: &dyn Fn(&Near) -> bool| near.iter().copied().filter(has).collect::<Vec<_>>();
+        let of_target = (0..CHILDREN).map(|c| with(&|near| near.target == c)).collect();
+        let of_source = (0..CHILDREN).map(|c| with(&|near| near.source == c)).collect();
+        let apart =
+            [1, 2, 3, -1, -2, -3].map(|d| with(&|near| near.target as isize - near.source as isize == d)).to_vec();
+        Self { order, rank, leaf, places, levels, of_target, of_source, apart }
     }
 
     /// Registers of a vector.
@@ -136,6 +155,16 @@ impl Plan {
         rows::store(Form::Lanes, places, Order::Natural, padded, self.registers());
         v.copy_from_slice(&padded[..v.len()]);
     }
+}
+
+/// All pairs of leaves of a block, with the target behind the source or before it.
+fn near(leaf: usize, first_lag: usize, places: usize) -> Vec<Near> {
+    let pair = |target, source| {
+        let zero = if target > source { first_lag } else { places };
+        Near { target, source, first_lag: zero + target * leaf + 1 - leaf - source * leaf }
+    };
+    let all = (0..CHILDREN).flat_map(|target| (0..CHILDREN).map(move |source| (target, source)));
+    all.filter(|(target, source)| target != source).map(|(target, source)| pair(target, source)).collect()
 }
 
 impl Level {

@@ -6,20 +6,20 @@
 
 use super::blocks_backward::{BlocksGradient, CombineWithGradient};
 use super::factors::{Four, Siblings};
-use super::leaf::{self, Leaf, load, store};
+use super::leaf::{self, Leaf, leaves, leaves_mut, load, store};
 use super::plan::{CHILDREN, Near, Plan};
 use super::{Hierarchy, Lane, Source};
-use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+use crate::transform::isa::{Isa, Kernel, Kernels};
 
 /// The leaves of blocks.
 #[inline(always)]
 pub(super) fn blocks<const M: usize>(numbers: &[f64]) -> &[[Leaf<M>; CHILDREN]] {
-    lanes::<f64>(numbers).as_chunks::<M>().0.as_chunks::<CHILDREN>().0
+    leaves::<M>(numbers).as_chunks().0
 }
 
 #[inline(always)]
 pub(super) fn blocks_mut<const M: usize>(numbers: &mut [f64]) -> &mut [[Leaf<M>; CHILDREN]] {
-    lanes_mut::<f64>(numbers).as_chunks_mut::<M>().0.as_chunks_mut::<CHILDREN>().0
+    leaves_mut::<M>(numbers).as_chunks_mut().0
 }
 
 /// A kernel for leaves of M places.

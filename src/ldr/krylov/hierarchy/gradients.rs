@@ -1,12 +1,14 @@
 //! From sums over a batch to the gradient in weights and generators: the chain rule through all products of weights.
 
+use super::blocks::{LeafKernel, OfLeaves};
 use super::factors::AFTER;
+use super::leaf::{leaves, leaves_mut, load, store};
 use super::plan::{CHILDREN, Plan, W, take_whole, whole};
 use super::products::Inner;
 use super::states::{Sums, of_factors};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align};
-use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+use crate::transform::isa::{Isa, Kernels};
 
 impl Hierarchy {
     /// Numbers in the sums of gradients.
@@ -49,8 +51,8 @@ impl Hierarchy {
         let (d_heads, d_weights) = vectors.split_at_mut(at.weights().start);
         let (d_heads, d_weights) = (&mut d_heads[at.heads()], &mut d_weights[..plan.places]);
         self.factors.backward(plan.leaf, of_factors(&mut factors[..at.all_factors().len()]), d_heads);
-        let (given, leaf) = ([&self.weights, &self.heads, &self.tails].map(|v| v.get()), plan.leaf);
-        f64::run(Unchain { leaf, given, d_heads, d_tails, d_weights });
+        let given = [&self.weights, &self.heads, &self.tails].map(|v| v.get());
+        f64::run(OfLeaves { leaf: plan.leaf, kernel: Unchain { given, d_heads, d_tails, d_weights } });
         add_places(plan, d_weights, weights, scratch);
     }
 
@@ -83,7 +85,8 @@ impl Hierarchy {
         let d_afters = factors.iter_mut().flat_map(|d| &mut d[AFTER]);
         let given = [&source.generator, &source.places[0], &self.tails].map(|v| v.get());
         let (afters, add) = (afters.zip(d_afters), j > 0);
-        f64::run(BlocksBackward { leaf: plan.leaf, afters, given, sums, add, d_places, d_tails });
+        let kernel = BlocksBackward { afters, given, sums, add, d_places, d_tails };
+        f64::run(OfLeaves { leaf: plan.leaf, kernel });
     }
 }
 
@@ -97,7 +100,6 @@ fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]
 /// From what comes from far away of the gradient in a generator times tails to that in the generator, in place, and in the products of
 /// the leaves behind each.
 struct BlocksBackward<'a, A> {
-    leaf: usize,
     /// These products, and the gradient in them.
     afters: A,
     /// The generator, that times tails, and tails.
@@ -110,21 +112,18 @@ struct BlocksBackward<'a, A> {
     d_tails: &'a mut [f64],
 }
 
-impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> Kernel<f64> for BlocksBackward<'a, A> {
+impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> LeafKernel for BlocksBackward<'a, A> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { leaf, afters, given, sums, add, d_places, d_tails } = self;
-        let [generator, places, tails] = given.map(|v| lanes::<f64>(v).chunks_exact(leaf));
-        let (own, near) = lanes::<f64>(sums).split_at(sums.len() / W / 2);
-        let given = generator.zip(places).zip(tails).zip(own.chunks_exact(leaf).zip(near.chunks_exact(leaf)));
-        let found = [d_places, d_tails].map(|v| lanes_mut::<f64>(v).chunks_exact_mut(leaf));
-        let [d_places, d_tails] = found;
-        for (((((g, s), tails), (own, near)), (after, d_after)), (d, d_tails)) in
-            given.zip(afters).zip(d_places.zip(d_tails))
-        {
+    fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
+        let Self { afters, given, sums, add, d_places, d_tails } = self;
+        let [generator, places, tails] = given.map(leaves::<M>);
+        let (own, near) = sums.split_at(sums.len() / 2);
+        let given = generator.iter().zip(places).zip(tails).zip(leaves::<M>(own).iter().zip(leaves::<M>(near)));
+        let found = leaves_mut::<M>(d_places).iter_mut().zip(leaves_mut::<M>(d_tails));
+        for (((((g, s), tails), (own, near)), (after, d_after)), (d, d_tails)) in given.zip(afters).zip(found) {
             let (after, zero) = (isa.load(after), isa.splat(0.0));
             let mut d_total = if add { isa.load(d_after) } else { zero };
-            for i in 0..leaf {
+            for i in 0..M {
                 let far = isa.load(&d[i]);
                 d_total = isa.mul_add(isa.load(&s[i]), far, d_total);
                 let here = isa.mul_add(after, far, isa.load(&near[i]));
@@ -139,36 +138,36 @@ impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> Kernel<f64> for BlocksBac
 
 /// From heads and tails of leaves to weights.
 struct Unchain<'a> {
-    leaf: usize,
     /// Weights, heads and tails.
     given: [&'a [f64]; 3],
-    d_heads: &'a mut [f64],
-    d_tails: &'a mut [f64],
+    d_heads: &'a [f64],
+    d_tails: &'a [f64],
     d_weights: &'a mut [f64],
 }
 
-impl Kernel<f64> for Unchain<'_> {
+impl LeafKernel for Unchain<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { leaf, given, d_heads, d_tails, d_weights } = self;
-        let [weights, heads, tails] = given.map(|v| lanes::<f64>(v).chunks_exact(leaf));
-        let [d_heads, d_tails, d_weights] =
-            [d_heads, d_tails, d_weights].map(|v| lanes_mut::<f64>(v).chunks_exact_mut(leaf));
-        let given = weights.zip(heads).zip(tails);
-        for (((w, heads), tails), ((d_heads, d_tails), d_weights)) in given.zip(d_heads.zip(d_tails).zip(d_weights)) {
-            let (mut d_head, mut d_tail) = (isa.splat(0.0), isa.splat(0.0));
+    fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
+        let Self { given, d_heads, d_tails, d_weights } = self;
+        let [weights, heads, tails] = given.map(leaves::<M>);
+        let given = weights.iter().zip(heads).zip(tails);
+        let found = leaves::<M>(d_heads).iter().zip(leaves::<M>(d_tails)).zip(leaves_mut::<M>(d_weights));
+        for (((w, heads), tails), ((d_heads, d_tails), d_weights)) in given.zip(found) {
+            let (mut sums, mut d_head, mut d_tail) = (load(isa, d_weights), isa.splat(0.0), isa.splat(0.0));
             // One chain goes from the last place to the first, the other against it, both at once.
-            for j in 0..leaf {
-                let i = leaf - 1 - j;
+            for j in 0..M {
+                let i = M - 1 - j;
                 d_head = isa.add(d_head, isa.load(&d_heads[i]));
-                let before = if i == 0 { isa.splat(1.0) } else { isa.load(&heads[i - 1]) };
-                let sum = isa.mul_add(d_head, before, isa.load(&d_weights[i]));
-                isa.store(&mut d_weights[i], sum);
+                sums[i] = if i == 0 {
+                    isa.add(d_head, sums[i])
+                } else {
+                    isa.mul_add(d_head, isa.load(&heads[i - 1]), sums[i])
+                };
                 d_head = isa.mul(d_head, isa.load(&w[i]));
-                let sum = isa.mul_add(d_tail, isa.load(&tails[j]), isa.load(&d_weights[j]));
-                isa.store(&mut d_weights[j], sum);
+                sums[j] = isa.mul_add(d_tail, isa.load(&tails[j]), sums[j]);
                 d_tail = isa.mul_add(d_tail, isa.load(&w[j]), isa.load(&d_tails[j]));
             }
+            store(isa, sums, d_weights);
         }
     }
 }

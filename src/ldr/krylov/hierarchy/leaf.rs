@@ -1,10 +1,20 @@
 //! Inside a leaf of M places: the powers of A that do not leave it, one after another, in registers.
 
 use super::Lane;
-use crate::transform::isa::Isa;
+use crate::transform::isa::{Isa, lanes, lanes_mut};
 
 /// The numbers of a leaf, in four leaves at a time.
 pub(super) type Leaf<const M: usize> = [Lane; M];
+
+#[inline(always)]
+pub(super) fn leaves<const M: usize>(numbers: &[f64]) -> &[Leaf<M>] {
+    lanes::<f64>(numbers).as_chunks().0
+}
+
+#[inline(always)]
+pub(super) fn leaves_mut<const M: usize>(numbers: &mut [f64]) -> &mut [Leaf<M>] {
+    lanes_mut::<f64>(numbers).as_chunks_mut().0
+}
 
 #[inline(always)]
 pub(super) fn load<I: Isa<f64>, const M: usize>(isa: I, leaf: &Leaf<M>) -> [I::V; M] {

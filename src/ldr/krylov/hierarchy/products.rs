@@ -174,17 +174,17 @@ impl Hierarchy {
         match gradient {
             None => {
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                    let spectra = [source.spectra(number), &[]];
-                    self.top.combine(level, spectra, segments, j > 0, out, None);
+                    self.top.combine(level, source.spectra(number), segments, j > 0, out);
                 }
             }
             Some(At { states, sums, add, .. }) => {
                 let y = &states[States { plan, keep: true }.spectra(number)];
+                let (sums, factors) = sums.split_at_mut(Sums(plan).factors(number).start);
+                let factors = &mut of_factors(&mut factors[..Sums(plan).factors(number).len()])[0];
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                    let between = of_factors(&mut sums[Sums(plan).factors(number)]).first_mut();
-                    let spectra = [source.spectra(number), y];
-                    self.top.combine(level, spectra, segments, j > 0, out, between);
-                    self.top.combine_back(level, y, segments, *add, &mut sums[Sums(plan).spectra(number, j)]);
+                    let (given, add) = ([source.spectra(number), y], [j > 0, *add]);
+                    let found = [&mut *out, &mut sums[Sums(plan).spectra(number, j)]];
+                    self.top.combine_with_gradient(level, given, segments, add, found, factors);
                 }
             }
         }

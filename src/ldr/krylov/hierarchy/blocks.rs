@@ -156,11 +156,11 @@ pub(super) fn add_scaled<I: Isa<f64>, const M: usize>(isa: I, factor: &Lane, a: 
 /// `Σ_i a_i b_i`, lane by lane, added or written.
 #[inline(always)]
 pub(super) fn add_inner<I: Isa<f64>, const M: usize>(isa: I, a: &Leaf<M>, b: [I::V; M], sum: &mut Lane, add: bool) {
-    let mut total = if add { isa.load(sum) } else { isa.splat(0.0) };
+    let mut sums = [if add { isa.load(sum) } else { isa.splat(0.0) }, isa.splat(0.0)];
     for i in 0..M {
-        total = isa.mul_add(isa.load(&a[i]), b[i], total);
+        sums[i % 2] = isa.mul_add(isa.load(&a[i]), b[i], sums[i % 2]);
     }
-    isa.store(sum, total);
+    isa.store(sum, isa.add(sums[0], sums[1]));
 }
 
 /// Adds `factor Σ u_i s_j` over the places so far apart, for each i − j: below zero, and from zero on.

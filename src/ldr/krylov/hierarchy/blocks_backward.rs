@@ -7,15 +7,14 @@ use super::blocks::{
 };
 use super::factors::{BEFORE, OUTSIDE, SiblingsGradient};
 use super::leaf::{self, Leaf, load, store};
-use super::plan::{CHILDREN, Near, Plan};
+use super::plan::{CHILDREN, Near, Plan, W};
 use super::states::{Sums, of_factors};
 use crate::transform::isa::Isa;
 
 /// What the gradient of blocks is gathered in.
 #[derive(Debug)]
 pub(super) struct BlocksGradient<'a> {
-    /// The vector y, and that times heads.
-    pub y: [&'a [f64]; 2],
+    pub y: &'a [f64],
     /// In heads and in the weights inside leaves.
     pub heads: &'a mut [f64],
     pub weights: &'a mut [f64],
@@ -29,7 +28,7 @@ pub(super) struct BlocksGradient<'a> {
 
 impl<'a> BlocksGradient<'a> {
     /// The parts of sums.
-    pub fn of(at: Sums<'_>, y: [&'a [f64]; 2], sums: &'a mut [f64], add: bool) -> Self {
+    pub fn of(at: Sums<'_>, y: &'a [f64], sums: &'a mut [f64], add: bool) -> Self {
         let (vectors, factors) = sums.split_at_mut(at.factors(0).start);
         let (heads, vectors) = vectors[at.heads().start..].split_at_mut(at.heads().len());
         let (weights, vectors) = vectors.split_at_mut(at.weights().len());
@@ -41,6 +40,7 @@ impl<'a> BlocksGradient<'a> {
 /// The same, block by block.
 struct Parts<'a, const M: usize> {
     y: &'a [Leaf<M>; CHILDREN],
+    /// Times heads.
     u: &'a [Leaf<M>; CHILDREN],
     heads: &'a mut [Leaf<M>; CHILDREN],
     weights: &'a mut [Leaf<M>; CHILDREN],
@@ -62,12 +62,12 @@ impl LeafKernel for CombineWithGradient<'_> {
     fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
         let Self { hierarchy, plan, lags, each, far, wanted, gradient } = self;
         let add = gradient.add;
-        let [y, u] = gradient.y.map(|v| blocks::<M>(v).iter());
         let [heads, weights] = [gradient.heads, gradient.weights].map(|v| blocks_mut::<M>(v).iter_mut());
-        let given = y.zip(u).zip(blocks_mut::<M>(far));
+        let given = blocks::<M>(gradient.y).iter().zip(blocks_mut::<M>(far));
         let sums = heads.zip(weights).zip(gradient.factors);
         let all = hierarchy.blocks::<M>().zip(given).zip(sums).enumerate();
-        for (q, ((block, ((y, u), far)), ((heads, weights), factors))) in all {
+        for (q, ((block, (y, far)), ((heads, weights), factors))) in all {
+            let u = &multiply(isa, y, block.heads);
             let mut parts = Parts { y, u, heads, weights, factors };
             let block = At { hierarchy, plan, block, q, lags, each };
             for (c, near) in plan.of_target.iter().enumerate() {
@@ -187,4 +187,19 @@ fn add_leaf<I: Isa<f64>, const M: usize>(isa: I, v: [I::V; M], sums: &mut Leaf<M
         let sum = if add { isa.add(v[i], isa.load(&sums[i])) } else { v[i] };
         isa.store(&mut sums[i], sum);
     }
+}
+
+#[inline(always)]
+fn multiply<I: Isa<f64>, const M: usize>(
+    isa: I,
+    a: &[Leaf<M>; CHILDREN],
+    b: &[Leaf<M>; CHILDREN],
+) -> [Leaf<M>; CHILDREN] {
+    let mut products = [[[0.0; W]; M]; CHILDREN];
+    for c in 0..CHILDREN {
+        for i in 0..M {
+            isa.store(&mut products[c][i], isa.mul(isa.load(&a[c][i]), isa.load(&b[c][i])));
+        }
+    }
+    products
 }

@@ -18,7 +18,7 @@ impl Hierarchy {
 
     /// Numbers of scratch that [`Hierarchy::finish`] needs.
     pub fn finish_scratch_len(plan: &Plan) -> usize {
-        5 * whole(plan.places) + SKIPPED
+        3 * whole(plan.places) + SKIPPED
     }
 
     /// Makes sums ready for use.
@@ -26,7 +26,8 @@ impl Hierarchy {
         align(sums)[0] = 0.0;
     }
 
-    /// Adds to the gradients in the generators and in the weights, N numbers each, what the sums stand for. They are used up.
+    /// Writes the gradients in the generators and in the weights, N numbers each, that the sums stand for, if there is anything in them. They
+    /// are used up.
     pub fn finish(
         &self,
         plan: &Plan,
@@ -45,7 +46,7 @@ impl Hierarchy {
         }
         for (j, generator) in generators.chunks_exact_mut(plan.order).enumerate() {
             self.sources_backward(plan, j, sums, [&mut *d_places, &mut *d_tails]);
-            add_places(plan, d_places, generator, scratch);
+            plan.collect(d_places, generator, scratch);
         }
         let (vectors, factors) = sums.split_at_mut(at.factors(0).start);
         let (d_heads, d_weights) = vectors.split_at_mut(at.weights().start);
@@ -53,7 +54,7 @@ impl Hierarchy {
         self.factors.backward(plan.leaf, of_factors(&mut factors[..at.all_factors().len()]), d_heads);
         let given = [&self.weights, &self.heads, &self.tails].map(|v| v.get());
         f64::run(OfLeaves { leaf: plan.leaf, kernel: Unchain { given, d_heads, d_tails, d_weights } });
-        add_places(plan, d_weights, weights, scratch);
+        plan.collect(d_weights, weights, scratch);
     }
 
     /// From the sums of a generator to the gradient in it, from the whole down to the leaves; that in tails is written for the first one, and
@@ -83,18 +84,11 @@ impl Hierarchy {
         let sums = &sums[at.generators()][j * each..][..each];
         let afters = self.factors.levels[0].iter().flat_map(|siblings| &siblings.after);
         let d_afters = factors.iter_mut().flat_map(|d| &mut d[AFTER]);
-        let given = [&source.generator, &source.places[0], &self.tails].map(|v| v.get());
+        let given = [&source.generator, &self.tails].map(|v| v.get());
         let (afters, add) = (afters.zip(d_afters), j > 0);
         let kernel = BlocksBackward { afters, given, sums, add, d_places, d_tails };
         f64::run(OfLeaves { leaf: plan.leaf, kernel });
     }
-}
-
-fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]) {
-    let (padded, found) = scratch[..2 * plan.places].split_at_mut(plan.places);
-    let found = &mut found[..plan.order];
-    plan.collect(places, found, padded);
-    sums.iter_mut().zip(found).for_each(|(sum, d)| *sum += *d);
 }
 
 /// From what comes from far away of the gradient in a generator times tails to that in the generator, in place, and in the products of
@@ -102,8 +96,8 @@ fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]
 struct BlocksBackward<'a, A> {
     /// These products, and the gradient in them.
     afters: A,
-    /// The generator, that times tails, and tails.
-    given: [&'a [f64]; 3],
+    /// The generator, and tails.
+    given: [&'a [f64]; 2],
     /// The sums inside blocks.
     sums: &'a [f64],
     /// Whether the gradients in products and tails are added to.
@@ -116,20 +110,20 @@ impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> LeafKernel for BlocksBack
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
         let Self { afters, given, sums, add, d_places, d_tails } = self;
-        let [generator, places, tails] = given.map(leaves::<M>);
+        let [generator, tails] = given.map(leaves::<M>);
         let (own, near) = sums.split_at(sums.len() / 2);
-        let given = generator.iter().zip(places).zip(tails).zip(leaves::<M>(own).iter().zip(leaves::<M>(near)));
+        let given = generator.iter().zip(tails).zip(leaves::<M>(own).iter().zip(leaves::<M>(near)));
         let found = leaves_mut::<M>(d_places).iter_mut().zip(leaves_mut::<M>(d_tails));
-        for (((((g, s), tails), (own, near)), (after, d_after)), (d, d_tails)) in given.zip(afters).zip(found) {
+        for ((((g, tails), (own, near)), (after, d_after)), (d, d_tails)) in given.zip(afters).zip(found) {
             let (after, zero) = (isa.load(after), isa.splat(0.0));
             let mut d_total = if add { isa.load(d_after) } else { zero };
             for i in 0..M {
-                let far = isa.load(&d[i]);
-                d_total = isa.mul_add(isa.load(&s[i]), far, d_total);
+                let (g, tail, far) = (isa.load(&g[i]), isa.load(&tails[i]), isa.load(&d[i]));
+                d_total = isa.mul_add(isa.mul(g, tail), far, d_total);
                 let here = isa.mul_add(after, far, isa.load(&near[i]));
                 let before = if add { isa.load(&d_tails[i]) } else { zero };
-                isa.store(&mut d_tails[i], isa.mul_add(isa.load(&g[i]), here, before));
-                isa.store(&mut d[i], isa.mul_add(isa.load(&tails[i]), here, isa.load(&own[i])));
+                isa.store(&mut d_tails[i], isa.mul_add(g, here, before));
+                isa.store(&mut d[i], isa.mul_add(tail, here, isa.load(&own[i])));
             }
             isa.store(d_after, d_total);
         }

@@ -117,9 +117,9 @@ pub(super) fn combine<
 }
 
 /// `out = Σ_p factor_p a_p s_p` for segments s, and the gradients of its inner product with y: in the spectra that the a_p are,
-/// `sums = Σ_p factor'_p y_p conj(s_p)`, and in the factors, lane by lane, which is returned. What is to be added to is told for out and sums.
+/// `sums = Σ_p factor'_p y_p conj(s_p)`, and in the factors, lane by lane, which is returned. What is to be added to is told for out and sums. The first factors may be known to be one, as for [`combine`].
 #[inline(always)]
-pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize>(
+pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize, const FIRST: bool>(
     isa: I,
     half: usize,
     [pairs, back]: [[Pair<'_>; P]; 2],
@@ -146,6 +146,11 @@ pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize>(
         let y = complex(isa, y, k);
         for p in 0..P {
             let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
+            if FIRST && p == 0 {
+                z = add_mul(isa, complex(isa, a[p], k), s, z);
+                d = add_mul_conj(isa, complex(isa, a_back[p], k), s, d);
+                continue;
+            }
             let product = mul::<f64, I>(isa, complex(isa, a[p], k), s);
             z.re = isa.mul_add(factors[p][0], product.re, z.re);
             z.im = isa.mul_add(factors[p][0], product.im, z.im);

@@ -1,7 +1,7 @@
 //! Products and transposed products.
 
 use super::blocks_backward::BlocksGradient;
-use super::factors::BEFORE;
+use super::factors::{BEFORE, SiblingsGradient};
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
 use super::states::{States, Sums, of_factors};
 use super::{Hierarchy, Lane};
@@ -24,6 +24,30 @@ struct At<'a> {
     states: &'a [f64],
     sums: &'a mut [f64],
     add: bool,
+}
+
+/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources and in factors.
+#[derive(Debug)]
+struct AtLevel<'a> {
+    places: &'a [f64],
+    y: &'a [f64],
+    sums: &'a mut [f64],
+    factors: &'a mut [SiblingsGradient],
+    add: bool,
+}
+
+impl At<'_> {
+    fn level(&mut self, plan: &Plan, number: usize) -> AtLevel<'_> {
+        let (kept, at) = (States { plan, keep: true }, Sums(plan));
+        let (spectra, factors) = self.sums.split_at_mut(at.factors(number).start);
+        AtLevel {
+            places: &self.states[kept.places(number)],
+            y: &self.states[kept.spectra(number)],
+            sums: &mut spectra[at.spectra(number, 0).start..at.spectra(number + 1, 0).start],
+            factors: of_factors(&mut factors[..at.factors(number).len()]),
+            add: self.add,
+        }
+    }
 }
 
 impl Hierarchy {
@@ -177,14 +201,12 @@ impl Hierarchy {
                     self.top.combine(level, source.spectra(number), segments, j > 0, out);
                 }
             }
-            Some(At { states, sums, add, .. }) => {
-                let y = &states[States { plan, keep: true }.spectra(number)];
-                let (sums, factors) = sums.split_at_mut(Sums(plan).factors(number).start);
-                let factors = &mut of_factors(&mut factors[..Sums(plan).factors(number).len()])[0];
+            Some(at) => {
+                let AtLevel { y, sums, factors, add, .. } = at.level(plan, number);
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                    let (given, add) = ([source.spectra(number), y], [j > 0, *add]);
-                    let found = [&mut *out, &mut sums[Sums(plan).spectra(number, j)]];
-                    self.top.combine_with_gradient(level, given, segments, add, found, factors);
+                    let (given, add) = ([source.spectra(number), y], [j > 0, add]);
+                    let found = [&mut *out, &mut sums[2 * j * plan.places..][..2 * plan.places]];
+                    self.top.combine_with_gradient(level, given, segments, add, found, &mut factors[0]);
                 }
             }
         }
@@ -195,29 +217,26 @@ impl Hierarchy {
     }
 
     /// The products between the children of a level, to which what comes from farther away is added.
-    fn combine(&self, step: Step<'_>, mut gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+    fn combine(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];
         let (child, each) = (level.half * W, CHILDREN * level.block());
+        let mut gradient = gradient.map(|at| at.level(plan, number));
         let out = &mut scratch[..each];
         for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {
             let part = q * each..(q + 1) * each;
             for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
                 let sources = &source.spectra(number)[part.clone()];
-                let Some(At { states, sums, add, .. }) = gradient.as_deref_mut() else {
+                let Some(AtLevel { y, sums, factors, add, .. }) = &mut gradient else {
                     parents.combine(sources, segments, j > 0, out);
                     continue;
                 };
-                let y = &states[States { plan, keep: true }.spectra(number)][part.clone()];
-                if let Some(gradient) = of_factors(&mut sums[Sums(plan).factors(number)]).get_mut(q) {
-                    parents.combine_with_gradient([sources, y], segments, [j > 0, j > 0 || *add], out, gradient);
-                }
-                let sums = &mut sums[Sums(plan).spectra(number, j)][part.clone()];
+                let (y, sums) = (&y[part.clone()], &mut sums[2 * j * plan.places..][part.clone()]);
+                parents.combine_with_gradient([sources, y], segments, [j > 0, j > 0 || *add], out, &mut factors[q]);
                 parents.combine_back(y, segments, *add, sums);
             }
-            if let Some(At { states, sums, add }) = gradient.as_deref_mut() {
-                let y = &states[States { plan, keep: true }.places(number)][q * far.len()..][..far.len()];
-                let sums = of_factors(&mut sums[Sums(plan).factors(number)])[q][BEFORE].as_flattened_mut();
+            if let Some(AtLevel { places, factors, add, .. }) = &mut gradient {
+                let (y, sums) = (&places[q * far.len()..][..far.len()], factors[q][BEFORE].as_flattened_mut());
                 f64::run(Inner { child, a: y, b: far, add: *add, sums });
             }
             if self.sources.is_empty() {
@@ -245,9 +264,8 @@ impl Hierarchy {
         match gradient {
             None => self.combine_blocks(plan, all_lags, each, far),
             Some(At { states, sums, add }) => {
-                let (kept, at) = (States { plan, keep: true }, Sums(plan));
-                let given = [kept.y(), kept.places(0)].map(|part| &states[part]);
-                let gradient = BlocksGradient::of(at, given, sums, add);
+                let own = &states[States { plan, keep: true }.y()];
+                let gradient = BlocksGradient::of(Sums(plan), own, sums, add);
                 self.combine_blocks_with_gradient(plan, all_lags, each, far, y.is_some(), gradient);
             }
         }
@@ -346,14 +364,15 @@ impl Kernel<f64> for Inner<'_> {
         let children = a.chunks_exact(child).zip(b.chunks_exact(child));
         for ((a, b), sum) in children.zip(lanes_mut::<f64>(sums)) {
             let before = if add { isa.load(sum) } else { isa.splat(0.0) };
-            let mut sums: [I::V; 2] = [before, isa.splat(0.0)];
-            let pairs = lanes::<f64>(a).as_chunks::<2>().0.iter().zip(lanes::<f64>(b).as_chunks::<2>().0);
-            for (a, b) in pairs {
-                for x in 0..2 {
+            let mut sums = [before, isa.splat(0.0), isa.splat(0.0), isa.splat(0.0)];
+            // Children of parents above blocks have a multiple of four places.
+            let fours = lanes::<f64>(a).as_chunks::<4>().0.iter().zip(lanes::<f64>(b).as_chunks::<4>().0);
+            for (a, b) in fours {
+                for x in 0..4 {
                     sums[x] = isa.mul_add(isa.load(&a[x]), isa.load(&b[x]), sums[x]);
                 }
             }
-            isa.store(sum, isa.add(sums[0], sums[1]));
+            isa.store(sum, isa.add(isa.add(sums[0], sums[1]), isa.add(sums[2], sums[3])));
         }
     }
 }

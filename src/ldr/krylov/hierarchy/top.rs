@@ -24,7 +24,8 @@ struct Turn {
 /// The whole.
 #[derive(Debug)]
 pub(super) struct Top {
-    /// Three of them if distances around the cycle share the segments of the others, or six.
+    /// Three of them if distances around the cycle share the segments of the others, or six. The first of three is that of neighbours, whose
+    /// factors are one.
     turns: Vec<Turn>,
 }
 
@@ -116,12 +117,12 @@ struct Combine<'a> {
 
 impl Combine<'_> {
     #[inline(always)]
-    fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
+    fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
         let Self { top, level, sources, segments, add, out } = self;
         let pairs = top.of_targets::<P>(level, sources, segments);
         match add {
-            false => combine::<I, P, TWICE, false, false, false, false>(isa, level.half, pairs, out, &[]),
-            true => combine::<I, P, TWICE, true, false, false, false>(isa, level.half, pairs, out, &[]),
+            false => combine::<I, P, TWICE, false, false, false, FIRST>(isa, level.half, pairs, out, &[]),
+            true => combine::<I, P, TWICE, true, false, false, FIRST>(isa, level.half, pairs, out, &[]),
         };
     }
 }
@@ -130,8 +131,8 @@ impl Kernel<f64> for Combine<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         match self.top.turns.len() {
-            DISTANCES => self.turns::<I, DISTANCES>(isa),
-            _ => self.turns::<I, { 2 * DISTANCES }>(isa),
+            DISTANCES => self.turns::<I, DISTANCES, true>(isa),
+            _ => self.turns::<I, { 2 * DISTANCES }, false>(isa),
         }
     }
 }
@@ -150,10 +151,10 @@ struct CombineWithGradient<'a> {
 
 impl CombineWithGradient<'_> {
     #[inline(always)]
-    fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
+    fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
         let Self { top, level, given: [sources, y], segments, add, found, gradient } = self;
         let pairs = [top.of_targets::<P>(level, sources, segments), top.of_sources::<P>(level, y, segments)];
-        let new = combine_both::<I, P, TWICE>(isa, level.half, pairs, y, add, found);
+        let new = combine_both::<I, P, TWICE, FIRST>(isa, level.half, pairs, y, add, found);
         for (gradient, new) in gradient.iter_mut().zip(new) {
             isa.store(gradient, new);
         }
@@ -164,8 +165,8 @@ impl Kernel<f64> for CombineWithGradient<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         match self.top.turns.len() {
-            DISTANCES => self.turns::<I, DISTANCES>(isa),
-            _ => self.turns::<I, { 2 * DISTANCES }>(isa),
+            DISTANCES => self.turns::<I, DISTANCES, true>(isa),
+            _ => self.turns::<I, { 2 * DISTANCES }, false>(isa),
         }
     }
 }

@@ -230,8 +230,11 @@ impl KrylovPlan {
 
     /// Numbers in the sums that gradients are gathered in.
     pub fn sums_len(&self) -> usize {
-        let swept = self.plain_sums_len() + Recurrence::sums_len(&self.segments, self.rank);
-        self.fast_len(Hierarchy::sums_len, Scattering::sums_len).max(swept)
+        self.fast_len(Hierarchy::sums_len, Scattering::sums_len).max(self.swept_sums_len())
+    }
+
+    fn swept_sums_len(&self) -> usize {
+        self.plain_sums_len() + Recurrence::sums_len(&self.segments, self.rank)
     }
 
     /// Numbers in the gradients that groups of examples are gathered in, generators first; the sums of single ones follow them.
@@ -291,7 +294,7 @@ impl KrylovPlan {
             match krylov.engine {
                 Engine::Hierarchy(..) => Hierarchy::clear(sums),
                 Engine::Scattering(..) => {}
-                Engine::Sweep(_) => sums.fill(0.0),
+                Engine::Sweep(_) => sums[..self.swept_sums_len()].fill(0.0),
             }
         }
         let recurrence = match &krylov.engine {
@@ -305,7 +308,7 @@ impl KrylovPlan {
             }
             Engine::Sweep(recurrence) => recurrence,
         };
-        let (plain, power_sums) = sums.split_at_mut(self.plain_sums_len());
+        let (plain, power_sums) = sums[..self.swept_sums_len()].split_at_mut(self.plain_sums_len());
         if y.len() > self.order {
             if let Some(z) = z {
                 self.direct(krylov).forward(t, z, scratch);
@@ -335,7 +338,7 @@ impl KrylovPlan {
             }
             Engine::Sweep(_) => {}
         }
-        let (plain, power_sums) = sums.split_at_mut(self.plain_sums_len());
+        let (plain, power_sums) = sums[..self.swept_sums_len()].split_at_mut(self.plain_sums_len());
         let (generator_sums, entry_sums) = plain.split_at(generators.len());
         generators.iter_mut().zip(generator_sums).for_each(|(g, s)| *g += s);
         entries.iter_mut().zip(entry_sums).for_each(|(e, s)| *e += s);

@@ -59,7 +59,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::krylov::{Krylov, KrylovPlan, States, columns, continued_columns, krylov_rows, krylov_rows_backward};
+use super::krylov::{
+    Krylov, KrylovPlan, Limits, States, columns, continued_columns, krylov_rows, krylov_rows_backward,
+};
 use super::scaled_shift::ScaledShifts;
 use super::scaled_torus::ScaledTorus;
 use super::torus::Torus;
@@ -129,7 +131,7 @@ impl<T: Scalar> LearnedOperators<T> {
             false => layout.with("A", &[order]).with("B", &[order]),
             true => layout.with("A", &[3, order]).with("B", &[3, order]),
         };
-        let plan = KrylovPlan::new(order, rank, tridiagonal, if size_of::<T>() == 4 { GROWTH[0] } else { GROWTH[1] });
+        let plan = KrylovPlan::new(order, rank, tridiagonal, LIMITS[if size_of::<T>() == 4 { 0 } else { 1 }]);
         let scaled = (!tridiagonal).then(|| ScaledShifts::new(shape, rank));
         Ok(Self { shape, rank, tridiagonal, layout, plan, scaled })
     }
@@ -318,8 +320,9 @@ const KRYLOV_ENTRY: f64 = 4.0;
 /// What the negacyclic transforms of scaled shifts take of the estimate for cyclic ones.
 const SCALED: f64 = 0.8;
 
-/// The largest coefficients that trees let through, for f32 and f64: at N = 8192 the errors were up to 6·10⁻¹⁵ times that.
-const GROWTH: [f64; 2] = [1e6, 1e3];
+/// How far from the shift near-linear products are taken, for f32 and f64. At N = 8192 the errors of trees were up to 6·10⁻¹⁵ times the growth.
+const LIMITS: [Limits; 2] =
+    [Limits { growth: 1e6, tail: 1e-10, condition: 1e7 }, Limits { growth: 1e3, tail: 1e-16, condition: 1e4 }];
 
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;

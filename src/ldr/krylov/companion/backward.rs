@@ -65,90 +65,187 @@ pub struct Backward<'a, 'b> {
     pub before_last: Option<&'a [f64]>,
     pub steps: usize,
     pub gradient: &'a mut BandGradient<'b>,
-    /// Scratch, of [`Backward::scratch_len`].
+    /// Scratch, of [`Backward::scratch_len`]. First in it is left the gradient in the last ψ over its entry, and zeros.
     pub rows: &'a mut [f64],
 }
 
 impl Backward<'_, '_> {
     pub fn scratch_len(width: usize) -> usize {
-        4 * (width + UNIT)
-    }
-
-    /// The gradient in the ψ that the last of so many steps came to, over its entry, and zeros.
-    pub fn last_row(width: usize, steps: usize, rows: &[f64]) -> &[f64] {
-        &rows[[0, 2, 1][(steps - 1) % 3] * (width + UNIT)..][..width + UNIT]
+        3 * (width + UNIT)
     }
 }
 
 impl Kernel<f64> for Backward<'_, '_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { operator, psi, pairs, band, last, before_last, steps, gradient, rows } = self;
-        let (order, places, width) = (operator.lower.len(), pairs[0].x.len(), psi.width());
-        let count = width / ROWS;
-        let stride = width + UNIT;
-        let rows = &mut rows[..4 * stride];
-        rows.fill(0.0);
-        let (rows, zeros) = rows.split_at_mut(3 * stride);
-        let (e0, rest) = rows.split_at_mut(stride);
-        let (e1, e2) = rest.split_at_mut(stride);
-        let (mut e0, mut e1, mut e2) = (e0, e1, e2);
-        let zeros = lanes::<f64>(zeros);
-        let mut sums = [[isa.splat(0.0); ROWS]; 3];
-        for step in 0..steps {
-            let i = order - step;
-            let at = if i < order { i } else { 0 };
-            let over = isa.splat(operator.lower[at].recip());
-            let [diagonal, upper] = [isa.splat(operator.diagonal[at]), isa.splat(operator.upper[at])];
-            let (base, factors, window_at) = match (step, before_last, band) {
-                (0, _, _) => (&lanes::<f64>(last)[..count], [0.0; PAIRS], 0),
-                (1, Some(before_last), _) => (&lanes::<f64>(before_last)[..count], [0.0; PAIRS], 0),
-                (_, _, Some(band)) => (
-                    &lanes::<f64>(&band[i * width..][..width])[..count],
-                    [pairs[0].x[i], pairs[1].x[i]],
-                    places - 1 - i,
-                ),
-                _ => (&zeros[..count], [pairs[0].x[i], pairs[1].x[i]], places - 1 - i),
-            };
-            let factors = [isa.splat(factors[0]), isa.splat(factors[1])];
-            let (first, second) = window(&pairs, window_at, count);
-            let start = psi.start(i);
-            let here = &lanes::<f64>(&psi.numbers()[start..][..width])[..count];
-            let behind = &lanes::<f64>(&psi.numbers()[start - stride - 1..][..width])[..count];
-            let before = &lanes::<f64>(&psi.numbers()[start - 2 * stride - 2..][..width])[..count];
-            let next = &lanes::<f64>(&e1[..width])[..count];
-            let next_ahead = &lanes::<f64>(&e1[1..][..width])[..count];
-            let after_ahead = &lanes::<f64>(&e2[2..][..width])[..count];
-            let to = &mut lanes_mut::<f64>(&mut e0[..width])[..count];
+        match self.psi.width() / ROWS {
+            2 => self.rows::<I, 2>(isa),
+            4 => self.rows::<I, 4>(isa),
+            6 => self.rows::<I, 6>(isa),
+            8 => self.rows::<I, 8>(isa),
+            10 => self.rows::<I, 10>(isa),
+            _ => self.long_rows(isa),
+        }
+    }
+}
+
+impl<'a> Backward<'a, '_> {
+    /// The rows as registers, or what the compiler makes of so many.
+    #[inline(always)]
+    fn rows<I: Isa<f64>, const R: usize>(self, isa: I) {
+        let zero = isa.splat(0.0);
+        let [mut next, mut after] = [[zero; R]; 2];
+        let mut sums = Sums::new(isa, self.operator.lower.len());
+        for step in 0..self.steps {
+            let Row { base, window: (first, second), factors, diagonal, upper, over, psi } = self.row(isa, step, R);
+            let mut e = [zero; R];
+            if let Some(base) = base {
+                for v in 0..R {
+                    e[v] = isa.load(&base[v]);
+                }
+            }
+            let mut totals = [zero; 3];
+            for v in 0..R {
+                let [next_ahead, after_ahead] = if v + 1 < R { [next[v + 1], after[v + 1]] } else { [zero; 2] };
+                let sum = isa.mul_add(isa.load(&first[v]), factors[0], e[v]);
+                let sum = isa.mul_add(isa.load(&second[v]), factors[1], sum);
+                let sum = isa.neg_mul_add(upper, isa.skip::<2>(after[v], after_ahead), sum);
+                let sum = isa.neg_mul_add(diagonal, isa.skip::<1>(next[v], next_ahead), sum);
+                e[v] = isa.mul(isa.add(sum, next[v]), over);
+                for d in 0..3 {
+                    totals[d] = isa.mul_add(e[v], isa.load(&psi[d][v]), totals[d]);
+                }
+            }
+            (next, after) = (e, next);
+            sums.add(isa, step, totals, self.gradient);
+        }
+        sums.flush(isa, self.steps, self.gradient);
+        for (v, row) in lanes_mut::<f64>(&mut self.rows[..R * ROWS]).iter_mut().enumerate() {
+            isa.store(row, next[v]);
+        }
+        self.rows[R * ROWS..][..UNIT].fill(0.0);
+    }
+
+    /// The same for any number of registers, in memory.
+    #[inline(always)]
+    fn long_rows<I: Isa<f64>>(self, isa: I) {
+        let count = self.psi.width() / ROWS;
+        let stride = count + UNIT / ROWS;
+        let mut sums = Sums::new(isa, self.operator.lower.len());
+        self.rows[..3 * stride * ROWS].fill(0.0);
+        for step in 0..self.steps {
+            let Row { base, window: (first, second), factors, diagonal, upper, over, psi } = self.row(isa, step, count);
+            // This row is the first one, and those before it follow.
+            self.rows.copy_within(..2 * stride * ROWS, stride * ROWS);
+            let (to, rest) = lanes_mut::<f64>(&mut self.rows[..3 * stride * ROWS]).split_at_mut(stride);
+            let (next, after) = rest.split_at(stride);
+            let (next, after, to) = (&next[..=count], &after[..=count], &mut to[..count]);
             let mut totals = [isa.splat(0.0); 3];
             for v in 0..count {
-                let sum = isa.add(isa.load(&base[v]), isa.load(&next[v]));
-                let sum = isa.mul_add(isa.load(&first[v]), factors[0], sum);
+                let begun = base.map_or(isa.splat(0.0), |base| isa.load(&base[v]));
+                let sum = isa.mul_add(isa.load(&first[v]), factors[0], begun);
                 let sum = isa.mul_add(isa.load(&second[v]), factors[1], sum);
-                let sum = isa.neg_mul_add(diagonal, isa.load(&next_ahead[v]), sum);
-                let sum = isa.neg_mul_add(upper, isa.load(&after_ahead[v]), sum);
-                let e = isa.mul(sum, over);
+                let ahead = isa.skip::<2>(isa.load(&after[v]), isa.load(&after[v + 1]));
+                let sum = isa.neg_mul_add(upper, ahead, sum);
+                let here = isa.load(&next[v]);
+                let sum = isa.neg_mul_add(diagonal, isa.skip::<1>(here, isa.load(&next[v + 1])), sum);
+                let e = isa.mul(isa.add(sum, here), over);
                 isa.store(&mut to[v], e);
-                totals[0] = isa.mul_add(e, isa.load(&here[v]), totals[0]);
-                totals[1] = isa.mul_add(e, isa.load(&behind[v]), totals[1]);
-                totals[2] = isa.mul_add(e, isa.load(&before[v]), totals[2]);
-            }
-            for d in 0..3 {
-                sums[d][step % ROWS] = totals[d];
-            }
-            if step % ROWS == ROWS - 1 || step + 1 == steps {
-                let mut lanes = [[0.0; ROWS]; 3];
                 for d in 0..3 {
-                    isa.store(&mut lanes[d], horizontal::<I>(isa, sums[d]));
-                }
-                for r in 0..=step % ROWS {
-                    let i = order - (step - step % ROWS + r);
-                    gradient.lower[if i == order { 0 } else { i }] -= lanes[0][r];
-                    gradient.diagonal[i - 1] -= lanes[1][r];
-                    gradient.upper[if i == 1 { order - 1 } else { i - 2 }] -= lanes[2][r];
+                    totals[d] = isa.mul_add(e, isa.load(&psi[d][v]), totals[d]);
                 }
             }
-            (e0, e1, e2) = (e2, e0, e1);
+            sums.add(isa, step, totals, self.gradient);
+        }
+        sums.flush(isa, self.steps, self.gradient);
+    }
+
+    /// What a step takes up, of so many registers.
+    #[inline(always)]
+    fn row<I: Isa<f64>>(&self, isa: I, step: usize, count: usize) -> Row<'a, I::V> {
+        let (i, width) = (self.operator.lower.len() - step, count * ROWS);
+        let (at, x) = if step == 0 { (0, 0) } else { (i, self.pairs[0].x.len() - 1 - i) };
+        let base = match (step, self.before_last) {
+            (0, _) => Some(self.last),
+            (1, Some(before_last)) => Some(before_last),
+            _ => self.band.map(|band| &band[i * width..]),
+        };
+        let outer = step > usize::from(self.before_last.is_some());
+        let factor = |pair: Pair<'_>| isa.splat(if outer { pair.x[at] } else { 0.0 });
+        Row {
+            base: base.map(|base| &lanes::<f64>(&base[..width])[..count]),
+            window: window(&self.pairs, x, count),
+            factors: [factor(self.pairs[0]), factor(self.pairs[1])],
+            diagonal: isa.splat(self.operator.diagonal[at]),
+            upper: isa.splat(self.operator.upper[at]),
+            over: isa.splat(self.operator.lower[at].recip()),
+            psi: self.psi.around(i, count),
+        }
+    }
+}
+
+/// What the gradient in ψ_i comes from, and what it leads to.
+struct Row<'a, V> {
+    base: Option<&'a [Lane]>,
+    window: (&'a [Lane], &'a [Lane]),
+    factors: [V; PAIRS],
+    diagonal: V,
+    upper: V,
+    over: V,
+    /// ψ_i, ψ_{i−1} one behind, and ψ_{i−2} two behind.
+    psi: [&'a [Lane]; 3],
+}
+
+/// The gradients in the entries of rows, until there are enough of them for a register.
+struct Sums<V> {
+    order: usize,
+    waiting: [[V; ROWS]; 3],
+}
+
+impl<V: Copy> Sums<V> {
+    #[inline(always)]
+    fn new<I: Isa<f64, V = V>>(isa: I, order: usize) -> Self {
+        Self { order, waiting: [[isa.splat(0.0); ROWS]; 3] }
+    }
+
+    /// Takes the products of a row with ψ_i, ψ_{i−1} and ψ_{i−2}.
+    #[inline(always)]
+    fn add<I: Isa<f64, V = V>>(&mut self, isa: I, step: usize, totals: [V; 3], gradient: &mut BandGradient<'_>) {
+        for d in 0..3 {
+            self.waiting[d][ROWS - 1 - step % ROWS] = totals[d];
+        }
+        if step % ROWS < ROWS - 1 {
+            return;
+        }
+        let first = self.order - step;
+        if step < ROWS || first < 3 {
+            return self.flush_to(isa, first, 0, gradient);
+        }
+        for (d, to) in [&mut *gradient.lower, &mut *gradient.diagonal, &mut *gradient.upper].into_iter().enumerate() {
+            let to = &mut lanes_mut::<f64>(&mut to[first - d..][..ROWS])[0];
+            let sum = isa.sub(isa.load(to), horizontal::<I>(isa, self.waiting[d]));
+            isa.store(to, sum);
+        }
+    }
+
+    /// Takes what is left after so many steps.
+    #[inline(always)]
+    fn flush<I: Isa<f64, V = V>>(&mut self, isa: I, steps: usize, gradient: &mut BandGradient<'_>) {
+        let left = steps % ROWS;
+        if left > 0 {
+            self.flush_to(isa, self.order + 1 - steps, ROWS - left, gradient);
+        }
+    }
+
+    /// Subtracts what waits, from a register on, from the gradients in the rows from `first` on; they go around the cycle.
+    fn flush_to<I: Isa<f64, V = V>>(&self, isa: I, first: usize, skipped: usize, gradient: &mut BandGradient<'_>) {
+        let order = self.order;
+        for (d, to) in [&mut *gradient.lower, &mut *gradient.diagonal, &mut *gradient.upper].into_iter().enumerate() {
+            let mut lane = [0.0; ROWS];
+            isa.store(&mut lane, horizontal::<I>(isa, self.waiting[d]));
+            for (i, x) in (first..).zip(&lane[skipped..]) {
+                to[(i + order - d) % order] -= x;
+            }
         }
     }
 }

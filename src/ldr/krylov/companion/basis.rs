@@ -98,22 +98,26 @@ impl Kernel<f64> for Coordinates<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { band: Band { lower, diagonal, upper }, taps, tail, norm } = self;
-        let (order, width, stride) = (lower.len(), taps.width(), taps.start(1) - taps.start(0));
+        let (order, width) = (lower.len(), taps.width());
         let mut largest = 0.0_f64;
+        let mut last = UNIT;
         for i in 0..order {
-            let first = taps.start(i);
-            let (done, to) = taps.numbers_mut().split_at_mut(first + stride);
+            let (first, next) = (taps.start(i), taps.start(i + 1));
+            let (done, to) = taps.numbers_mut().split_at_mut(next);
             let over = isa.splat(lower[(i + 1) % order].recip());
             let [diagonal, upper] = [diagonal[i], upper[(i + order - 1) % order]].map(|x| isa.splat(x));
             let here = lanes::<f64>(&done[first..][..width]);
-            let behind = &lanes::<f64>(&done[first - 1..][..width])[..here.len()];
-            let before = &lanes::<f64>(&done[first - stride - 2..][..width])[..here.len()];
+            let before = &lanes::<f64>(&done[last..][..width])[..here.len()];
             let to = &mut lanes_mut::<f64>(&mut to[..width])[..here.len()];
+            let [mut lower_here, mut lower_before] = [isa.splat(0.0); 2];
             for v in 0..here.len() {
-                let sum = isa.neg_mul_add(diagonal, isa.load(&behind[v]), isa.load(&here[v]));
-                let sum = isa.neg_mul_add(upper, isa.load(&before[v]), sum);
+                let (here, before) = (isa.load(&here[v]), isa.load(&before[v]));
+                let sum = isa.neg_mul_add(diagonal, isa.skip::<3>(lower_here, here), here);
+                let sum = isa.neg_mul_add(upper, isa.skip::<2>(lower_before, before), sum);
                 isa.store(&mut to[v], isa.mul(sum, over));
+                (lower_here, lower_before) = (here, before);
             }
+            last = first;
             largest = largest.max(size(to));
             if !has_died(to.as_flattened(), tail, largest) {
                 return;
@@ -138,24 +142,25 @@ impl Kernel<f64> for Vectors<'_> {
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { order, rows: [lower, diagonal, upper], taps, tail, norm } = self;
         let (width, places) = (taps.width(), lower.len() - taps.width());
-        let stride = taps.start(1) - taps.start(0);
         let mut largest = 1.0_f64;
         for k in 1..order {
-            let first = taps.start(k);
-            let (done, to) = taps.numbers_mut().split_at_mut(first);
+            let last = taps.start(k - 1);
+            let next = taps.start(k);
+            let (done, to) = taps.numbers_mut().split_at_mut(next);
             let at = places - 1 - k;
             let lower = lanes::<f64>(&lower[at..][..width]);
             let diagonal = &lanes::<f64>(&diagonal[at..][..width])[..lower.len()];
             let upper = &lanes::<f64>(&upper[at..][..width])[..lower.len()];
-            let here = &lanes::<f64>(&done[first - stride..][..width])[..lower.len()];
-            let behind = &lanes::<f64>(&done[first - stride - 1..][..width])[..lower.len()];
-            let before = &lanes::<f64>(&done[first - stride - 2..][..width])[..lower.len()];
+            let here = &lanes::<f64>(&done[last..][..width])[..lower.len()];
             let to = &mut lanes_mut::<f64>(&mut to[..width])[..lower.len()];
+            let mut before = isa.splat(0.0);
             for v in 0..lower.len() {
-                let sum = isa.mul(isa.load(&lower[v]), isa.load(&here[v]));
-                let sum = isa.mul_add(isa.load(&diagonal[v]), isa.load(&behind[v]), sum);
-                let sum = isa.mul_add(isa.load(&upper[v]), isa.load(&before[v]), sum);
+                let here = isa.load(&here[v]);
+                let sum = isa.mul(isa.load(&lower[v]), here);
+                let sum = isa.mul_add(isa.load(&diagonal[v]), isa.skip::<3>(before, here), sum);
+                let sum = isa.mul_add(isa.load(&upper[v]), isa.skip::<2>(before, here), sum);
                 isa.store(&mut to[v], sum);
+                before = here;
             }
             largest = largest.max(size(to));
             if !has_died(to.as_flattened(), tail, largest) {

@@ -200,8 +200,7 @@ impl Companion {
         let whole = Backward { operator, psi, pairs, band, last: nu, before_last: None, steps: order, gradient, rows };
         f64::run(whole);
         // ψ_1 has −u_{N−1} ψ_−1, where ψ_−1 is the quotient of ψ_{N−1} and ψ_N.
-        let last = Backward::last_row(width, order, rows);
-        before_first.iter_mut().zip(&last[2..]).for_each(|(b, e)| *b = -operator.upper[order - 1] * e);
+        before_first.iter_mut().zip(&rows[2..]).for_each(|(b, e)| *b = -operator.upper[order - 1] * e);
         correlate(before_first, &self.remainder.inverse, 1.0, before_last);
         correlate(before_last, self.psi.before_first(), -1.0, nu_again);
         let pairs = [pair(plan, zeros); PAIRS];

@@ -30,10 +30,17 @@ impl Taps {
         self.width
     }
 
-    /// Where column k begins in [`Taps::numbers`], with at least eight zeros before it and behind it.
+    /// Where column k begins in [`Taps::numbers`], with at least six zeros before it and behind it.
+    ///
+    /// Each column has room for eight more numbers, and begins where a group's columns are aligned with each other.
     #[inline(always)]
     pub fn start(&self, k: usize) -> usize {
-        UNIT + (k + 1) * (self.width + UNIT)
+        UNIT + (k + 1) * self.stride() + UNIT - 1 - k % UNIT
+    }
+
+    #[inline(always)]
+    fn stride(&self) -> usize {
+        self.width + UNIT
     }
 
     pub fn numbers(&self) -> &[f64] {
@@ -69,7 +76,18 @@ impl Taps {
         f64::run(Transposed { taps: self, reach, x });
     }
 
-    /// Column k + q from q − 7 on, q the second index.
+    /// Columns i, i − 1 and i − 2, one later and two later than the first.
+    #[inline(always)]
+    pub fn around(&self, i: usize, count: usize) -> [&[[f64; LANES]]; 3] {
+        let mut columns = [&[][..]; 3];
+        for back in 0..3 {
+            let start = if back > i { UNIT } else { self.start(i - back) };
+            columns[back] = lanes::<f64>(&self.numbers()[start - back..][..count * LANES]);
+        }
+        columns
+    }
+
+    /// Columns k + q from q − 7 on, with zeros all around.
     #[inline(always)]
     fn group(&self, k: usize) -> [&[[f64; LANES]]; UNIT] {
         let mut columns = [&[][..]; UNIT];

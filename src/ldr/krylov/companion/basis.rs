@@ -2,71 +2,125 @@
 
 use super::plan::Plan;
 use super::remainder::quotient;
-use super::taps::{Taps, UNIT, reversed};
-use crate::ldr::krylov::Limits;
+use super::taps::{Taps, UNIT, horizontal, reversed};
 use crate::ldr::krylov::band::Band;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
-/// The last taps of a column, which have to have died away.
+/// Numbers in a register, and columns whose norms are looked at together.
+const LANES: usize = f64::LANES;
+
+/// The last taps of a column, which have to have died away: two, for a place is left behind by one or by two.
 const TAIL: usize = 2;
 
 /// K, with the columns 0 to N − 1, Ψ, with −1 to N, and 1/ν. `None` where no width is enough or numbers are too large.
 pub fn new(plan: &Plan, entries: &[f64]) -> Option<(Taps, Taps, Vec<f64>)> {
     let (order, limits) = (plan.order, plan.limits);
     let band = Band::of(entries);
-    let (psi, psi_norm) = plan.widths().find_map(|width| coordinates(plan, band, width))?;
-    let (k, k_norm) = plan.widths().find_map(|width| vectors(plan, band, width))?;
+    let (psi, psi_norm) = grow(plan, 1 + plan.places + UNIT, |_| Coordinates { band })?;
+    let (k, k_norm) = grow(plan, 1 + plan.places, |width| Vectors::new(plan, band, width))?;
     let nu = psi.column(order);
     let last = quotient(psi.column(order - 1), nu, psi.width());
     let closes = last.iter().zip(psi.before_first()).all(|(a, b)| (a - b).abs() <= limits.tail * limits.condition);
-    let inverse =
-        plan.widths().map(|width| quotient(&[1.0], nu, width)).find(|taps| has_died(taps, limits.tail, sum(taps)))?;
+    let has_died = |taps: &Vec<f64>| taps[taps.len() - TAIL..].iter().all(|x| x.abs() <= limits.tail * taps[0].abs());
+    let inverse = plan.widths().map(|width| quotient(&[1.0], nu, width)).find(has_died)?;
     (closes && k_norm * psi_norm <= limits.condition).then_some((k, psi, inverse))
 }
 
-fn coordinates(plan: &Plan, band: Band<'_>, width: usize) -> Option<(Taps, f64)> {
-    let mut psi = Taps::zeros(width, 1 + plan.places + UNIT);
-    begin(band, &mut psi);
-    let tail = plan.limits.tail;
-    let norm = run(plan.limits, |norm| f64::run(Coordinates { band, taps: &mut psi, tail, norm }))?;
-    Some((psi, norm))
+/// A recurrence for columns of taps.
+trait Recurrence {
+    /// One behind the last column.
+    fn end(&self, order: usize) -> usize;
+
+    /// Writes column 0, and the one before it.
+    fn begin(&self, taps: &mut Taps);
+
+    /// Writes column k, of so many registers; returns the squares of its numbers, summed by lanes.
+    fn column<I: Isa<f64>>(&self, isa: I, k: usize, count: usize, taps: &mut Taps) -> I::V;
 }
 
-fn vectors(plan: &Plan, band: Band<'_>, width: usize) -> Option<(Taps, f64)> {
-    let mut k = Taps::zeros(width, 1 + plan.places);
-    let start = k.start(0);
-    k.numbers_mut()[start] = 1.0;
-    // Rows of A along a column of taps, with those around the cycle.
-    let mut rows = [(); 3].map(|()| vec![0.0; plan.places + width]);
-    for (row, entries) in rows.iter_mut().zip([band.lower, band.diagonal, band.upper]) {
-        reversed(entries, plan.places, row);
-        row[plan.places..].copy_from_slice(&entries[plan.order - width..]);
-        row[plan.places..].reverse();
+/// How far a recurrence has come.
+struct Progress {
+    /// The first column that is not computed.
+    column: usize,
+    /// The square of the largest norm of a column.
+    square: f64,
+}
+
+/// Computes all columns, in a wider band from where one is too narrow. Returns them with their largest norm.
+fn grow<R: Recurrence>(plan: &Plan, columns: usize, recurrence: impl Fn(usize) -> R) -> Option<(Taps, f64)> {
+    let mut taps = Taps::zeros(0, 0);
+    let mut progress = Progress { column: 1, square: 1.0 };
+    for width in plan.widths() {
+        taps = taps.widened(width, columns, progress.column);
+        let recurrence = recurrence(width);
+        recurrence.begin(&mut taps);
+        let end = recurrence.end(plan.order);
+        f64::run(Columns { recurrence, taps: &mut taps, end, tail: plan.limits.tail, progress: &mut progress });
+        let norm = progress.square.sqrt();
+        if norm > plan.limits.condition {
+            return None;
+        }
+        if progress.column == end {
+            return Some((taps, norm));
+        }
     }
-    let rows = [&rows[0][..], &rows[1], &rows[2]];
-    let (order, tail) = (plan.order, plan.limits.tail);
-    let norm = run(plan.limits, |norm| f64::run(Vectors { order, rows, taps: &mut k, tail, norm }))?;
-    Some((k, norm))
+    None
 }
 
-/// Runs a recurrence, which leaves its norm, or infinity where taps do not die away.
-fn run(limits: Limits, recurrence: impl FnOnce(&mut f64)) -> Option<f64> {
-    let mut norm = f64::INFINITY;
-    recurrence(&mut norm);
-    (norm <= limits.condition).then_some(norm)
+/// The columns of a recurrence, until one has not died away.
+struct Columns<'a, R> {
+    recurrence: R,
+    taps: &'a mut Taps,
+    end: usize,
+    tail: f64,
+    progress: &'a mut Progress,
 }
 
-fn sum(taps: &[f64]) -> f64 {
-    taps.iter().map(|x| x.abs()).sum()
+impl<R: Recurrence> Kernel<f64> for Columns<'_, R> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        match self.taps.width() / LANES {
+            2 => self.all(isa, 2),
+            4 => self.all(isa, 4),
+            6 => self.all(isa, 6),
+            count => self.all(isa, count),
+        }
+    }
 }
 
-fn has_died(taps: &[f64], tail: f64, norm: f64) -> bool {
-    taps[taps.len() - TAIL..].iter().all(|x| x.abs() <= tail * norm)
+impl<R: Recurrence> Columns<'_, R> {
+    #[inline(always)]
+    fn all<I: Isa<f64>>(self, isa: I, count: usize) {
+        let Self { recurrence, taps, end, tail, progress } = self;
+        while progress.column < end {
+            let (k, some) = (progress.column, LANES.min(end - progress.column));
+            let mut squares = [isa.splat(0.0); LANES];
+            let mut tails = 0.0;
+            for q in 0..some {
+                squares[q] = recurrence.column(isa, k + q, count, taps);
+                let last = &taps.column(k + q)[count * LANES - TAIL..];
+                tails += last[0] * last[0] + last[1] * last[1];
+            }
+            let mut norms = [0.0; LANES];
+            isa.store(&mut norms, horizontal::<I>(isa, squares));
+            let largest =
+                norms.iter().fold(progress.square, |largest, &norm| if norm <= largest { largest } else { norm });
+            if !largest.is_finite() {
+                progress.square = f64::INFINITY;
+                return;
+            }
+            if tails > tail * tail * largest {
+                return;
+            }
+            progress.square = largest;
+            progress.column = k + some;
+        }
+    }
 }
 
-/// Writes ψ_−1 and ψ_0 = 1: the quotient does not depend on what it began with half a band before, as far as its taps go.
-fn begin(band: Band<'_>, psi: &mut Taps) {
-    let (order, width) = (band.lower.len(), psi.width());
+/// ψ_−1 over ψ_0 = 1: it does not depend on what it began with half a band before, as far as its taps go.
+fn start(band: Band<'_>, width: usize) -> Vec<f64> {
+    let order = band.lower.len();
     let (mut before, mut here) = (vec![0.0; width], vec![0.0; width]);
     here[0] = 1.0;
     for i in order - width / 2 - 1..order {
@@ -81,104 +135,100 @@ fn begin(band: Band<'_>, psi: &mut Taps) {
         next.iter_mut().for_each(|x| *x *= over);
         (before, here) = (here, next);
     }
-    psi.before_first_mut().copy_from_slice(&quotient(&before, &here, width));
-    let start = psi.start(0);
-    psi.numbers_mut()[start] = 1.0;
+    quotient(&before, &here, width)
 }
 
-/// The recurrence for ψ, from ψ_1 to ψ_N.
+/// That of ψ, from ψ_1 to ψ_N.
 struct Coordinates<'a> {
     band: Band<'a>,
-    taps: &'a mut Taps,
-    tail: f64,
-    norm: &'a mut f64,
 }
 
-impl Kernel<f64> for Coordinates<'_> {
+impl Recurrence for Coordinates<'_> {
+    fn end(&self, order: usize) -> usize {
+        order + 1
+    }
+
+    fn begin(&self, taps: &mut Taps) {
+        let first = start(self.band, taps.width());
+        taps.before_first_mut().copy_from_slice(&first);
+        taps.set_unit();
+    }
+
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { band: Band { lower, diagonal, upper }, taps, tail, norm } = self;
-        let (order, width) = (lower.len(), taps.width());
-        let mut largest = 0.0_f64;
-        let mut last = UNIT;
-        for i in 0..order {
-            let (first, next) = (taps.start(i), taps.start(i + 1));
-            let (done, to) = taps.numbers_mut().split_at_mut(next);
-            let over = isa.splat(lower[(i + 1) % order].recip());
-            let [diagonal, upper] = [diagonal[i], upper[(i + order - 1) % order]].map(|x| isa.splat(x));
-            let here = lanes::<f64>(&done[first..][..width]);
-            let before = &lanes::<f64>(&done[last..][..width])[..here.len()];
-            let to = &mut lanes_mut::<f64>(&mut to[..width])[..here.len()];
-            let [mut lower_here, mut lower_before] = [isa.splat(0.0); 2];
-            for v in 0..here.len() {
-                let (here, before) = (isa.load(&here[v]), isa.load(&before[v]));
-                let sum = isa.neg_mul_add(diagonal, isa.skip::<3>(lower_here, here), here);
-                let sum = isa.neg_mul_add(upper, isa.skip::<2>(lower_before, before), sum);
-                isa.store(&mut to[v], isa.mul(sum, over));
-                (lower_here, lower_before) = (here, before);
-            }
-            last = first;
-            largest = largest.max(size(to));
-            if !has_died(to.as_flattened(), tail, largest) {
-                return;
-            }
+    fn column<I: Isa<f64>>(&self, isa: I, k: usize, count: usize, taps: &mut Taps) -> I::V {
+        let Band { lower, diagonal, upper } = self.band;
+        let (order, width) = (lower.len(), count * LANES);
+        let over = isa.splat(lower[if k == order { 0 } else { k }].recip());
+        let (diagonal, upper) = (isa.splat(diagonal[k - 1]), isa.splat(upper[if k == 1 { order - 1 } else { k - 2 }]));
+        let [here, before, to] = [taps.start(k - 1), if k == 1 { UNIT } else { taps.start(k - 2) }, taps.start(k)];
+        let (done, to) = taps.numbers_mut().split_at_mut(to);
+        let (here, before) =
+            (&lanes::<f64>(&done[here..][..width])[..count], &lanes::<f64>(&done[before..][..width])[..count]);
+        let to = &mut lanes_mut::<f64>(&mut to[..width])[..count];
+        let [mut square, mut here_below, mut before_below] = [isa.splat(0.0); 3];
+        for v in 0..count {
+            let (here, before) = (isa.load(&here[v]), isa.load(&before[v]));
+            let sum = isa.neg_mul_add(upper, isa.skip::<2>(before_below, before), here);
+            let sum = isa.neg_mul_add(diagonal, isa.skip::<3>(here_below, here), sum);
+            let sum = isa.mul(sum, over);
+            isa.store(&mut to[v], sum);
+            square = isa.mul_add(sum, sum, square);
+            (here_below, before_below) = (here, before);
         }
-        *norm = largest;
+        square
     }
 }
 
-/// The recurrence for A^k e_0.
-struct Vectors<'a> {
-    order: usize,
-    /// Below, on and above the diagonal, as a reach each.
-    rows: [&'a [f64]; 3],
-    taps: &'a mut Taps,
-    tail: f64,
-    norm: &'a mut f64,
+/// That of A^k e_0.
+struct Vectors {
+    /// The entries below, on and above the diagonal, in reverse, with those around the cycle.
+    rows: [Vec<f64>; 3],
+    places: usize,
 }
 
-impl Kernel<f64> for Vectors<'_> {
+impl Vectors {
+    fn new(plan: &Plan, band: Band<'_>, width: usize) -> Self {
+        let rows = [band.lower, band.diagonal, band.upper].map(|entries| {
+            let mut row = vec![0.0; plan.places + width];
+            reversed(entries, plan.places, &mut row);
+            let around = entries[plan.order - width..].iter().rev();
+            row[plan.places..].iter_mut().zip(around).for_each(|(to, from)| *to = *from);
+            row
+        });
+        Self { rows, places: plan.places }
+    }
+}
+
+impl Recurrence for Vectors {
+    fn end(&self, order: usize) -> usize {
+        order
+    }
+
+    fn begin(&self, taps: &mut Taps) {
+        taps.set_unit();
+    }
+
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { order, rows: [lower, diagonal, upper], taps, tail, norm } = self;
-        let (width, places) = (taps.width(), lower.len() - taps.width());
-        let mut largest = 1.0_f64;
-        for k in 1..order {
-            let last = taps.start(k - 1);
-            let next = taps.start(k);
-            let (done, to) = taps.numbers_mut().split_at_mut(next);
-            let at = places - 1 - k;
-            let lower = lanes::<f64>(&lower[at..][..width]);
-            let diagonal = &lanes::<f64>(&diagonal[at..][..width])[..lower.len()];
-            let upper = &lanes::<f64>(&upper[at..][..width])[..lower.len()];
-            let here = &lanes::<f64>(&done[last..][..width])[..lower.len()];
-            let to = &mut lanes_mut::<f64>(&mut to[..width])[..lower.len()];
-            let mut before = isa.splat(0.0);
-            for v in 0..lower.len() {
-                let here = isa.load(&here[v]);
-                let sum = isa.mul(isa.load(&lower[v]), here);
-                let sum = isa.mul_add(isa.load(&diagonal[v]), isa.skip::<3>(before, here), sum);
-                let sum = isa.mul_add(isa.load(&upper[v]), isa.skip::<2>(before, here), sum);
-                isa.store(&mut to[v], sum);
-                before = here;
-            }
-            largest = largest.max(size(to));
-            if !has_died(to.as_flattened(), tail, largest) {
-                return;
-            }
+    fn column<I: Isa<f64>>(&self, isa: I, k: usize, count: usize, taps: &mut Taps) -> I::V {
+        let (at, width) = (self.places - 1 - k, count * LANES);
+        let [lower, diagonal, upper] = &self.rows;
+        let lower = &lanes::<f64>(&lower[at..][..width])[..count];
+        let diagonal = &lanes::<f64>(&diagonal[at..][..width])[..count];
+        let upper = &lanes::<f64>(&upper[at..][..width])[..count];
+        let [here, to] = [taps.start(k - 1), taps.start(k)];
+        let (done, to) = taps.numbers_mut().split_at_mut(to);
+        let here = &lanes::<f64>(&done[here..][..width])[..count];
+        let to = &mut lanes_mut::<f64>(&mut to[..width])[..count];
+        let [mut square, mut below] = [isa.splat(0.0); 2];
+        for v in 0..count {
+            let here = isa.load(&here[v]);
+            let sum = isa.mul(isa.load(&lower[v]), here);
+            let sum = isa.mul_add(isa.load(&diagonal[v]), isa.skip::<3>(below, here), sum);
+            let sum = isa.mul_add(isa.load(&upper[v]), isa.skip::<2>(below, here), sum);
+            isa.store(&mut to[v], sum);
+            square = isa.mul_add(sum, sum, square);
+            below = here;
         }
-        *norm = largest;
+        square
     }
-}
-
-/// The sum of the absolute values of taps.
-#[inline(always)]
-fn size(taps: &[[f64; 4]]) -> f64 {
-    let mut sums = [0.0; 4];
-    for taps in taps {
-        for l in 0..4 {
-            sums[l] += taps[l].abs();
-        }
-    }
-    sums.iter().sum()
 }

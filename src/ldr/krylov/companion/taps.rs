@@ -26,6 +26,22 @@ impl Taps {
         Self { width, data: Aligned::zeros(UNIT + columns * (width + UNIT)) }
     }
 
+    /// The same columns up to one in a wider band, with zeros behind them, for so many columns in all.
+    pub fn widened(&self, width: usize, columns: usize, end: usize) -> Self {
+        let mut wide = Self::zeros(width, columns);
+        for k in 0..if self.width > 0 { end } else { 0 } {
+            let start = wide.start(k);
+            wide.numbers_mut()[start..][..self.width].copy_from_slice(self.column(k));
+        }
+        wide
+    }
+
+    /// Makes column 0 that of the identity.
+    pub fn set_unit(&mut self) {
+        let start = self.start(0);
+        self.numbers_mut()[start] = 1.0;
+    }
+
     pub fn width(&self) -> usize {
         self.width
     }

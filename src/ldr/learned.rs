@@ -176,7 +176,7 @@ impl<T: Scalar> LearnedOperators<T> {
         if self.scaled.is_some() && ScaledShifts::is_safe([a, b]) {
             return Ok(true);
         }
-        let Sides { a, b } = self.sides(parameters);
+        let Sides { a, b } = self.sides(parameters, None);
         Ok([a, b].iter().all(|side| self.plan.is_fast(side)))
     }
 
@@ -246,14 +246,16 @@ impl<T: Scalar> LearnedOperators<T> {
         continued
     }
 
-    fn sides(&self, parameters: &[T]) -> Sides {
+    /// Both sides, in the memory of others that are not needed any more.
+    fn sides(&self, parameters: &[T], used: Option<Sides>) -> Sides {
         let (g, h) = self.shape.generators(self.rank, parameters);
         let (a, b) = self.operators(parameters);
         let mut halved = self.continued(g, self.shape.rows);
         halved.iter_mut().for_each(|g| *g *= HALF);
+        let (used_a, used_b) = used.map(|Sides { a, b }| (a, b)).unzip();
         Sides {
-            a: self.plan.prepare(self.entries(a), halved),
-            b: self.plan.prepare(self.entries(b), self.continued(h, self.shape.cols)),
+            a: self.plan.prepare(self.entries(a), halved, used_a),
+            b: self.plan.prepare(self.entries(b), self.continued(h, self.shape.cols), used_b),
         }
     }
 
@@ -320,9 +322,10 @@ const KRYLOV_ENTRY: f64 = 4.0;
 /// What the negacyclic transforms of scaled shifts take of the estimate for cyclic ones.
 const SCALED: f64 = 0.8;
 
-/// How far from the shift near-linear products are taken, for f32 and f64. At N = 8192 the errors of trees were up to 6·10⁻¹⁵ times the growth.
+/// How far from the shift near-linear products are taken, for f32 and f64. At N = 8192 the errors of trees were up to 6·10⁻¹⁵ times the growth,
+/// and those of polynomials up to 2·10⁻¹⁵ times the condition number.
 const LIMITS: [Limits; 2] =
-    [Limits { growth: 1e6, tail: 1e-10, condition: 1e7 }, Limits { growth: 1e3, tail: 1e-16, condition: 1e4 }];
+    [Limits { growth: 1e6, tail: 1e-9, condition: 1e8 }, Limits { growth: 1e3, tail: 1e-15, condition: 1e3 }];
 
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;
@@ -402,7 +405,8 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         let (a, b) = self.operators(parameters);
         let scaled = self.scaled.as_ref();
         if !scaled.is_some_and(|scaled| scaled.prepare([g, h], [a, b], prepared, scratch)) {
-            prepared.object = Some(Arc::new(self.sides(parameters)));
+            let used = prepared.object.take().and_then(|object| Arc::into_inner(object.downcast::<Sides>().ok()?));
+            prepared.object = Some(Arc::new(self.sides(parameters, used)));
         }
     }
 

@@ -132,9 +132,10 @@ impl KrylovPlan {
         Self { order, rank, limits, fast, segments: Segments::new(order) }
     }
 
-    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each.
-    pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>) -> Krylov {
-        let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators, &SWEPT) };
+    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each; in the memory of one that is not needed any
+    /// more.
+    pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>, used: Option<Krylov>) -> Krylov {
+        let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators, &SWEPT, used) };
         let engine = engine.unwrap_or_else(|| Engine::Sweep(Recurrence::new(&self.segments, &entries, &generators)));
         Krylov { entries, generators, engine }
     }
@@ -145,15 +146,25 @@ impl KrylovPlan {
     }
 
     /// What multiplies in near-linear time, where these parameters let it; by trees for orders above these.
-    fn fast_engine(&self, entries: &[f64], generators: &[f64], above: &[usize; 2]) -> Option<Engine> {
+    fn fast_engine(
+        &self,
+        entries: &[f64],
+        generators: &[f64],
+        above: &[usize; 2],
+        used: Option<Krylov>,
+    ) -> Option<Engine> {
         match &self.fast {
             Fast::Hierarchy(plan) => {
                 let hierarchy = Hierarchy::new(plan, entries, generators)?;
                 Some(Engine::Hierarchy(Box::new(hierarchy), plan.clone()))
             }
             Fast::Tridiagonal(near, plans) => {
+                let used = used.and_then(|krylov| match krylov.engine {
+                    Engine::Companion(companion, _) => Some(*companion),
+                    _ => None,
+                });
                 let near = near.as_ref().and_then(|plan| {
-                    let companion = Companion::new(plan, entries, generators)?;
+                    let companion = Companion::new(plan, entries, generators, used)?;
                     Some(Engine::Companion(Box::new(companion), plan.clone()))
                 });
                 if near.is_some() {
@@ -171,7 +182,7 @@ impl KrylovPlan {
     /// Whether there are near-linear products with an operator.
     pub fn is_fast(&self, krylov: &Krylov) -> bool {
         !matches!(krylov.engine, Engine::Sweep(_))
-            || self.fast_engine(&krylov.entries, &krylov.generators, &[0; 2]).is_some()
+            || self.fast_engine(&krylov.entries, &krylov.generators, &[0; 2], None).is_some()
     }
 
     /// Rows of a batch that are looked at together: a power of two, up to 64.
@@ -447,7 +458,8 @@ mod tests {
             _ => {}
         }
         let segments = &plan.segments;
-        let tree = Krylov { engine: plan.fast_engine(&entries, &generators, &[0; 2]).unwrap(), entries, generators };
+        let tree =
+            Krylov { engine: plan.fast_engine(&entries, &generators, &[0; 2], None).unwrap(), entries, generators };
         let Krylov { entries, generators, .. } = &tree;
         let recurrence = Recurrence::new(segments, entries, generators);
         let what = |op: &str| format!("{op}, N = {order}, r = {rank}, ways: {ways:?}");

@@ -4,6 +4,7 @@ use super::plan::Plan;
 use super::remainder::quotient;
 use super::taps::{Taps, UNIT, horizontal, reversed};
 use crate::ldr::krylov::band::Band;
+use crate::ldr::krylov::segments::Aligned;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 /// Numbers in a register, and columns whose norms are looked at together.
@@ -13,11 +14,12 @@ const LANES: usize = f64::LANES;
 const TAIL: usize = 2;
 
 /// K, with the columns 0 to N − 1, Ψ, with −1 to N, and 1/ν. `None` where no width is enough or numbers are too large.
-pub fn new(plan: &Plan, entries: &[f64]) -> Option<(Taps, Taps, Vec<f64>)> {
+pub fn new(plan: &Plan, entries: &[f64], memory: [Aligned; 2]) -> Option<(Taps, Taps, Vec<f64>)> {
     let (order, limits) = (plan.order, plan.limits);
     let band = Band::of(entries);
-    let (psi, psi_norm) = grow(plan, 1 + plan.places + UNIT, |_| Coordinates { band })?;
-    let (k, k_norm) = grow(plan, 1 + plan.places, |width| Vectors::new(plan, band, width))?;
+    let [first, second] = memory;
+    let (psi, psi_norm) = grow(plan, Taps::new(1 + plan.places + UNIT, first), |_| Coordinates { band })?;
+    let (k, k_norm) = grow(plan, Taps::new(1 + plan.places, second), |width| Vectors::new(plan, band, width))?;
     let nu = psi.column(order);
     let last = quotient(psi.column(order - 1), nu, psi.width());
     let closes = last.iter().zip(psi.before_first()).all(|(a, b)| (a - b).abs() <= limits.tail * limits.condition);
@@ -47,11 +49,10 @@ struct Progress {
 }
 
 /// Computes all columns, in a wider band from where one is too narrow. Returns them with their largest norm.
-fn grow<R: Recurrence>(plan: &Plan, columns: usize, recurrence: impl Fn(usize) -> R) -> Option<(Taps, f64)> {
-    let mut taps = Taps::zeros(0, 0);
+fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: impl Fn(usize) -> R) -> Option<(Taps, f64)> {
     let mut progress = Progress { column: 1, square: 1.0 };
     for width in plan.widths() {
-        taps = taps.widened(width, columns, progress.column);
+        taps.widen(width, progress.column);
         let recurrence = recurrence(width);
         recurrence.begin(&mut taps);
         let end = recurrence.end(plan.order);
@@ -61,6 +62,7 @@ fn grow<R: Recurrence>(plan: &Plan, columns: usize, recurrence: impl Fn(usize) -
             return None;
         }
         if progress.column == end {
+            taps.clear_from(end);
             return Some((taps, norm));
         }
     }
@@ -150,7 +152,7 @@ impl Recurrence for Coordinates<'_> {
 
     fn begin(&self, taps: &mut Taps) {
         let first = start(self.band, taps.width());
-        taps.before_first_mut().copy_from_slice(&first);
+        taps.set_before_first(&first);
         taps.set_unit();
     }
 
@@ -161,6 +163,7 @@ impl Recurrence for Coordinates<'_> {
         let over = isa.splat(lower[if k == order { 0 } else { k }].recip());
         let (diagonal, upper) = (isa.splat(diagonal[k - 1]), isa.splat(upper[if k == 1 { order - 1 } else { k - 2 }]));
         let [here, before, to] = [taps.start(k - 1), if k == 1 { UNIT } else { taps.start(k - 2) }, taps.start(k)];
+        taps.clear(k + 1);
         let (done, to) = taps.numbers_mut().split_at_mut(to);
         let (here, before) =
             (&lanes::<f64>(&done[here..][..width])[..count], &lanes::<f64>(&done[before..][..width])[..count]);
@@ -216,6 +219,7 @@ impl Recurrence for Vectors {
         let diagonal = &lanes::<f64>(&diagonal[at..][..width])[..count];
         let upper = &lanes::<f64>(&upper[at..][..width])[..count];
         let [here, to] = [taps.start(k - 1), taps.start(k)];
+        taps.clear(k + 1);
         let (done, to) = taps.numbers_mut().split_at_mut(to);
         let here = &lanes::<f64>(&done[here..][..width])[..count];
         let to = &mut lanes_mut::<f64>(&mut to[..width])[..count];

@@ -65,9 +65,14 @@ struct Source {
 }
 
 impl Companion {
-    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each. `None` where taps are too many or too large.
-    pub fn new(plan: &Plan, entries: &[f64], generators: &[f64]) -> Option<Self> {
-        let (k, psi, inverse) = basis::new(plan, entries)?;
+    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each; in the memory of another one that is not
+    /// needed any more. `None` where taps are too many or too large.
+    pub fn new(plan: &Plan, entries: &[f64], generators: &[f64], used: Option<Self>) -> Option<Self> {
+        let memory = match used {
+            Some(Self { k, psi, .. }) => [psi, k].map(Taps::into_memory),
+            None => [(); 2].map(|()| Aligned::zeros(0)),
+        };
+        let (k, psi, inverse) = basis::new(plan, entries, memory)?;
         let remainder = Remainder::new(psi.column(plan.order), inverse);
         let mut companion =
             Self { entries: entries.to_vec(), generators: generators.to_vec(), k, psi, remainder, sources: Vec::new() };

@@ -1,11 +1,11 @@
 //! The plan of products modulo a characteristic polynomial: lengths and limits.
 
-use super::taps::UNIT;
+use super::taps::{MAX_WIDTH, UNIT};
 use crate::ldr::krylov::Limits;
 use crate::transform::{RealTransform, Wrap, fast_length};
 
 /// Widths that bands can have.
-const WIDTHS: [usize; 12] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128];
+const WIDTHS: [usize; 12] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, MAX_WIDTH];
 
 /// Numbers in a band at the most, more or less.
 const BAND: usize = 1 << 21;

@@ -9,6 +9,9 @@ use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 /// Columns in a group, and what widths are multiples of.
 pub const UNIT: usize = 8;
 
+/// The widest band.
+pub const MAX_WIDTH: usize = 128;
+
 /// Numbers in a register.
 const LANES: usize = <f64 as Kernels>::LANES;
 
@@ -18,28 +21,65 @@ const _: () = assert!(LANES == 4);
 #[derive(Debug)]
 pub struct Taps {
     width: usize,
+    columns: usize,
     data: Aligned,
 }
 
 impl Taps {
-    pub fn zeros(width: usize, columns: usize) -> Self {
-        Self { width, data: Aligned::zeros(UNIT + columns * (width + UNIT)) }
+    /// So many columns of no width, in memory that may have been used before.
+    pub fn new(columns: usize, memory: Aligned) -> Self {
+        Self { width: 0, columns, data: memory }
     }
 
-    /// The same columns up to one in a wider band, with zeros behind them, for so many columns in all.
-    pub fn widened(&self, width: usize, columns: usize, end: usize) -> Self {
-        let mut wide = Self::zeros(width, columns);
-        for k in 0..if self.width > 0 { end } else { 0 } {
-            let start = wide.start(k);
-            wide.numbers_mut()[start..][..self.width].copy_from_slice(self.column(k));
+    pub fn into_memory(self) -> Aligned {
+        self.data
+    }
+
+    /// Widens the columns up to one; those from there on are lost.
+    pub fn widen(&mut self, width: usize, end: usize) {
+        let mut wide = Self { width, columns: self.columns, data: Aligned::zeros(0) };
+        let len = UNIT + self.columns * wide.stride();
+        let old = std::mem::replace(&mut self.data, Aligned::zeros(0));
+        let more = old.get().len() < len;
+        (wide.data, self.data) = if more { (Aligned::zeros(len), old) } else { (old, Aligned::zeros(0)) };
+        wide.numbers_mut()[..UNIT].fill(0.0);
+        // From the last one on, for they move to where later ones were.
+        for k in (0..if self.width > 0 { end } else { 0 }).rev() {
+            let (from, to) = (self.start(k), wide.start(k));
+            let (first, next) = (UNIT + (k + 1) * wide.stride(), UNIT + (k + 2) * wide.stride());
+            let numbers = wide.data.get_mut();
+            match more {
+                true => numbers[to..][..self.width].copy_from_slice(&self.numbers()[from..][..self.width]),
+                false => numbers.copy_within(from..from + self.width, to),
+            }
+            numbers[first..to].fill(0.0);
+            numbers[to + self.width..next].fill(0.0);
         }
-        wide
+        *self = wide;
+    }
+
+    /// Clears what is around the column before column k.
+    #[inline(always)]
+    pub fn clear(&mut self, k: usize) {
+        let (first, width) = (UNIT + k * self.stride(), self.width);
+        let slot = &mut self.numbers_mut()[first..][..width + UNIT];
+        slot[..UNIT].fill(0.0);
+        slot[width..][..UNIT].fill(0.0);
+    }
+
+    /// Sets all columns to zero from one on.
+    pub fn clear_from(&mut self, k: usize) {
+        let (first, len) = (UNIT + (k + 1) * self.stride(), UNIT + self.columns * self.stride());
+        self.numbers_mut()[first..len].fill(0.0);
     }
 
     /// Makes column 0 that of the identity.
     pub fn set_unit(&mut self) {
-        let start = self.start(0);
-        self.numbers_mut()[start] = 1.0;
+        self.clear(1);
+        let (start, width) = (self.start(0), self.width);
+        let column = &mut self.numbers_mut()[start..][..width];
+        column.fill(0.0);
+        column[0] = 1.0;
     }
 
     pub fn width(&self) -> usize {
@@ -76,9 +116,10 @@ impl Taps {
         &self.numbers()[UNIT..][..self.width]
     }
 
-    pub fn before_first_mut(&mut self) -> &mut [f64] {
+    pub fn set_before_first(&mut self, taps: &[f64]) {
+        self.clear(0);
         let width = self.width;
-        &mut self.numbers_mut()[UNIT..][..width]
+        self.numbers_mut()[UNIT..][..width].copy_from_slice(taps);
     }
 
     /// Writes the product with a vector of as many places as there are columns, whole groups; what is behind N has to be zero.

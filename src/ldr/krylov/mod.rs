@@ -37,7 +37,7 @@ const EACH: [f64; 3] = [150.0, 11.0, 0.5];
 /// Nanoseconds for each N log2(N), vector and source of a hierarchy.
 const LEVELS: f64 = 0.7;
 /// Nanoseconds near the shift: for each N log2(N), vector and source, and for each place and tap.
-const NEAR: [f64; 2] = [0.55, 0.09];
+const NEAR: [f64; 2] = [0.32, 0.15];
 /// Nanoseconds for each N log2(N) and way through blocks of a tridiagonal operator, and for each generator on top.
 const SCATTERED: [f64; 2] = [3.2, 2.2];
 
@@ -54,9 +54,12 @@ const WORTH: usize = 5;
 /// faster from half of these orders on, but a change of the parameters takes ten times as long with a tree or longer.
 const SWEPT: [usize; 2] = [512, 1024];
 
-/// Orders up to which subdiagonal operators are swept. A hierarchy would be a third faster at the largest of them for one vector, but take
-/// twice as long for batches.
-const SHORT: usize = 64;
+/// Orders up to which subdiagonal operators, and tridiagonal ones near the shift, are swept. For one vector near-linear products would be
+/// faster at the largest of them, by a third or twice, but they take twice as long for batches.
+const SHORT: [usize; 2] = [64, 96];
+
+/// Taps of operators that are not known.
+const SOME_TAPS: f64 = 16.0;
 
 /// What does not depend on parameters: the order N, the number r of generators and what near-linear products go by.
 #[derive(Debug)]
@@ -142,7 +145,7 @@ impl KrylovPlan {
 
     /// Whether the recurrence is taken whatever the parameters are.
     fn is_short(&self) -> bool {
-        self.order <= SHORT
+        self.order <= SHORT[usize::from(matches!(self.fast, Fast::Tridiagonal(..)))]
     }
 
     /// What multiplies in near-linear time, where these parameters let it; by trees for orders above these.
@@ -224,7 +227,7 @@ impl KrylovPlan {
                 return n * levels * plan.ports.ways as f64 * (SCATTERED[0] + SCATTERED[1] * r);
             }
             Some(Engine::Companion(companion, _)) => companion.width() as f64,
-            _ => 0.0,
+            _ => SOME_TAPS,
         };
         match &self.fast {
             Fast::Hierarchy(_) => n * levels * (1.0 + r) * LEVELS,

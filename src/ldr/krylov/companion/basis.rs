@@ -17,6 +17,9 @@ const TAIL: usize = 2;
 pub fn new(plan: &Plan, entries: &[f64], memory: [Aligned; 2]) -> Option<(Taps, Taps, Vec<f64>)> {
     let (order, limits) = (plan.order, plan.limits);
     let band = Band::of(entries);
+    if !turns_back_little(plan, band) {
+        return None;
+    }
     let [first, second] = memory;
     let (psi, psi_norm) = grow(plan, Taps::new(1 + plan.places + UNIT, first), |_| Coordinates { band })?;
     let (k, k_norm) = grow(plan, Taps::new(1 + plan.places, second), |width| Vectors::new(plan, band, width))?;
@@ -118,6 +121,13 @@ impl<R: Recurrence> Columns<'_, R> {
             progress.column = k + some;
         }
     }
+}
+
+/// Whether ψ_−1 dies away as fast as it has to within the widest band: a first look, that most operators far from the shift do not pass.
+fn turns_back_little(plan: &Plan, band: Band<'_>) -> bool {
+    let width = plan.widest.min(32);
+    let tail = plan.limits.tail.powf(width as f64 / plan.widest as f64);
+    start(band, width)[width - TAIL..].iter().all(|x| x.abs() <= tail)
 }
 
 /// ψ_−1 over ψ_0 = 1: it does not depend on what it began with half a band before, as far as its taps go.

@@ -107,6 +107,7 @@ impl Taps {
         self.data.get_mut()
     }
 
+    #[inline(always)]
     pub fn column(&self, k: usize) -> &[f64] {
         &self.numbers()[self.start(k)..][..self.width]
     }
@@ -124,7 +125,7 @@ impl Taps {
 
     /// Writes the product with a vector of as many places as there are columns, whole groups; what is behind N has to be zero.
     pub fn product(&self, x: &[f64], reach: &mut [f64]) {
-        reach[..x.len() + self.width].fill(0.0);
+        reach[x.len() - UNIT..][..self.width + UNIT].fill(0.0);
         f64::run(Product { taps: self, x, reach });
     }
 
@@ -180,7 +181,9 @@ impl Kernel<f64> for Product<'_> {
             }
             let sums = lanes_mut::<f64>(&mut reach[touched(x.len(), k, taps.width)]);
             for (w, sum) in sums.iter_mut().enumerate() {
-                let [mut even, mut odd] = [isa.load(sum), isa.splat(0.0)];
+                // The first numbers are those of columns that come later only.
+                let begun = if w < UNIT / LANES { isa.splat(0.0) } else { isa.load(sum) };
+                let [mut even, mut odd] = [begun, isa.splat(0.0)];
                 for q in (0..UNIT).step_by(2) {
                     even = isa.mul_add(isa.load(&columns[q][w]), factors[q], even);
                     odd = isa.mul_add(isa.load(&columns[q + 1][w]), factors[q + 1], odd);

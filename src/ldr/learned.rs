@@ -507,7 +507,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
             [(b, b_sums, dh, n, db, 1.0), (a, a_sums, dg, m, da, HALF)]
         {
             generators.fill(0.0);
-            entries.fill(0.0);
+            entries[..self.operator_len()].fill(0.0);
             plan.finish(side, side_sums, generators, entries, scratch);
             for (d, wide) in d_generators.chunks_exact_mut(row).zip(generators.chunks_exact(order)) {
                 add_narrow(d, wide, factor);

@@ -378,7 +378,7 @@ impl KrylovPlan {
         recurrence.combine_with_gradient(&self.segments, t, z, kept, power_sums, scratch);
     }
 
-    /// Adds to the gradients in the generators and in the three diagonals what the sums stand for.
+    /// Adds to the gradients in the generators and in the three diagonals, which are zero, what the sums stand for.
     pub fn finish(
         &self,
         krylov: &Krylov,

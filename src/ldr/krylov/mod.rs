@@ -523,4 +523,31 @@ mod tests {
             }
         }
     }
+
+    /// Which engine it is depends on the order, the operator and the limits.
+    #[test]
+    fn engines_are_those_that_operators_call_for() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut engine = |order: usize, lower: f64, upper: f64, limits: Limits| {
+            let lower = (0..order).map(|_| 1.0 + lower * (2.0 * rng.f64() - 1.0));
+            let entries = [lower.collect(), vec![0.001; order], vec![upper; order]].concat();
+            let plan = KrylovPlan::new(order, 1, true, limits);
+            match plan.prepare(entries, vec![1.0; order], None).engine {
+                Engine::Companion(..) => "companion",
+                Engine::Scattering(_, plan) if plan.ports.ways == 1 => "one way",
+                Engine::Scattering(..) => "two ways",
+                _ => "sweep",
+            }
+        };
+        assert_eq!(engine(96, 0.01, 0.001, LIMITS), "sweep");
+        assert_eq!(engine(97, 0.01, 0.001, LIMITS), "companion");
+        assert_eq!(engine(600, 0.01, 0.001, LIMITS), "companion");
+        assert_eq!(engine(500, 0.5, 0.001, LIMITS), "sweep");
+        assert_eq!(engine(600, 0.5, 0.001, LIMITS), "one way");
+        assert_eq!(engine(600, 0.5, 0.05, LIMITS), "sweep");
+        assert_eq!(engine(1100, 0.5, 0.05, LIMITS), "two ways");
+        assert_eq!(engine(1100, 0.0, 0.5, LIMITS), "sweep");
+        assert_eq!(engine(600, 0.5, 0.001, Limits { growth: 1.0, ..LIMITS }), "sweep");
+        assert_eq!(engine(600, 0.01, 0.001, Limits { condition: 1.0, growth: 1.0, ..LIMITS }), "sweep");
+    }
 }

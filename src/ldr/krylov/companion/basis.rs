@@ -110,12 +110,11 @@ impl<R: Recurrence> Columns<'_, R> {
             }
             let mut norms = [0.0; LANES];
             isa.store(&mut norms, horizontal::<I>(isa, squares));
-            let largest =
-                norms.iter().fold(progress.square, |largest, &norm| if norm <= largest { largest } else { norm });
-            if !largest.is_finite() {
+            if !norms.iter().all(|norm| norm.is_finite()) {
                 progress.square = f64::INFINITY;
                 return;
             }
+            let largest = norms.into_iter().fold(progress.square, f64::max);
             if tails > tail * tail * largest {
                 return;
             }

@@ -34,6 +34,8 @@ mod plan;
 mod products;
 mod remainder;
 mod taps;
+#[cfg(test)]
+mod tests;
 
 use super::segments::Aligned;
 pub(super) use gradients::Gradient;

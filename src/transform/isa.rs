@@ -45,6 +45,17 @@ pub trait Isa<T: Kernels>: Copy {
         lane.as_mut().reverse();
         self.load(&lane)
     }
+
+    /// The numbers of two registers one after the other, `LANES` of them from the one with index BY on.
+    #[inline(always)]
+    fn skip<const BY: usize>(self, a: Self::V, b: Self::V) -> Self::V {
+        let [mut first, mut second] = [T::Lane::zeroed(); 2];
+        self.store(&mut first, a);
+        self.store(&mut second, b);
+        first.as_mut().rotate_left(BY);
+        first.as_mut()[T::LANES - BY..].copy_from_slice(&second.as_ref()[..BY]);
+        self.load(&first)
+    }
 }
 
 /// Code that is compiled once for each instruction set.
@@ -295,6 +306,18 @@ mod x86 {
         #[inline(always)]
         fn reverse(self, v: __m256d) -> __m256d {
             self.avx._mm256_permute_pd::<0x5>(self.avx._mm256_permute2f128_pd::<0x01>(v, v))
+        }
+        #[inline(always)]
+        fn skip<const BY: usize>(self, a: __m256d, b: __m256d) -> __m256d {
+            let avx = self.avx;
+            let middle = avx._mm256_permute2f128_pd::<0x21>(a, b);
+            match BY {
+                0 => a,
+                1 => avx._mm256_shuffle_pd::<0x5>(a, middle),
+                2 => middle,
+                3 => avx._mm256_shuffle_pd::<0x5>(middle, b),
+                _ => b,
+            }
         }
         #[inline(always)]
         fn transpose(self, t: &mut [__m256d; 4]) {

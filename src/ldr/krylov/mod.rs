@@ -1,11 +1,12 @@
 //! Products with Krylov matrices `K(A, g) = [g, A g, …, A^{N−1} g]` of cyclic tridiagonal operators, their transposes and
 //! gradients, in double precision.
 //!
-//! Three ways: [`Hierarchy`], near-linear, for subdiagonal operators; [`Scattering`], near-linear too, for tridiagonal ones wherever their
-//! reflections die away; the recurrence everywhere else, for one vector ([`Recurrence`]) or for several ([`Direct`]). Which one it is
-//! follows from the parameters and is decided when they change.
+//! Four ways, three of them near-linear: [`Hierarchy`] for subdiagonal operators; [`Companion`] for tridiagonal ones near the shift and
+//! [`Scattering`] wherever their reflections die away; the recurrence everywhere else, for one vector ([`Recurrence`]) or for several
+//! ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
 
 mod band;
+mod companion;
 mod dense;
 mod direct;
 mod hierarchy;
@@ -16,6 +17,7 @@ mod segments;
 mod skewed;
 
 use band::Band;
+use companion::Companion;
 pub(super) use dense::{columns, continued_columns, krylov_rows, krylov_rows_backward};
 use direct::Direct;
 use hierarchy::Hierarchy;
@@ -34,6 +36,8 @@ const ROWS: [f64; 2] = [0.45, 0.06];
 const EACH: [f64; 3] = [150.0, 11.0, 0.5];
 /// Nanoseconds for each N log2(N), vector and source of a hierarchy.
 const LEVELS: f64 = 0.7;
+/// Nanoseconds near the shift: of each product, for each N log2(N), vector and source, and for each place and tap.
+const NEAR: [f64; 3] = [500.0, 0.32, 0.15];
 /// Nanoseconds for each N log2(N) and way through blocks of a tridiagonal operator, and for each generator on top.
 const SCATTERED: [f64; 2] = [3.2, 2.2];
 
@@ -50,18 +54,32 @@ const WORTH: usize = 5;
 /// faster from half of these orders on, but a change of the parameters takes ten times as long with a tree or longer.
 const SWEPT: [usize; 2] = [512, 1024];
 
-/// Orders up to which subdiagonal operators are swept. A hierarchy would be a third faster at the largest of them for one vector, but take
-/// twice as long for batches.
-const SHORT: usize = 64;
+/// Orders up to which subdiagonal operators, and tridiagonal ones near the shift, are swept. For one vector near-linear products would be
+/// faster at the largest of them, by a third or twice, but they take twice as long for batches.
+const SHORT: [usize; 2] = [64, 96];
+
+/// Taps of operators that are not known.
+const SOME_TAPS: f64 = 16.0;
 
 /// What does not depend on parameters: the order N, the number r of generators and what near-linear products go by.
 #[derive(Debug)]
 pub(super) struct KrylovPlan {
     order: usize,
     rank: usize,
-    growth: f64,
+    limits: Limits,
     fast: Fast,
     segments: Segments,
+}
+
+/// How far from the shift near-linear products are taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The largest coefficient of a power series that trees let through: rounding errors grow with it.
+    pub growth: f64,
+    /// What may be left out behind the last tap of a banded Krylov basis, relative to its largest column.
+    pub tail: f64,
+    /// The largest condition number of a Krylov basis that polynomials are taken in.
+    pub condition: f64,
 }
 
 /// Plans for near-linear products.
@@ -69,8 +87,8 @@ pub(super) struct KrylovPlan {
 enum Fast {
     /// With subdiagonal operators.
     Hierarchy(Arc<hierarchy::Plan>),
-    /// With tridiagonal ones, in the order in which they are tried.
-    Trees(Vec<Arc<scattering::Plan>>),
+    /// With tridiagonal ones: near the shift, and further away in the order in which they are tried.
+    Tridiagonal(Option<Arc<companion::Plan>>, Vec<Arc<scattering::Plan>>),
 }
 
 /// An operator with its generators, ready for products.
@@ -86,6 +104,8 @@ pub(super) struct Krylov {
 enum Engine {
     /// For subdiagonal operators whose powers are not too large.
     Hierarchy(Box<Hierarchy>, Arc<hierarchy::Plan>),
+    /// Near the shift.
+    Companion(Box<Companion>, Arc<companion::Plan>),
     /// Where reflections die away.
     Scattering(Box<Scattering>, Arc<scattering::Plan>),
     /// Everywhere else.
@@ -104,38 +124,58 @@ pub(super) struct States<'a> {
 impl KrylovPlan {
     /// A plan for operators of order N, that are zero on and above the diagonal but for the corner, or tridiagonal with two
     /// corners.
-    /// `growth` is the largest coefficient of a power series that trees let through: rounding errors grow with it.
-    pub fn new(order: usize, rank: usize, tridiagonal: bool, growth: f64) -> Self {
+    pub fn new(order: usize, rank: usize, tridiagonal: bool, limits: Limits) -> Self {
         let fast = match tridiagonal {
             false => Fast::Hierarchy(Arc::new(hierarchy::Plan::new(order, rank))),
-            true => Fast::Trees(scattering::plans(order, rank)),
+            true => {
+                let companion = companion::Plan::new(order, rank, limits).map(Arc::new);
+                Fast::Tridiagonal(companion, scattering::plans(order, rank))
+            }
         };
-        Self { order, rank, growth, fast, segments: Segments::new(order) }
+        Self { order, rank, limits, fast, segments: Segments::new(order) }
     }
 
-    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each.
-    pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>) -> Krylov {
-        let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators, &SWEPT) };
+    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each; in the memory of one that is not needed any
+    /// more.
+    pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>, used: Option<Krylov>) -> Krylov {
+        let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators, &SWEPT, used) };
         let engine = engine.unwrap_or_else(|| Engine::Sweep(Recurrence::new(&self.segments, &entries, &generators)));
         Krylov { entries, generators, engine }
     }
 
     /// Whether the recurrence is taken whatever the parameters are.
     fn is_short(&self) -> bool {
-        self.order <= if matches!(self.fast, Fast::Trees(_)) { SWEPT[0] } else { SHORT }
+        self.order <= SHORT[usize::from(matches!(self.fast, Fast::Tridiagonal(..)))]
     }
 
     /// What multiplies in near-linear time, where these parameters let it; by trees for orders above these.
-    fn fast_engine(&self, entries: &[f64], generators: &[f64], above: &[usize; 2]) -> Option<Engine> {
+    fn fast_engine(
+        &self,
+        entries: &[f64],
+        generators: &[f64],
+        above: &[usize; 2],
+        used: Option<Krylov>,
+    ) -> Option<Engine> {
         match &self.fast {
             Fast::Hierarchy(plan) => {
                 let hierarchy = Hierarchy::new(plan, entries, generators)?;
                 Some(Engine::Hierarchy(Box::new(hierarchy), plan.clone()))
             }
-            Fast::Trees(plans) => {
+            Fast::Tridiagonal(near, plans) => {
+                let used = used.and_then(|krylov| match krylov.engine {
+                    Engine::Companion(companion, _) => Some(*companion),
+                    _ => None,
+                });
+                let near = near.as_ref().and_then(|plan| {
+                    let companion = Companion::new(plan, entries, generators, used)?;
+                    Some(Engine::Companion(Box::new(companion), plan.clone()))
+                });
+                if near.is_some() {
+                    return near;
+                }
                 let mut plans = plans.iter().filter(|plan| self.order > above[plan.ports.ways - 1]);
                 plans.find_map(|plan| {
-                    let scattering = Scattering::new(plan, entries, generators, self.growth)?;
+                    let scattering = Scattering::new(plan, entries, generators, self.limits.growth)?;
                     Some(Engine::Scattering(Box::new(scattering), plan.clone()))
                 })
             }
@@ -145,7 +185,7 @@ impl KrylovPlan {
     /// Whether there are near-linear products with an operator.
     pub fn is_fast(&self, krylov: &Krylov) -> bool {
         !matches!(krylov.engine, Engine::Sweep(_))
-            || self.fast_engine(&krylov.entries, &krylov.generators, &[0; 2]).is_some()
+            || self.fast_engine(&krylov.entries, &krylov.generators, &[0; 2], None).is_some()
     }
 
     /// Rows of a batch that are looked at together: a power of two, up to 64.
@@ -182,55 +222,71 @@ impl KrylovPlan {
             false => {}
         }
         let levels = n.max(2.0).log2();
-        let ways = match krylov.map(|krylov| &krylov.engine) {
-            Some(Engine::Scattering(_, plan)) => plan.ports.ways,
-            _ => 1,
+        let width = match krylov.map(|krylov| &krylov.engine) {
+            Some(Engine::Scattering(_, plan)) => {
+                return n * levels * plan.ports.ways as f64 * (SCATTERED[0] + SCATTERED[1] * r);
+            }
+            Some(Engine::Companion(companion, _)) => companion.width() as f64,
+            _ => SOME_TAPS,
         };
         match &self.fast {
             Fast::Hierarchy(_) => n * levels * (1.0 + r) * LEVELS,
-            Fast::Trees(_) => n * levels * ways as f64 * (SCATTERED[0] + SCATTERED[1] * r),
+            Fast::Tridiagonal(..) => NEAR[0] + n * (levels * (1.0 + r) * NEAR[1] + width * NEAR[2]),
         }
     }
 
     /// A number of numbers that near-linear products need.
-    fn fast_len(&self, hierarchy: fn(&hierarchy::Plan) -> usize, tree: fn(&scattering::Plan) -> usize) -> usize {
+    fn fast_len(
+        &self,
+        hierarchy: fn(&hierarchy::Plan) -> usize,
+        companion: fn(&companion::Plan) -> usize,
+        tree: fn(&scattering::Plan) -> usize,
+    ) -> usize {
         match &self.fast {
             Fast::Hierarchy(plan) => hierarchy(plan),
-            Fast::Trees(plans) => plans.iter().map(|plan| tree(plan)).max().unwrap_or(0),
+            Fast::Tridiagonal(near, plans) => {
+                let trees = plans.iter().map(|plan| tree(plan));
+                trees.chain(near.as_ref().map(|plan| companion(plan))).max().unwrap_or(0)
+            }
         }
     }
 
     /// Numbers of scratch that products need.
     pub fn scratch_len(&self) -> usize {
         let direct = Direct::scratch_len(self.order, self.chunk()).max(Recurrence::scratch_len(&self.segments));
-        self.fast_len(Hierarchy::scratch_len, Scattering::scratch_len).max(direct)
+        self.fast_len(Hierarchy::scratch_len, Companion::scratch_len, Scattering::scratch_len).max(direct)
     }
 
     /// Numbers of scratch that any method needs.
     pub fn gradient_scratch_len(&self) -> usize {
-        let finish = self.fast_len(Hierarchy::finish_scratch_len, |_| 0);
+        let finish = self.fast_len(Hierarchy::finish_scratch_len, Companion::gradient_scratch_len, |_| 0);
         self.scratch_len().max(Recurrence::gradient_scratch_len(&self.segments, self.rank)).max(finish)
     }
 
     /// Numbers of states that products need if nothing is kept.
     pub fn states_len(&self) -> usize {
-        self.down_len().max(self.fast_len(|plan| Hierarchy::states_len(plan, false), Scattering::up_len))
+        self.down_len().max(self.fast_len(
+            |plan| Hierarchy::states_len(plan, false),
+            Companion::states_len,
+            Scattering::up_len,
+        ))
     }
 
     /// Numbers that the gradient needs of [`KrylovPlan::forward_with_gradient`].
     pub fn down_len(&self) -> usize {
-        self.fast_len(|_| 0, Scattering::down_len)
+        self.fast_len(|_| 0, |_| 0, Scattering::down_len)
     }
 
     /// Numbers that the gradient needs of [`KrylovPlan::transposed`].
     pub fn up_len(&self) -> usize {
-        let fast = self.fast_len(|plan| Hierarchy::states_len(plan, true), Scattering::up_len);
+        let fast = self.fast_len(|plan| Hierarchy::states_len(plan, true), Companion::states_len, Scattering::up_len);
         fast.max(Recurrence::kept_len(&self.segments))
     }
 
     /// Numbers in the sums that gradients are gathered in.
     pub fn sums_len(&self) -> usize {
-        self.fast_len(Hierarchy::sums_len, Scattering::sums_len).max(self.swept_sums_len())
+        let fast = self.fast_len(Hierarchy::sums_len, Companion::sums_len, Scattering::sums_len);
+        fast.max(self.swept_sums_len())
     }
 
     fn swept_sums_len(&self) -> usize {
@@ -249,6 +305,7 @@ impl KrylovPlan {
         }
         match &krylov.engine {
             Engine::Hierarchy(hierarchy, plan) => hierarchy.forward(plan, t, Some(y), None, scratch),
+            Engine::Companion(companion, plan) => companion.forward(plan, t, y, scratch),
             Engine::Scattering(scattering, plan) => scattering.forward(plan, t, Some(y), false, states, scratch),
             Engine::Sweep(recurrence) => recurrence.combine(&self.segments, t, y, scratch),
         }
@@ -269,6 +326,7 @@ impl KrylovPlan {
         }
         match &krylov.engine {
             Engine::Hierarchy(hierarchy, plan) => hierarchy.transposed(plan, y, t, keep, states, scratch),
+            Engine::Companion(companion, plan) => companion.transposed(plan, y, t, states, scratch),
             Engine::Scattering(scattering, plan) => scattering.transposed(plan, y, t, keep, states, scratch),
             Engine::Sweep(recurrence) => {
                 let kept = if keep { Recurrence::kept_len(&self.segments) } else { 0 };
@@ -293,7 +351,7 @@ impl KrylovPlan {
         if first {
             match krylov.engine {
                 Engine::Hierarchy(..) => Hierarchy::clear(sums),
-                Engine::Scattering(..) => {}
+                Engine::Companion(..) | Engine::Scattering(..) => {}
                 Engine::Sweep(_) => sums[..self.swept_sums_len()].fill(0.0),
             }
         }
@@ -301,6 +359,10 @@ impl KrylovPlan {
             Engine::Hierarchy(hierarchy, plan) => {
                 let gradient = hierarchy::Gradient { states: states.up, sums };
                 return hierarchy.forward(plan, t, z, Some(gradient), scratch);
+            }
+            Engine::Companion(companion, plan) => {
+                let gradient = companion::Gradient { states: states.up, first, sums };
+                return companion.forward_with_gradient(plan, t, z, gradient, scratch);
             }
             Engine::Scattering(scattering, plan) => {
                 scattering.forward(plan, t, z, true, states.down, scratch);
@@ -332,6 +394,9 @@ impl KrylovPlan {
         match &krylov.engine {
             Engine::Hierarchy(hierarchy, plan) => {
                 return hierarchy.finish(plan, sums, generators, &mut entries[..self.order], scratch);
+            }
+            Engine::Companion(companion, plan) => {
+                return companion.finish(plan, sums, generators, entries, scratch);
             }
             Engine::Scattering(scattering, plan) => {
                 return scattering.finish(plan, sums, generators, entries, scratch);
@@ -367,24 +432,41 @@ mod tests {
         assert!(error <= 1e-12 * size.max(0.01), "{what}: {error:e} of {size:e}");
     }
 
-    /// A tree does the same as the recurrence, for a tridiagonal operator with so many ways through blocks; and so does a hierarchy for a
-    /// subdiagonal one.
-    fn check(order: usize, rank: usize, ways: Option<usize>) {
+    const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4 };
+
+    /// What multiplies tridiagonal operators in near-linear time.
+    #[derive(Debug, Clone, Copy)]
+    enum Way {
+        Companion,
+        /// A tree with so many ways through blocks.
+        Tree(usize),
+    }
+
+    /// Each way does the same as the recurrence, for a tridiagonal operator; and so does a hierarchy for a subdiagonal one.
+    fn check(order: usize, rank: usize, ways: Option<Way>) {
         let tridiagonal = ways.is_some();
+        // There is no room for many taps in few places.
+        let spread = if matches!(ways, Some(Way::Companion)) && order < 100 { 0.001 } else { 0.03 };
         let mut rng = fastrand::Rng::with_seed((10 * order + rank) as u64);
-        let mut entries: Vec<f64> = random(3 * order, &mut rng).iter().map(|e| 0.03 * e).collect();
+        let mut entries: Vec<f64> = random(3 * order, &mut rng).iter().map(|e| spread * e).collect();
         entries[..order].iter_mut().for_each(|lower| *lower += 1.0);
         entries[0] = 0.9;
         if !tridiagonal {
             entries[order..].fill(0.0);
         }
         let (generators, y) = (random(rank * order, &mut rng), random(order, &mut rng));
-        let mut plan = KrylovPlan::new(order, rank, tridiagonal, 1e6);
-        if let Fast::Trees(plans) = &mut plan.fast {
-            plans.retain(|plan| Some(plan.ports.ways) == ways);
+        let mut plan = KrylovPlan::new(order, rank, tridiagonal, LIMITS);
+        match (&mut plan.fast, ways) {
+            (Fast::Tridiagonal(_, plans), Some(Way::Companion)) => plans.clear(),
+            (Fast::Tridiagonal(near, plans), Some(Way::Tree(ways))) => {
+                *near = None;
+                plans.retain(|plan| plan.ports.ways == ways);
+            }
+            _ => {}
         }
         let segments = &plan.segments;
-        let tree = Krylov { engine: plan.fast_engine(&entries, &generators, &[0; 2]).unwrap(), entries, generators };
+        let tree =
+            Krylov { engine: plan.fast_engine(&entries, &generators, &[0; 2], None).unwrap(), entries, generators };
         let Krylov { entries, generators, .. } = &tree;
         let recurrence = Recurrence::new(segments, entries, generators);
         let what = |op: &str| format!("{op}, N = {order}, r = {rank}, ways: {ways:?}");
@@ -429,11 +511,47 @@ mod tests {
     fn trees_equal_recurrences() {
         for order in [4, 5, 17, 64, 65, 100, 130, 257, 520, 1040, 2200] {
             for rank in 0..=if order < 1000 { 3 } else { 1 } {
-                check(order, rank, Some(2));
+                check(order, rank, Some(Way::Tree(2)));
                 if order >= 64 {
-                    check(order, rank, Some(1));
+                    check(order, rank, Some(Way::Tree(1)));
                 }
             }
         }
+    }
+
+    #[test]
+    fn companions_equal_recurrences() {
+        for order in [32, 33, 63, 64, 65, 100, 130, 257, 520, 1040] {
+            for rank in 0..=3 {
+                check(order, rank, Some(Way::Companion));
+            }
+        }
+    }
+
+    /// Which engine it is depends on the order, the operator and the limits.
+    #[test]
+    fn engines_are_those_that_operators_call_for() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut engine = |order: usize, lower: f64, upper: f64, limits: Limits| {
+            let lower = (0..order).map(|_| 1.0 + lower * (2.0 * rng.f64() - 1.0));
+            let entries = [lower.collect(), vec![0.001; order], vec![upper; order]].concat();
+            let plan = KrylovPlan::new(order, 1, true, limits);
+            match plan.prepare(entries, vec![1.0; order], None).engine {
+                Engine::Companion(..) => "companion",
+                Engine::Scattering(_, plan) if plan.ports.ways == 1 => "one way",
+                Engine::Scattering(..) => "two ways",
+                _ => "sweep",
+            }
+        };
+        assert_eq!(engine(96, 0.01, 0.001, LIMITS), "sweep");
+        assert_eq!(engine(97, 0.01, 0.001, LIMITS), "companion");
+        assert_eq!(engine(600, 0.01, 0.001, LIMITS), "companion");
+        assert_eq!(engine(500, 0.5, 0.001, LIMITS), "sweep");
+        assert_eq!(engine(600, 0.5, 0.001, LIMITS), "one way");
+        assert_eq!(engine(600, 0.5, 0.05, LIMITS), "sweep");
+        assert_eq!(engine(1100, 0.5, 0.05, LIMITS), "two ways");
+        assert_eq!(engine(1100, 0.0, 0.5, LIMITS), "sweep");
+        assert_eq!(engine(600, 0.5, 0.001, Limits { growth: 1.0, ..LIMITS }), "sweep");
+        assert_eq!(engine(600, 0.01, 0.001, Limits { condition: 1.0, growth: 1.0, ..LIMITS }), "sweep");
     }
 }

@@ -182,7 +182,9 @@ fn memory_that_was_used_changes_nothing() {
         let (entries, generators) = (operator(order, spread), vec![1.0; order]);
         let (fresh, plan) = companion(&entries, &generators).unwrap();
         let (mut used, _) = companion(&entries, &generators).unwrap();
-        [&mut used.k, &mut used.psi].map(|taps| taps.numbers_mut().fill(f64::NAN));
+        for taps in [&mut used.k, &mut used.psi] {
+            taps.numbers_mut().fill(f64::NAN);
+        }
         let again = Companion::new(&plan, &entries, &generators, Some(used)).unwrap();
         let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         for (a, b) in [(&fresh.k, &again.k), (&fresh.psi, &again.psi)] {

@@ -409,7 +409,6 @@ fn operators_far_from_the_shift_are_refused() {
                 assert!(is_refused(&entries), "{value:e} in row {row} at {place}");
             }
         }
-        // The last number is the sum of the diagonal, which K grows with.
         let with = |lower: f64, diagonal: f64, upper: f64| [lower, diagonal, upper].map(|x| vec![x; order]).concat();
         assert!(is_refused(&with(0.5, 0.0, 0.48)), "reflecting");
         assert!(is_refused(&with(1.0, 0.0, 0.5)), "turning back");

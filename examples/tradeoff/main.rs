@@ -41,7 +41,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let data = support::idx::read(&options.data)?;
     let splits = Splits::new(&data, options.quick, options.seed);
     let epochs = if options.quick { 3 } else { 25 };
-    let methods = methods(options.quick, options.learned);
+    let methods = methods(options.quick);
     println!(
         "{} training, {} held-out and {} test images of {} pixels; {} epochs; learning rate and epoch chosen on the held-out images",
         splits.train.labels.len(),
@@ -57,7 +57,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn methods(quick: bool, learned: bool) -> Vec<Method> {
+fn methods(quick: bool) -> Vec<Method> {
     let ranks = |family, ranks: &[usize]| -> Vec<Method> {
         ranks.iter().map(|&rank| Method { family, rank: Some(rank) }).collect()
     };
@@ -76,7 +76,7 @@ fn methods(quick: bool, learned: bool) -> Vec<Method> {
         ranks(Family::CircleVandermondeLike, others),
         ranks(Family::CauchyLike, others),
         ranks(Family::LearnedSubdiagonal, &[1]),
-        ranks(Family::LearnedTridiagonal, if learned { &[1] } else { &[] }),
+        ranks(Family::LearnedTridiagonal, &[1]),
     ]
     .concat()
 }

@@ -8,11 +8,10 @@ use lexopt::prelude::*;
 pub const HELP: &str = "\
 Trains a network with one structured n×n hidden layer, once per method, and compares test error with parameters.
 
-Usage: tradeoff [--data DIR] [--quick] [--learned] [--seed N] [--out PREFIX]
+Usage: tradeoff [--data DIR] [--quick] [--seed N] [--out PREFIX]
 
   --data DIR    a data set in IDX format, gzipped or not (default: the subset of Fashion-MNIST in examples/data)
   --quick       fewer images and epochs: under a minute
-  --learned     LDR-TD too, which takes as long as all others together
   --seed N      seed of all random numbers (default 1)
   --out PREFIX  where the plot goes, PREFIX.svg and PREFIX.png (default: tradeoff)
   --help        this text
@@ -21,7 +20,6 @@ Usage: tradeoff [--data DIR] [--quick] [--learned] [--seed N] [--out PREFIX]
 pub struct Options {
     pub data: PathBuf,
     pub quick: bool,
-    pub learned: bool,
     pub seed: u64,
     pub out: PathBuf,
     pub help: bool,
@@ -33,7 +31,6 @@ impl Options {
         let mut options = Self {
             data: here.join("examples/data"),
             quick: false,
-            learned: false,
             seed: 1,
             out: PathBuf::from("tradeoff"),
             help: false,
@@ -43,7 +40,6 @@ impl Options {
             match argument {
                 Long("data") => options.data = parser.value()?.into(),
                 Long("quick") => options.quick = true,
-                Long("learned") => options.learned = true,
                 Long("seed") => options.seed = parser.value()?.parse()?,
                 Long("out") => options.out = parser.value()?.into(),
                 Long("help") | Short('h') => options.help = true,

@@ -141,8 +141,8 @@ impl<T: Scalar> Ring<T> {
         }
     }
 
-    /// `to = factor to + Re z`, lane by lane, for what [`Self::inverse`] would leave in place, z; `re` and `im` are used up.
-    pub fn inverse_to_real(&self, re: &mut [T], im: &mut [T], factor: &T::Lane, to: &mut [T]) {
+    /// `to = factor to + Re z`, lane by lane, for what [`Self::inverse`] would leave in place, z, or `to = Re z`; `re` and `im` are used up.
+    pub fn inverse_to_real(&self, re: &mut [T], im: &mut [T], factor: Option<&T::Lane>, to: &mut [T]) {
         let passes = if self.fits_cache(0) { self.passes.len() } else { 1 };
         if passes == 1 {
             self.each_part(re, im, |block, re, im| self.ascend(1, block, None, re, im));
@@ -333,7 +333,7 @@ struct ToReal<'a, T: Scalar> {
     passes: &'a [Pass<T>],
     re: &'a mut [T],
     im: &'a mut [T],
-    factor: &'a T::Lane,
+    factor: Option<&'a T::Lane>,
     to: &'a mut [T],
 }
 
@@ -341,11 +341,13 @@ impl<T: Scalar> Kernel<T> for ToReal<'_, T> {
     #[inline(always)]
     fn run<I: Isa<T>>(self, isa: I) {
         let (re, im, to) = (lanes_mut::<T>(self.re), lanes_mut::<T>(self.im), lanes_mut::<T>(self.to));
-        let factor = isa.load(self.factor);
+        let mut factor = None;
+        if let Some(given) = self.factor {
+            factor = Some(isa.load(given));
+        }
         let Some((first, others)) = self.passes.split_first() else {
             for (to, re) in to.iter_mut().zip(re) {
-                let sum = isa.mul_add(factor, isa.load(to), isa.load(re));
-                isa.store(to, sum);
+                end::<T, I>(isa, isa.load(re), factor, to);
             }
             return;
         };
@@ -364,13 +366,23 @@ impl<T: Scalar> Kernel<T> for ToReal<'_, T> {
     }
 }
 
+/// `to = factor to + x`, or x.
+#[inline(always)]
+fn end<T: Scalar, I: Isa<T>>(isa: I, x: I::V, factor: Option<I::V>, to: &mut T::Lane) {
+    let sum = match factor {
+        Some(factor) => isa.mul_add(factor, isa.load(to), x),
+        None => x,
+    };
+    isa.store(to, sum);
+}
+
 /// The last pass of an inverse, to real signals.
 #[inline(always)]
 fn last_to_real<T: Scalar, I: Isa<T>, const P: usize>(
     isa: I,
     pass: &Pass<T>,
     [re, im]: [&mut [T::Lane]; 2],
-    factor: I::V,
+    factor: Option<I::V>,
     to: &mut [T::Lane],
 ) where
     Dft: Radix<P>,
@@ -386,8 +398,7 @@ fn last_to_real<T: Scalar, I: Isa<T>, const P: usize>(
         let y = Dft::dft::<T, I>(isa, x);
         for j in 0..P {
             let real = if j == 0 { y[0].re } else { mul_conj::<T, I>(isa, y[P - j], w[j]).re };
-            let sum = isa.mul_add(factor, isa.load(&to[j][k]), real);
-            isa.store(&mut to[j][k], sum);
+            end::<T, I>(isa, real, factor, &mut to[j][k]);
         }
     }
 }

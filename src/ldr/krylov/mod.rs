@@ -1,9 +1,9 @@
 //! Products with Krylov matrices `K(A, g) = [g, A g, …, A^{N−1} g]` of cyclic tridiagonal operators, their transposes and
 //! gradients, in double precision.
 //!
-//! Three ways: [`Hierarchy`], near-linear, for subdiagonal operators; [`Scattering`], near-linear too, for tridiagonal ones wherever their
-//! reflections die away; the recurrence everywhere else, for one vector ([`Recurrence`]) or for several ([`Direct`]). Which one it is
-//! follows from the parameters and is decided when they change.
+//! Four ways, three of them near-linear: [`Hierarchy`] for subdiagonal operators; [`Companion`] for tridiagonal ones near the shift and
+//! [`Scattering`] wherever their reflections die away; the recurrence everywhere else, for one vector ([`Recurrence`]) or for several
+//! ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
 
 mod band;
 mod companion;
@@ -36,8 +36,8 @@ const ROWS: [f64; 2] = [0.45, 0.06];
 const EACH: [f64; 3] = [150.0, 11.0, 0.5];
 /// Nanoseconds for each N log2(N), vector and source of a hierarchy.
 const LEVELS: f64 = 0.7;
-/// Nanoseconds near the shift: for each N log2(N), vector and source, and for each place and tap.
-const NEAR: [f64; 2] = [0.32, 0.15];
+/// Nanoseconds near the shift: of each product, for each N log2(N), vector and source, and for each place and tap.
+const NEAR: [f64; 3] = [500.0, 0.32, 0.15];
 /// Nanoseconds for each N log2(N) and way through blocks of a tridiagonal operator, and for each generator on top.
 const SCATTERED: [f64; 2] = [3.2, 2.2];
 
@@ -231,7 +231,7 @@ impl KrylovPlan {
         };
         match &self.fast {
             Fast::Hierarchy(_) => n * levels * (1.0 + r) * LEVELS,
-            Fast::Tridiagonal(..) => n * (levels * (1.0 + r) * NEAR[0] + width * NEAR[1]),
+            Fast::Tridiagonal(..) => NEAR[0] + n * (levels * (1.0 + r) * NEAR[1] + width * NEAR[2]),
         }
     }
 
@@ -378,7 +378,7 @@ impl KrylovPlan {
         recurrence.combine_with_gradient(&self.segments, t, z, kept, power_sums, scratch);
     }
 
-    /// Adds to the gradients in the generators and in the three diagonals what the sums stand for.
+    /// Adds to the gradients in the generators and in the three diagonals, which are zero, what the sums stand for.
     pub fn finish(
         &self,
         krylov: &Krylov,

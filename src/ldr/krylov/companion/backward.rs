@@ -79,8 +79,11 @@ impl Kernel<f64> for Backward<'_, '_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         match self.psi.width() / ROWS {
+            1 => self.rows::<I, 1>(isa),
             2 => self.rows::<I, 2>(isa),
+            3 => self.rows::<I, 3>(isa),
             4 => self.rows::<I, 4>(isa),
+            5 => self.rows::<I, 5>(isa),
             6 => self.rows::<I, 6>(isa),
             8 => self.rows::<I, 8>(isa),
             10 => self.rows::<I, 10>(isa),

@@ -85,7 +85,9 @@ impl<R: Recurrence> Kernel<f64> for Columns<'_, R> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         match self.taps.width() / LANES {
+            1 => self.all(isa, 1),
             2 => self.all(isa, 2),
+            3 => self.all(isa, 3),
             4 => self.all(isa, 4),
             6 => self.all(isa, 6),
             count => self.all(isa, count),

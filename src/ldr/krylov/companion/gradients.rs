@@ -3,7 +3,7 @@
 use super::backward::{Backward, Outer, PAIRS, Pair};
 use super::products::Product;
 use super::remainder::lead_around_gradient;
-use super::taps::reversed;
+use super::taps::{UNIT, reversed};
 use super::{Companion, Plan};
 use crate::ldr::krylov::band::{Band, BandGradient};
 use crate::matrix::take;
@@ -36,7 +36,7 @@ impl<'a> Sums<'a> {
         Self {
             header: take(&mut sums, 2),
             spectra: take(&mut sums, plan.rank * plan.n()),
-            nu: take(&mut sums, plan.widest),
+            nu: take(&mut sums, plan.widest.next_multiple_of(UNIT)),
             waiting: take(&mut sums, PAIRS * pair_len(plan)),
             band: sums,
         }
@@ -56,7 +56,10 @@ fn pair<'a>(plan: &Plan, numbers: &'a [f64]) -> Pair<'a> {
 impl Companion {
     /// Numbers in the sums of the gradients.
     pub fn sums_len(plan: &Plan) -> usize {
-        2 + plan.rank * plan.n() + plan.widest + PAIRS * pair_len(plan) + plan.places * plan.widest
+        2 + plan.rank * plan.n()
+            + plan.widest.next_multiple_of(UNIT)
+            + PAIRS * pair_len(plan)
+            + plan.places * plan.widest
     }
 
     /// Numbers of scratch that gradients need.
@@ -92,7 +95,7 @@ impl Companion {
         for (sum, signal) in sums.spectra.chunks_exact_mut(n).zip(signals.chunks_exact(n)) {
             plan.transform.correlate(Form::Single, sum, spectrum, signal);
         }
-        let (nu, lower) = (&mut sums.nu[..width], &lower[..order]);
+        let (nu, lower) = (&mut sums.nu[..width.next_multiple_of(UNIT)], &lower[..order]);
         self.remainder.gradient(quotient, lower, &upper[..places], nu);
         // `R = Ψ y` stands for `y = K R`: the gradient is that of `−⟨lower, Ψ y⟩`.
         if sums.header[0] as usize == PAIRS {

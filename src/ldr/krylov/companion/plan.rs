@@ -5,7 +5,7 @@ use crate::ldr::krylov::Limits;
 use crate::transform::{RealTransform, Wrap, fast_length};
 
 /// Widths that bands can have.
-const WIDTHS: [usize; 12] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, MAX_WIDTH];
+const WIDTHS: [usize; 14] = [4, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, MAX_WIDTH];
 
 /// Numbers in a band at the most, more or less.
 const BAND: usize = 1 << 21;
@@ -45,6 +45,6 @@ impl Plan {
 
     /// Numbers in a vector of places or degrees with those below zero that a band reaches.
     pub fn reach(&self) -> usize {
-        self.places + self.widest
+        self.places + self.widest.next_multiple_of(UNIT)
     }
 }

@@ -1,13 +1,16 @@
 //! Banded matrices by columns: column k has its numbers at k, k − 1, …, k − w + 1, and those below zero lie beyond the band's beginning.
 //!
 //! Vectors are natural on the side of the columns, and reversed on the other one: *reach* r holds place s at `r[places − 1 − s]`, down to
-//! −w, so that a column lies in it as it does in memory. Columns are taken eight at a time.
+//! −w, so that a column lies in it as it does in memory. Columns are taken eight at a time, in two groups.
 
 use crate::ldr::krylov::segments::Aligned;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
-/// Columns in a group, and what widths are multiples of.
+/// What numbers of places and of lags are multiples of.
 pub const UNIT: usize = 8;
+
+/// Columns in a group, and what widths are multiples of.
+const GROUP: usize = LANES;
 
 /// The widest band.
 pub const MAX_WIDTH: usize = 128;
@@ -62,9 +65,9 @@ impl Taps {
     #[inline(always)]
     pub fn clear(&mut self, k: usize) {
         let (first, width) = (UNIT + k * self.stride(), self.width);
-        let slot = &mut self.numbers_mut()[first..][..width + UNIT];
-        slot[..UNIT].fill(0.0);
-        slot[width..][..UNIT].fill(0.0);
+        let room = &mut self.numbers_mut()[first..][..width + GROUP];
+        room[..GROUP].fill(0.0);
+        room[width..][..GROUP].fill(0.0);
     }
 
     /// Sets all columns to zero from one on.
@@ -86,17 +89,17 @@ impl Taps {
         self.width
     }
 
-    /// Where column k begins in [`Taps::numbers`], with at least six zeros before it and behind it.
+    /// Where column k begins in [`Taps::numbers`], with two zeros before it or more.
     ///
-    /// Each column has room for eight more numbers, and begins where a group's columns are aligned with each other.
+    /// Each column has room for four more numbers, and begins where a group's columns are aligned with each other.
     #[inline(always)]
     pub fn start(&self, k: usize) -> usize {
-        UNIT + (k + 1) * self.stride() + UNIT - 1 - k % UNIT
+        UNIT + (k + 1) * self.stride() + GROUP - 1 - k % GROUP
     }
 
     #[inline(always)]
     fn stride(&self) -> usize {
-        self.width + UNIT
+        self.width + GROUP
     }
 
     pub fn numbers(&self) -> &[f64] {
@@ -125,7 +128,7 @@ impl Taps {
 
     /// Writes the product with a vector of as many places as there are columns, whole groups; what is behind N has to be zero.
     pub fn product(&self, x: &[f64], reach: &mut [f64]) {
-        reach[x.len() - UNIT..][..self.width + UNIT].fill(0.0);
+        reach[x.len()..][..self.width].fill(0.0);
         f64::run(Product { taps: self, x, reach });
     }
 
@@ -145,18 +148,19 @@ impl Taps {
         columns
     }
 
-    /// Columns k + q from q − 7 on, with zeros all around.
+    /// Columns k to k + 3 with zeros around them, aligned with each other.
     #[inline(always)]
-    fn group(&self, k: usize) -> [&[[f64; LANES]]; UNIT] {
-        let mut columns = [&[][..]; UNIT];
-        for q in 0..UNIT {
-            columns[q] = lanes::<f64>(&self.numbers()[self.start(k + q) + q + 1 - UNIT..][..self.width + UNIT]);
+    fn group(&self, k: usize) -> [&[[f64; LANES]]; GROUP] {
+        let numbers = &self.numbers()[UNIT + (k + 1) * self.stride()..][..GROUP * self.stride()];
+        let mut columns = [&[][..]; GROUP];
+        for q in 0..GROUP {
+            columns[q] = lanes::<f64>(&numbers[q * self.stride()..][..self.stride()]);
         }
         columns
     }
 }
 
-/// The numbers of a reach that a group of columns touches.
+/// The numbers of a reach that columns k to k + 7 touch.
 #[inline(always)]
 fn touched(places: usize, k: usize, width: usize) -> std::ops::Range<usize> {
     let first = places - UNIT - k;
@@ -173,23 +177,35 @@ impl Kernel<f64> for Product<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { taps, x, reach } = self;
+        let count = taps.stride() / LANES;
         for k in (0..x.len()).step_by(UNIT) {
-            let columns = taps.group(k);
+            let [first, second] =
+                [taps.group(k), taps.group(k + GROUP)].map(|group| group.map(|column| &column[..count]));
             let mut factors = [isa.splat(0.0); UNIT];
             for q in 0..UNIT {
                 factors[q] = isa.splat(x[k + q]);
             }
-            let sums = lanes_mut::<f64>(&mut reach[touched(x.len(), k, taps.width)]);
-            for (w, sum) in sums.iter_mut().enumerate() {
-                // The first numbers are those of columns that come later only.
-                let begun = if w < UNIT / LANES { isa.splat(0.0) } else { isa.load(sum) };
-                let [mut even, mut odd] = [begun, isa.splat(0.0)];
-                for q in (0..UNIT).step_by(2) {
-                    even = isa.mul_add(isa.load(&columns[q][w]), factors[q], even);
-                    odd = isa.mul_add(isa.load(&columns[q + 1][w]), factors[q + 1], odd);
-                }
-                isa.store(sum, isa.add(even, odd));
+            let sums = &mut lanes_mut::<f64>(&mut reach[touched(x.len(), k, taps.width)])[..=count];
+            // What these columns are the first to touch need not have been zero.
+            let mut sum = isa.splat(0.0);
+            for q in 0..GROUP {
+                sum = isa.mul_add(isa.load(&second[q][0]), factors[GROUP + q], sum);
             }
+            isa.store(&mut sums[0], sum);
+            for w in 1..count {
+                let begun = if w == 1 { isa.splat(0.0) } else { isa.load(&sums[w]) };
+                let [mut even, mut odd] = [begun, isa.splat(0.0)];
+                for q in 0..GROUP {
+                    even = isa.mul_add(isa.load(&first[q][w - 1]), factors[q], even);
+                    odd = isa.mul_add(isa.load(&second[q][w]), factors[GROUP + q], odd);
+                }
+                isa.store(&mut sums[w], isa.add(even, odd));
+            }
+            let mut sum = isa.load(&sums[count]);
+            for q in 0..GROUP {
+                sum = isa.mul_add(isa.load(&first[q][count - 1]), factors[q], sum);
+            }
+            isa.store(&mut sums[count], sum);
         }
     }
 }
@@ -205,18 +221,22 @@ impl Kernel<f64> for Transposed<'_> {
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { taps, reach, x } = self;
         let places = x.len();
+        let count = taps.stride() / LANES;
         for k in (0..places).step_by(UNIT) {
-            let columns = taps.group(k);
-            let mut sums = [isa.splat(0.0); UNIT];
-            for (w, reach) in lanes::<f64>(&reach[touched(places, k, taps.width)]).iter().enumerate() {
-                let reach = isa.load(reach);
-                for q in 0..UNIT {
-                    sums[q] = isa.mul_add(isa.load(&columns[q][w]), reach, sums[q]);
+            let [first, second] =
+                [taps.group(k), taps.group(k + GROUP)].map(|group| group.map(|column| &column[..count]));
+            let [mut firsts, mut seconds] = [[isa.splat(0.0); GROUP]; 2];
+            let reach = &lanes::<f64>(&reach[touched(places, k, taps.width)])[..=count];
+            for w in 0..count {
+                let (here, ahead) = (isa.load(&reach[w]), isa.load(&reach[w + 1]));
+                for q in 0..GROUP {
+                    firsts[q] = isa.mul_add(isa.load(&first[q][w]), ahead, firsts[q]);
+                    seconds[q] = isa.mul_add(isa.load(&second[q][w]), here, seconds[q]);
                 }
             }
-            for (sums, x) in sums.chunks_exact(LANES).zip(lanes_mut::<f64>(&mut x[k..k + UNIT])) {
-                isa.store(x, horizontal::<I>(isa, [sums[0], sums[1], sums[2], sums[3]]));
-            }
+            let x = lanes_mut::<f64>(&mut x[k..k + UNIT]);
+            isa.store(&mut x[0], horizontal::<I>(isa, firsts));
+            isa.store(&mut x[1], horizontal::<I>(isa, seconds));
         }
     }
 }

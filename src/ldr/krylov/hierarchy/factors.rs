@@ -2,6 +2,7 @@
 
 use super::Lane;
 use super::plan::{CHILDREN, Plan, W};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes_mut};
 
 /// Smaller numbers are taken for zero: their products would be denormal, which is slow.
 const TINY: f64 = 1e-200;
@@ -19,10 +20,6 @@ pub(super) fn times(a: Lane, b: Lane) -> Lane {
     std::array::from_fn(|l| flush(a[l] * b[l]))
 }
 
-fn add_product(sum: &mut Lane, a: Lane, b: Lane) {
-    (0..W).for_each(|l| sum[l] += a[l] * b[l]);
-}
-
 /// The products of weights around four children, in four parents at a time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Siblings {
@@ -36,15 +33,14 @@ pub(super) struct Siblings {
     pub between: [Four; CHILDREN],
 }
 
-/// The gradient in the factors of a parent.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct SiblingsGradient {
-    pub before: Four,
-    pub after: Four,
-    pub between: [Four; CHILDREN],
-    /// In the products of all places outside each child.
-    pub outsides: Four,
-}
+/// The gradient in the factors of four parents: in those between a target and each source, for each target (neighbours have nothing between
+/// them, what is there means nothing), and then in others.
+pub(super) type SiblingsGradient = [Four; CHILDREN + 3];
+
+/// Where the gradient in the products of siblings before and behind each child is, and in those of all places outside it.
+pub(super) const BEFORE: usize = CHILDREN;
+pub(super) const AFTER: usize = CHILDREN + 1;
+pub(super) const OUTSIDE: usize = CHILDREN + 2;
 
 impl Siblings {
     fn new(products: Four, outside: Lane) -> Self {
@@ -75,48 +71,65 @@ impl Siblings {
     }
 
     /// The gradient in the product of all places outside the parent.
-    fn outside_backward(&self, d: &SiblingsGradient) -> Lane {
-        let mut sum = Lane::default();
+    #[inline(always)]
+    fn outside_backward<I: Isa<f64>>(&self, isa: I, d: &SiblingsGradient) -> I::V {
+        let (before, after) = (four(isa, &self.before), four(isa, &self.after));
+        let mut sum = isa.splat(0.0);
         for c in 0..CHILDREN {
-            add_product(&mut sum, d.outsides[c], times(self.before[c], self.after[c]));
+            sum = isa.mul_add(isa.load(&d[OUTSIDE][c]), isa.mul(before[c], after[c]), sum);
             for target in 0..c {
-                add_product(&mut sum, d.between[target][c], times(self.after[c], self.before[target]));
+                sum = isa.mul_add(isa.load(&d[target][c]), isa.mul(after[c], before[target]), sum);
             }
         }
         sum
     }
 
     /// The gradient in the products of the children, given that in the product of all of them.
-    fn products_backward(&self, d: &SiblingsGradient, whole: Lane) -> Four {
-        let (mut before, mut after) = (d.before, d.after);
-        let mut products = Four::default();
+    #[inline(always)]
+    fn products_backward<I: Isa<f64>>(&self, isa: I, d: &SiblingsGradient, whole: I::V) -> [I::V; CHILDREN] {
+        let (before, after, own) = (four(isa, &self.before), four(isa, &self.after), four(isa, &self.products));
+        let (outside, d_outsides) = (isa.load(&self.outside), four(isa, &d[OUTSIDE]));
+        let (mut d_before, mut d_after) = (four(isa, &d[BEFORE]), four(isa, &d[AFTER]));
+        let mut products = [whole; CHILDREN];
         for c in 0..CHILDREN {
-            add_product(&mut products[c], whole, times(self.before[c], self.after[c]));
-            add_product(&mut before[c], d.outsides[c], times(self.outside, self.after[c]));
-            add_product(&mut after[c], d.outsides[c], times(self.outside, self.before[c]));
+            products[c] = isa.mul(whole, isa.mul(before[c], after[c]));
+            let (outside_after, outside_before) = (isa.mul(outside, after[c]), isa.mul(outside, before[c]));
+            d_before[c] = isa.mul_add(d_outsides[c], outside_after, d_before[c]);
+            d_after[c] = isa.mul_add(d_outsides[c], outside_before, d_after[c]);
             for target in 0..c {
-                add_product(&mut before[target], d.between[target][c], times(self.after[c], self.outside));
-                add_product(&mut after[c], d.between[target][c], times(self.outside, self.before[target]));
+                let between = isa.load(&d[target][c]);
+                d_before[target] = isa.mul_add(between, outside_after, d_before[target]);
+                d_after[c] = isa.mul_add(between, isa.mul(outside, before[target]), d_after[c]);
             }
         }
         for source in 0..CHILDREN {
-            let mut sum = Lane::default();
+            let mut sum = isa.splat(0.0);
             for target in (source + 2..CHILDREN).rev() {
-                (0..W).for_each(|l| sum[l] += d.between[target][source][l]);
-                add_product(&mut products[target - 1], sum, self.between[target - 1][source]);
-                sum = std::array::from_fn(|l| sum[l] * self.products[target - 1][l]);
+                sum = isa.add(sum, isa.load(&d[target][source]));
+                let between = isa.load(&self.between[target - 1][source]);
+                products[target - 1] = isa.mul_add(sum, between, products[target - 1]);
+                sum = isa.mul(sum, own[target - 1]);
             }
         }
         for c in (1..CHILDREN).rev() {
-            add_product(&mut products[c - 1], before[c], self.before[c - 1]);
-            before[c - 1] = std::array::from_fn(|l| before[c - 1][l] + before[c][l] * self.products[c - 1][l]);
+            products[c - 1] = isa.mul_add(d_before[c], before[c - 1], products[c - 1]);
+            d_before[c - 1] = isa.mul_add(d_before[c], own[c - 1], d_before[c - 1]);
         }
         for c in 0..CHILDREN - 1 {
-            add_product(&mut products[c + 1], after[c], self.after[c + 1]);
-            after[c + 1] = std::array::from_fn(|l| after[c + 1][l] + after[c][l] * self.products[c + 1][l]);
+            products[c + 1] = isa.mul_add(d_after[c], after[c + 1], products[c + 1]);
+            d_after[c + 1] = isa.mul_add(d_after[c], own[c + 1], d_after[c + 1]);
         }
         products
     }
+}
+
+#[inline(always)]
+fn four<I: Isa<f64>>(isa: I, lanes: &Four) -> [I::V; CHILDREN] {
+    let mut four = [isa.splat(0.0); CHILDREN];
+    for c in 0..CHILDREN {
+        four[c] = isa.load(&lanes[c]);
+    }
+    four
 }
 
 /// The children of a parent among the registers of a level: one register each, or, of the whole, one lane each.
@@ -164,29 +177,68 @@ impl Factors {
         Self { levels, outsides }
     }
 
-    /// The gradient in the products of the leaves, given that in all factors but the [outsides](SiblingsGradient::outsides), which
-    /// follow from those of the leaves.
-    pub fn backward(&self, gradients: &mut [Vec<SiblingsGradient>], d_outsides: Vec<Lane>) -> Vec<Lane> {
-        let mut d_outsides = d_outsides;
-        for (siblings, gradients) in self.levels.iter().zip(&mut *gradients) {
-            let parents = siblings.iter().zip(gradients).enumerate();
-            d_outsides = parents
-                .map(|(parent, (siblings, gradient))| {
-                    gradient.outsides = children(&d_outsides, parent);
-                    siblings.outside_backward(gradient)
-                })
-                .collect();
-        }
-        // There is nothing outside the whole, and nothing depends on the product of all places.
-        let mut wholes = vec![Lane::default()];
-        for (level, (siblings, gradients)) in self.levels.iter().zip(gradients).enumerate().rev() {
-            let registers = if level + 1 == self.levels.len() { 1 } else { CHILDREN * siblings.len() };
-            let mut products = vec![Lane::default(); registers];
-            for (parent, (siblings, gradient)) in siblings.iter().zip(gradients.iter()).enumerate() {
-                set_children(&mut products, parent, siblings.products_backward(gradient, wholes[parent]));
+    /// From the gradient in the factors, parent by parent, with the [outsides](OUTSIDE) of leaves only, to that in the products of leaves,
+    /// which is added to their last heads. It is used up.
+    pub fn backward(&self, leaf: usize, gradients: &mut [SiblingsGradient], d_heads: &mut [f64]) {
+        f64::run(Backward { factors: self, leaf, gradients, d_heads });
+    }
+}
+
+struct Backward<'a> {
+    factors: &'a Factors,
+    leaf: usize,
+    gradients: &'a mut [SiblingsGradient],
+    d_heads: &'a mut [f64],
+}
+
+impl Backward<'_> {
+    /// The gradient in the products of all places outside each child.
+    #[inline(always)]
+    fn outsides<I: Isa<f64>>(&mut self, isa: I) {
+        let mut gradients = &mut *self.gradients;
+        for siblings in &self.factors.levels[..self.factors.levels.len() - 1] {
+            let (here, above) = gradients.split_at_mut(siblings.len());
+            for (parent, (siblings, d)) in siblings.iter().zip(here).enumerate() {
+                let mut lane = Lane::default();
+                isa.store(&mut lane, siblings.outside_backward(isa, d));
+                match above {
+                    [whole] => (0..CHILDREN).for_each(|c| whole[OUTSIDE][c] = [lane[c]; W]),
+                    _ => above[parent / CHILDREN][OUTSIDE][parent % CHILDREN] = lane,
+                }
             }
-            wholes = products;
+            gradients = above;
         }
-        wholes
+    }
+}
+
+impl Kernel<f64> for Backward<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(mut self, isa: I) {
+        self.outsides(isa);
+        let Self { factors, leaf, mut gradients, d_heads } = self;
+        // There is nothing outside the whole, and nothing depends on the product of all places. What is found of products takes the place of
+        // the gradient in siblings before.
+        let mut above: &[SiblingsGradient] = &[];
+        for (depth, siblings) in factors.levels.iter().rev().enumerate() {
+            let (rest, here) = gradients.split_at_mut(gradients.len() - siblings.len());
+            for (parent, (siblings, d)) in siblings.iter().zip(&mut *here).enumerate() {
+                let whole = match depth {
+                    0 => isa.splat(0.0),
+                    1 => isa.load(&std::array::from_fn(|c| above[0][BEFORE][c][0])),
+                    _ => isa.load(&above[parent / CHILDREN][BEFORE][parent % CHILDREN]),
+                };
+                let products = siblings.products_backward(isa, d, whole);
+                for c in 0..CHILDREN {
+                    isa.store(&mut d[BEFORE][c], products[c]);
+                }
+            }
+            (gradients, above) = (rest, here);
+        }
+        let leaves = lanes_mut::<f64>(d_heads).chunks_exact_mut(leaf);
+        for (d_heads, d_product) in leaves.zip(above.iter().flat_map(|parent| &parent[BEFORE])) {
+            let last = &mut d_heads[leaf - 1];
+            let sum = isa.add(isa.load(last), isa.load(d_product));
+            isa.store(last, sum);
+        }
     }
 }

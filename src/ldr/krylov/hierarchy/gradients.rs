@@ -1,13 +1,14 @@
 //! From sums over a batch to the gradient in weights and generators: the chain rule through all products of weights.
 
-use super::factors::SiblingsGradient;
-use super::leaves::{self, Example, Rows};
+use super::blocks::{LeafKernel, OfLeaves};
+use super::factors::AFTER;
+use super::leaf::{leaves, leaves_mut, load, store};
 use super::plan::{CHILDREN, Plan, W, take_whole, whole};
 use super::products::Inner;
-use super::states::{Held, Sums, betweens};
+use super::states::{Sums, of_factors};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align};
-use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+use crate::transform::isa::{Isa, Kernels};
 
 impl Hierarchy {
     /// Numbers in the sums of gradients.
@@ -17,7 +18,7 @@ impl Hierarchy {
 
     /// Numbers of scratch that [`Hierarchy::finish`] needs.
     pub fn finish_scratch_len(plan: &Plan) -> usize {
-        5 * whole(plan.places) + SKIPPED
+        3 * whole(plan.places) + SKIPPED
     }
 
     /// Makes sums ready for use.
@@ -25,7 +26,8 @@ impl Hierarchy {
         align(sums)[0] = 0.0;
     }
 
-    /// Adds to the gradients in the generators and in the weights, N numbers each, what the sums stand for. They are used up.
+    /// Writes the gradients in the generators and in the weights, N numbers each, that the sums stand for, if there is anything in them. They
+    /// are used up.
     pub fn finish(
         &self,
         plan: &Plan,
@@ -35,160 +37,131 @@ impl Hierarchy {
         scratch: &mut [f64],
     ) {
         let (at, sums, mut scratch) = (Sums(plan), align(sums), align(scratch));
-        let Held { summed, held } = at.held(sums);
-        if !summed && !held {
+        if !Sums::is_begun(sums) {
             return;
         }
-        let [d_places, d_tails, d_weights] = [(); 3].map(|()| take_whole(&mut scratch, plan.places));
-        d_tails.fill(0.0);
-        d_weights.fill(0.0);
-        let mut gradients = self.gradients(plan, sums);
+        let [d_places, d_tails] = [(); 2].map(|()| take_whole(&mut scratch, plan.places));
+        if generators.is_empty() {
+            d_tails.fill(0.0);
+        }
         for (j, generator) in generators.chunks_exact_mut(plan.order).enumerate() {
-            self.sources_backward(plan, j, [&mut *sums, &mut *d_places], &mut gradients);
-            let (source, d_generator) = (&self.sources[j], &mut *d_places);
-            let given = [source.generator.get(), self.tails.get()];
-            f64::run(TailsBackward { given, d: d_generator, d_tails });
-            let (leaves, (before, sums)) = (self.leaves(plan, source), sums.split_at_mut(at.vectors(j).start));
-            let example = Example { y: &before[at.held_y()], table: &before[at.held_table(j)] };
-            let sums = &mut sums[..leaves::len(plan)];
-            if summed && held {
-                leaves.correlate([example], true, sums);
-            }
-            let rows = if summed { Rows::Summed(sums) } else { Rows::Single(example) };
-            leaves.finish(rows, d_generator, d_weights);
-            add_places(plan, d_generator, generator, scratch);
+            self.sources_backward(plan, j, sums, [&mut *d_places, &mut *d_tails]);
+            plan.collect(d_places, generator, scratch);
         }
-        let d_heads = &mut sums[at.heads()];
-        let d_outsides = self.open_cycles(plan, d_weights);
-        let d_products = self.factors.backward(&mut gradients, d_outsides);
-        for (d_heads, d_product) in lanes_mut::<f64>(d_heads).chunks_exact_mut(plan.leaf).zip(d_products) {
-            let last = &mut d_heads[plan.leaf - 1];
-            *last = std::array::from_fn(|l| last[l] + d_product[l]);
-        }
-        let (given, leaf) = ([&self.weights, &self.heads, &self.tails].map(|v| v.get()), plan.leaf);
-        f64::run(Unchain { leaf, given, d_heads, d_tails, d_weights });
-        add_places(plan, d_weights, weights, scratch);
+        let (vectors, factors) = sums.split_at_mut(at.factors(0).start);
+        let (d_heads, d_weights) = vectors.split_at_mut(at.weights().start);
+        let (d_heads, d_weights) = (&mut d_heads[at.heads()], &mut d_weights[..plan.places]);
+        self.factors.backward(plan.leaf, of_factors(&mut factors[..at.all_factors().len()]), d_heads);
+        let given = [&self.weights, &self.heads, &self.tails].map(|v| v.get());
+        f64::run(OfLeaves { leaf: plan.leaf, kernel: Unchain { given, d_heads, d_tails, d_weights } });
+        plan.collect(d_weights, weights, scratch);
     }
 
-    /// What the sums have of the gradient in the factors between children.
-    fn gradients(&self, plan: &Plan, sums: &mut [f64]) -> Vec<Vec<SiblingsGradient>> {
-        let at = Sums(plan);
-        let mut all = Vec::with_capacity(plan.levels.len());
-        for level in 0..plan.levels.len() {
-            let between = betweens(&mut sums[at.between(level)]);
-            let mut gradients: Vec<_> =
-                between.map(|between| SiblingsGradient { between: *between, ..Default::default() }).collect();
-            let before = lanes::<f64>(&sums[at.before(level)]).as_chunks::<CHILDREN>().0;
-            gradients.iter_mut().zip(before).for_each(|(gradient, before)| gradient.before = *before);
-            all.push(gradients);
-        }
-        all
-    }
-
-    /// From the sums in spectra of a generator to the gradient in it times tails, from the whole down to the leaves.
-    fn sources_backward(
-        &self,
-        plan: &Plan,
-        j: usize,
-        [sums, d_places]: [&mut [f64]; 2],
-        gradients: &mut [Vec<SiblingsGradient>],
-    ) {
-        for (number, level) in plan.levels.iter().enumerate().rev() {
-            let (blocks, child) = (&mut sums[Sums(plan).spectra(number, j)], level.half * W);
+    /// From the sums of a generator to the gradient in it, from the whole down to the leaves; that in tails is written for the first one, and
+    /// added for others.
+    fn sources_backward(&self, plan: &Plan, j: usize, sums: &mut [f64], [d_places, d_tails]: [&mut [f64]; 2]) {
+        let (at, source) = (Sums(plan), &self.sources[j]);
+        let (sums, factors) = sums.split_at_mut(at.factors(0).start);
+        let mut factors = of_factors(&mut factors[..at.all_factors().len()]);
+        for (number, level) in plan.levels.iter().enumerate().skip(1).rev() {
+            let (blocks, child) = (&mut sums[at.spectra(number, j)], level.half * W);
+            let (rest, factors_here) = factors.split_at_mut(factors.len() - plan.parents(number));
+            factors = rest;
             if number == plan.top() {
-                d_places.fill(0.0);
-                level.inverse(blocks, &[1.0; W], d_places);
+                level.inverse(blocks, None, d_places);
                 continue;
             }
-            let (siblings, places) = (&self.factors.levels[number], self.sources[j].places[number].get());
-            let parents = d_places.chunks_exact_mut(CHILDREN * child).zip(places.chunks_exact(CHILDREN * child));
-            let blocks = blocks.chunks_exact_mut(2 * CHILDREN * child);
-            for (((d, s), gradient), (siblings, blocks)) in
-                parents.zip(&mut gradients[number]).zip(siblings.iter().zip(blocks))
-            {
-                f64::run(Inner { child, a: s, b: d, sums: gradient.after.as_flattened_mut() });
+            let parents = d_places.chunks_exact_mut(CHILDREN * child);
+            let parents = parents.zip(source.places[number].get().chunks_exact(CHILDREN * child));
+            let blocks = blocks.chunks_exact_mut(2 * CHILDREN * child).zip(&self.factors.levels[number]);
+            for (((d, s), d_factors), (blocks, siblings)) in parents.zip(factors_here).zip(blocks) {
+                f64::run(Inner { child, a: s, b: d, add: j > 0, sums: d_factors[AFTER].as_flattened_mut() });
                 let children = blocks.chunks_exact_mut(2 * child).zip(d.chunks_exact_mut(child));
-                children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, after, d));
+                children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, Some(after), d));
             }
         }
-    }
-
-    /// Takes the gradient in the weights of the cycles of leaves to weights, in place, and to the products of all weights outside leaves.
-    fn open_cycles(&self, plan: &Plan, d_weights: &mut [f64]) -> Vec<Lane> {
-        let weights = lanes::<f64>(self.weights.get()).chunks_exact(plan.leaf);
-        let leaves = lanes_mut::<f64>(d_weights).chunks_exact_mut(plan.leaf).zip(weights);
-        leaves
-            .zip(&self.factors.outsides)
-            .map(|((d, w), outside)| {
-                let d_outside = std::array::from_fn(|l| d[0][l] * w[0][l]);
-                d[0] = std::array::from_fn(|l| d[0][l] * outside[l]);
-                d_outside
-            })
-            .collect()
+        let each = 2 * plan.places;
+        let sums = &sums[at.generators()][j * each..][..each];
+        let afters = self.factors.levels[0].iter().flat_map(|siblings| &siblings.after);
+        let d_afters = factors.iter_mut().flat_map(|d| &mut d[AFTER]);
+        let given = [&source.generator, &self.tails].map(|v| v.get());
+        let (afters, add) = (afters.zip(d_afters), j > 0);
+        let kernel = BlocksBackward { afters, given, sums, add, d_places, d_tails };
+        f64::run(OfLeaves { leaf: plan.leaf, kernel });
     }
 }
 
-fn add_places(plan: &Plan, places: &[f64], sums: &mut [f64], scratch: &mut [f64]) {
-    let (padded, found) = scratch[..2 * plan.places].split_at_mut(plan.places);
-    let found = &mut found[..plan.order];
-    plan.collect(places, found, padded);
-    sums.iter_mut().zip(found).for_each(|(sum, d)| *sum += *d);
-}
-
-/// From the gradient in a generator times tails to that in tails, which is added, and in the generator, in place.
-struct TailsBackward<'a> {
+/// From what comes from far away of the gradient in a generator times tails to that in the generator, in place, and in the products of
+/// the leaves behind each.
+struct BlocksBackward<'a, A> {
+    /// These products, and the gradient in them.
+    afters: A,
     /// The generator, and tails.
     given: [&'a [f64]; 2],
-    d: &'a mut [f64],
+    /// The sums inside blocks.
+    sums: &'a [f64],
+    /// Whether the gradients in products and tails are added to.
+    add: bool,
+    d_places: &'a mut [f64],
     d_tails: &'a mut [f64],
 }
 
-impl Kernel<f64> for TailsBackward<'_> {
+impl<'a, A: Iterator<Item = (&'a Lane, &'a mut Lane)>> LeafKernel for BlocksBackward<'a, A> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let [generator, tails] = self.given.map(lanes::<f64>);
-        let found = lanes_mut::<f64>(self.d).iter_mut().zip(lanes_mut::<f64>(self.d_tails));
-        for ((d, d_tail), (g, tail)) in found.zip(generator.iter().zip(tails)) {
-            let here = isa.load(d);
-            let sum = isa.mul_add(isa.load(g), here, isa.load(d_tail));
-            isa.store(d_tail, sum);
-            isa.store(d, isa.mul(isa.load(tail), here));
+    fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
+        let Self { afters, given, sums, add, d_places, d_tails } = self;
+        let [generator, tails] = given.map(leaves::<M>);
+        let (own, near) = sums.split_at(sums.len() / 2);
+        let given = generator.iter().zip(tails).zip(leaves::<M>(own).iter().zip(leaves::<M>(near)));
+        let found = leaves_mut::<M>(d_places).iter_mut().zip(leaves_mut::<M>(d_tails));
+        for ((((g, tails), (own, near)), (after, d_after)), (d, d_tails)) in given.zip(afters).zip(found) {
+            let (after, zero) = (isa.load(after), isa.splat(0.0));
+            let mut d_total = if add { isa.load(d_after) } else { zero };
+            for i in 0..M {
+                let (g, tail, far) = (isa.load(&g[i]), isa.load(&tails[i]), isa.load(&d[i]));
+                d_total = isa.mul_add(isa.mul(g, tail), far, d_total);
+                let here = isa.mul_add(after, far, isa.load(&near[i]));
+                let before = if add { isa.load(&d_tails[i]) } else { zero };
+                isa.store(&mut d_tails[i], isa.mul_add(g, here, before));
+                isa.store(&mut d[i], isa.mul_add(tail, here, isa.load(&own[i])));
+            }
+            isa.store(d_after, d_total);
         }
     }
 }
 
 /// From heads and tails of leaves to weights.
 struct Unchain<'a> {
-    leaf: usize,
     /// Weights, heads and tails.
     given: [&'a [f64]; 3],
-    d_heads: &'a mut [f64],
-    d_tails: &'a mut [f64],
+    d_heads: &'a [f64],
+    d_tails: &'a [f64],
     d_weights: &'a mut [f64],
 }
 
-impl Kernel<f64> for Unchain<'_> {
+impl LeafKernel for Unchain<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { leaf, given, d_heads, d_tails, d_weights } = self;
-        let [weights, heads, tails] = given.map(|v| lanes::<f64>(v).chunks_exact(leaf));
-        let [d_heads, d_tails, d_weights] =
-            [d_heads, d_tails, d_weights].map(|v| lanes_mut::<f64>(v).chunks_exact_mut(leaf));
-        let given = weights.zip(heads).zip(tails);
-        for (((w, heads), tails), ((d_heads, d_tails), d_weights)) in given.zip(d_heads.zip(d_tails).zip(d_weights)) {
-            let (mut d_head, mut d_tail) = (isa.splat(0.0), isa.splat(0.0));
+    fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
+        let Self { given, d_heads, d_tails, d_weights } = self;
+        let [weights, heads, tails] = given.map(leaves::<M>);
+        let given = weights.iter().zip(heads).zip(tails);
+        let found = leaves::<M>(d_heads).iter().zip(leaves::<M>(d_tails)).zip(leaves_mut::<M>(d_weights));
+        for (((w, heads), tails), ((d_heads, d_tails), d_weights)) in given.zip(found) {
+            let (mut sums, mut d_head, mut d_tail) = (load(isa, d_weights), isa.splat(0.0), isa.splat(0.0));
             // One chain goes from the last place to the first, the other against it, both at once.
-            for j in 0..leaf {
-                let i = leaf - 1 - j;
+            for j in 0..M {
+                let i = M - 1 - j;
                 d_head = isa.add(d_head, isa.load(&d_heads[i]));
-                let before = if i == 0 { isa.splat(1.0) } else { isa.load(&heads[i - 1]) };
-                let sum = isa.mul_add(d_head, before, isa.load(&d_weights[i]));
-                isa.store(&mut d_weights[i], sum);
+                sums[i] = if i == 0 {
+                    isa.add(d_head, sums[i])
+                } else {
+                    isa.mul_add(d_head, isa.load(&heads[i - 1]), sums[i])
+                };
                 d_head = isa.mul(d_head, isa.load(&w[i]));
-                let sum = isa.mul_add(d_tail, isa.load(&tails[j]), isa.load(&d_weights[j]));
-                isa.store(&mut d_weights[j], sum);
+                sums[j] = isa.mul_add(d_tail, isa.load(&tails[j]), sums[j]);
                 d_tail = isa.mul_add(d_tail, isa.load(&w[j]), isa.load(&d_tails[j]));
             }
+            store(isa, sums, d_weights);
         }
     }
 }

@@ -1,22 +1,24 @@
 //! Krylov products of subdiagonal operators in near-linear time, for any weights, by a hierarchy of places.
 //!
 //! `(A^k g)_i = P_ij g_j` for `j = i − k mod N`, where P_ij is the product of the weights on the way from j to i along the cycle. Cut the
-//! places into four children, and each of them again, down to *leaves* of 8 to 30. Between a target I and a source J among the four
+//! places into four children, and each of them again, down to *leaves* of 3 to 10. Between a target I and a source J among the four
 //! children of a parent P_ij has rank one,
 //!
 //! `P_ij = head_i · between_IJ · tail_j`,
 //!
 //! with head_i from I's first place (included) to i, tail_j from behind j to J's last place, and the weights between. So what I gets from J in
-//! `Σ_k t_k A^k g` is a convolution of `tail g` with a segment of t, which all parents of that size share: [`Parents`] and [`Top`]. Leaves do
-//! what is inside them directly: [`Leaves`]. There is no division, and all rounding errors are of the size of entries of
-//! powers of A, which must not exceed 10⁶.
+//! `Σ_k t_k A^k g` is a convolution of `tail g` with a segment of t, which all parents of that size share: [`Parents`] and [`Top`]. Parents
+//! of leaves, and leaves, take their few lags one by one: [`blocks`]. There is no division, and all rounding errors are of the size of
+//! entries of powers of A, which must not exceed 10⁶.
 //!
 //! Heads of a level are those of the level below times the weights of siblings before. So a product takes what comes from far away
 //! along from level to level, `z ← before_I z + (what I gets from siblings)`, and y likewise on the way up.
 
+mod blocks;
+mod blocks_backward;
 mod factors;
 mod gradients;
-mod leaves;
+mod leaf;
 mod pairs;
 mod parents;
 mod plan;
@@ -29,7 +31,6 @@ mod top;
 use super::segments::Aligned;
 use crate::transform::isa::{lanes, lanes_mut};
 use factors::{Factors, Siblings, flush};
-use leaves::Leaves;
 use parents::Parents;
 pub(super) use plan::Plan;
 use plan::{CHILDREN, W};
@@ -49,8 +50,6 @@ pub(super) struct Hierarchy {
     weights: Aligned,
     heads: Aligned,
     tails: Aligned,
-    /// The weights of leaves as cycles.
-    cycles: Aligned,
     factors: Factors,
     top: Top,
     sources: Vec<Source>,
@@ -62,10 +61,15 @@ struct Source {
     generator: Aligned,
     /// Times tails, and times the weights of siblings behind, for each level.
     places: Vec<Aligned>,
-    /// The spectra of that.
+    /// The spectra of that, but for leaves.
     spectra: Vec<Aligned>,
-    /// Krylov vectors of leaves.
-    vectors: Aligned,
+}
+
+impl Source {
+    /// The spectra for a level.
+    fn spectra(&self, level: usize) -> &[f64] {
+        self.spectra[level - 1].get()
+    }
 }
 
 impl Hierarchy {
@@ -75,7 +79,7 @@ impl Hierarchy {
         let mut scratch = vec![0.0; 3 * places];
         let mut padded = vec![1.0; places];
         padded[..plan.order].copy_from_slice(&weights[..plan.order]);
-        let [mut weights, mut heads, mut tails, mut cycles] = [(); 4].map(|()| Aligned::zeros(places));
+        let [mut weights, mut heads, mut tails] = [(); 3].map(|()| Aligned::zeros(places));
         plan.spread(&padded, weights.get_mut(), &mut scratch);
         chain(plan.leaf, weights.get(), heads.get_mut(), tails.get_mut());
         let leaf_products = lanes::<f64>(heads.get()).chunks_exact(plan.leaf).map(|head| head[plan.leaf - 1]).collect();
@@ -83,9 +87,8 @@ impl Hierarchy {
         if !is_small(plan, &factors, heads.get(), tails.get()) {
             return None;
         }
-        leaves::close(plan, weights.get(), &factors.outsides, cycles.get_mut());
         let top = Top::new(&plan.levels[plan.top()], &factors.levels[plan.top()][0]);
-        let mut hierarchy = Self { weights, heads, tails, cycles, factors, top, sources: Vec::new() };
+        let mut hierarchy = Self { weights, heads, tails, factors, top, sources: Vec::new() };
         for generator in generators.chunks_exact(plan.order) {
             let source = hierarchy.source(plan, generator, &mut scratch)?;
             hierarchy.sources.push(source);
@@ -97,36 +100,25 @@ impl Hierarchy {
     fn source(&self, plan: &Plan, generator: &[f64], scratch: &mut [f64]) -> Option<Source> {
         let mut lane = Aligned::zeros(plan.places);
         plan.spread(generator, lane.get_mut(), scratch);
-        let mut vectors = Aligned::zeros(leaves::len(plan));
-        let (mut places, mut spectra) = (Vec::new(), Vec::new());
-        leaves::plant(plan, self.cycles.get(), lane.get(), vectors.get_mut());
-        for (level, siblings) in self.factors.levels.iter().enumerate() {
+        let (mut places, mut spectra): (Vec<Aligned>, _) = (Vec::new(), Vec::new());
+        for number in 0..plan.levels.len() {
             let mut here = Aligned::zeros(plan.places);
-            match level.checked_sub(1) {
+            match number.checked_sub(1) {
                 None => multiply(lane.get(), self.tails.get(), here.get_mut()),
                 Some(below) => {
-                    here.get_mut().copy_from_slice(Aligned::get(&places[below]));
+                    here.get_mut().copy_from_slice(places[below].get());
                     let (half, siblings) = (plan.levels[below].half, &self.factors.levels[below]);
                     scale(half, siblings.iter().map(|s| s.after), here.get_mut());
+                    let mut transformed = Aligned::zeros(plan.spectra_len(number));
+                    plan.transform(number, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
+                    spectra.push(transformed);
                 }
             }
-            let mut transformed = Aligned::zeros(plan.spectra_len(level));
-            plan.transform(level, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
-            spectra.push(transformed);
             places.push(here);
-            debug_assert!(siblings.len() == plan.parents(level));
         }
-        let all = spectra.iter().chain([&vectors]);
-        all.fold(true, |all, numbers| all & is_finite(numbers.get())).then_some(Source {
-            generator: lane,
-            places,
-            spectra,
-            vectors,
-        })
-    }
-
-    fn leaves<'a>(&'a self, plan: &'a Plan, source: &'a Source) -> Leaves<'a> {
-        Leaves { plan, weights: self.cycles.get(), vectors: source.vectors.get() }
+        let finite = spectra.iter().chain(&places[..1]).fold(true, |all, numbers| all & is_finite(numbers.get()));
+        let finite = finite && are_powers_finite(plan.leaf, self.weights.get(), lane.get());
+        finite.then_some(Source { generator: lane, places, spectra })
     }
 
     fn parents<'a>(&'a self, plan: &'a Plan, level: usize) -> impl Iterator<Item = Parents<'a>> {
@@ -190,6 +182,20 @@ fn are_small(siblings: &Siblings, heads: [Lane; CHILDREN], tails: [Lane; CHILDRE
 fn largest(values: &[Lane]) -> Lane {
     std::array::from_fn(|l| {
         values.iter().fold(0.0, |most: f64, v| if v[l].is_finite() { most.max(v[l].abs()) } else { f64::INFINITY })
+    })
+}
+
+/// Whether powers inside leaves are finite when a generator is multiplied by them.
+fn are_powers_finite(leaf: usize, weights: &[f64], generator: &[f64]) -> bool {
+    let mut powers = generator.to_vec();
+    (1..leaf).all(|power| {
+        let leaves = lanes_mut::<f64>(&mut powers).chunks_exact_mut(leaf);
+        for (powers, w) in leaves.zip(lanes::<f64>(weights).chunks_exact(leaf)) {
+            for i in (power..leaf).rev() {
+                powers[i] = std::array::from_fn(|l| w[i][l] * powers[i - 1][l]);
+            }
+        }
+        is_finite(&powers)
     })
 }
 

@@ -44,8 +44,27 @@ fn complex<I: Isa<f64>, const S: usize>(isa: I, [re, im]: [&[[f64; S]]; 2], k: u
     Complex { re: register(isa, &re[k]), im: register(isa, &im[k]) }
 }
 
+/// `z + a b`.
+#[inline(always)]
+fn add_mul<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
+    Complex {
+        re: isa.neg_mul_add(a.im, b.im, isa.mul_add(a.re, b.re, z.re)),
+        im: isa.mul_add(a.im, b.re, isa.mul_add(a.re, b.im, z.im)),
+    }
+}
+
+/// `z + a conj(b)`.
+#[inline(always)]
+fn add_mul_conj<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
+    Complex {
+        re: isa.mul_add(a.im, b.im, isa.mul_add(a.re, b.re, z.re)),
+        im: isa.neg_mul_add(a.re, b.im, isa.mul_add(a.im, b.re, z.im)),
+    }
+}
+
 /// `out = Σ_p factor_p a_p b_p` for segments b, or with b conjugated; added if asked. For the gradient in the factors it returns the inner
-/// products of each `a_p b_p` with y, lane by lane.
+/// products of each `a_p b_p` with y, lane by lane. With the first factor known to be one the first pair is not multiplied by it, nor is
+/// there a gradient.
 #[inline(always)]
 pub(super) fn combine<
     I: Isa<f64>,
@@ -54,6 +73,7 @@ pub(super) fn combine<
     const ADD: bool,
     const CONJ: bool,
     const GRADIENT: bool,
+    const FIRST: bool,
 >(
     isa: I,
     half: usize,
@@ -79,6 +99,10 @@ pub(super) fn combine<
         for p in 0..P {
             let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
             let a = complex(isa, a[p], k);
+            if FIRST && p == 0 {
+                z = if CONJ { add_mul_conj(isa, a, s, z) } else { add_mul(isa, a, s, z) };
+                continue;
+            }
             let product = if CONJ { mul_conj::<f64, I>(isa, a, s) } else { mul::<f64, I>(isa, a, s) };
             z.re = isa.mul_add(factors[p], product.re, z.re);
             z.im = isa.mul_add(factors[p], product.im, z.im);
@@ -90,6 +114,57 @@ pub(super) fn combine<
         isa.store(&mut out_im[k], z.im);
     }
     sums
+}
+
+/// `out = Σ_p factor_p a_p s_p` for segments s, and the gradients of its inner product with y: in the spectra that the a_p are,
+/// `sums = Σ_p factor'_p y_p conj(s_p)`, and in the factors, lane by lane, which is returned. What is to be added to is told for out and sums. The first factors may be known to be one, as for [`combine`].
+#[inline(always)]
+pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize, const FIRST: bool>(
+    isa: I,
+    half: usize,
+    [pairs, back]: [[Pair<'_>; P]; 2],
+    y: &[f64],
+    [add_out, add_sums]: [bool; 2],
+    [out, sums]: [&mut [f64]; 2],
+) -> [I::V; P] {
+    let (mut a, mut a_back, mut b) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [[&[][..]; 2]; P]);
+    let mut factors = [[isa.splat(0.0); 2]; P];
+    for p in 0..P {
+        (a[p], a_back[p]) = (parts::<S>(pairs[p].a, half), parts::<S>(back[p].a, half));
+        b[p] = parts::<W>(pairs[p].b, half);
+        factors[p] = [isa.load(&pairs[p].factor), isa.load(&back[p].factor)];
+    }
+    let y = parts::<S>(y, half);
+    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
+    let (sums_re, sums_im) = lanes_mut::<f64>(&mut sums[..2 * half * W]).split_at_mut(half);
+    let (out_im, sums_im) = (&mut out_im[..half], &mut sums_im[..half]);
+    let mut inner = [isa.splat(0.0); P];
+    for k in 0..half {
+        let zero = Complex { re: isa.splat(0.0), im: isa.splat(0.0) };
+        let mut z = if add_out { Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) } } else { zero };
+        let mut d = if add_sums { Complex { re: isa.load(&sums_re[k]), im: isa.load(&sums_im[k]) } } else { zero };
+        let y = complex(isa, y, k);
+        for p in 0..P {
+            let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
+            if FIRST && p == 0 {
+                z = add_mul(isa, complex(isa, a[p], k), s, z);
+                d = add_mul_conj(isa, complex(isa, a_back[p], k), s, d);
+                continue;
+            }
+            let product = mul::<f64, I>(isa, complex(isa, a[p], k), s);
+            z.re = isa.mul_add(factors[p][0], product.re, z.re);
+            z.im = isa.mul_add(factors[p][0], product.im, z.im);
+            inner[p] = isa.mul_add(y.re, product.re, isa.mul_add(y.im, product.im, inner[p]));
+            let product = mul_conj::<f64, I>(isa, complex(isa, a_back[p], k), s);
+            d.re = isa.mul_add(factors[p][1], product.re, d.re);
+            d.im = isa.mul_add(factors[p][1], product.im, d.im);
+        }
+        isa.store(&mut out_re[k], z.re);
+        isa.store(&mut out_im[k], z.im);
+        isa.store(&mut sums_re[k], d.re);
+        isa.store(&mut sums_im[k], d.im);
+    }
+    inner
 }
 
 /// `sum = Σ_p factor_p conj(a_p) b_p`; added if asked.

@@ -1,6 +1,6 @@
 //! Products between the children of a parent, where children are registers: four parents at a time.
 
-use super::factors::{Four, Siblings};
+use super::factors::{Siblings, SiblingsGradient};
 use super::pairs::{Pair, combine, correlate};
 use super::plan::{CHILDREN, DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
@@ -18,16 +18,16 @@ impl<'a> Parents<'a> {
         f64::run(Combine { parents: self, sources, segments, add, out });
     }
 
-    /// The same, and adds the gradient in the factors between them, given the spectra of y.
+    /// The same, and writes, or adds, the gradient in the factors between them, given the spectra of y.
     pub fn combine_with_gradient(
         self,
         [sources, y]: [&[f64]; 2],
         segments: &[f64],
-        add: bool,
+        add: [bool; 2],
         out: &mut [f64],
-        between: &mut [Four; CHILDREN],
+        gradient: &mut SiblingsGradient,
     ) {
-        f64::run(CombineWithGradient { parents: self, sources, y, segments, add, out, between });
+        f64::run(CombineWithGradient { parents: self, sources, y, segments, add, out, gradient });
     }
 
     /// Writes, or adds, the gradient in the spectra of the sources.
@@ -44,23 +44,24 @@ impl<'a> Parents<'a> {
         &spectra[child * self.level.block()..][..self.level.block()]
     }
 
-    /// The siblings of a target as sources.
+    /// The siblings of a target as sources, its neighbour before it first.
     #[inline(always)]
     fn of_target<'b>(self, target: usize, sources: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
         let mut pairs = [Pair::NONE; DISTANCES];
         for (p, pair) in pairs.iter_mut().enumerate() {
-            let source = sibling(target, p);
+            let source = before(target, p);
             let b = self.level.segment_of(segments, self.level.segment(target, source));
             *pair = Pair { a: self.child(sources, source), b, factor: self.siblings.between[target][source] };
         }
         pairs
     }
 
+    /// The siblings of a source as targets, its neighbour behind it first.
     #[inline(always)]
     fn of_source<'b>(self, source: usize, y: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
         let mut pairs = [Pair::NONE; DISTANCES];
         for (p, pair) in pairs.iter_mut().enumerate() {
-            let target = sibling(source, p);
+            let target = behind(source, p);
             let b = self.level.segment_of(segments, self.level.segment(target, source));
             *pair = Pair { a: self.child(y, target), b, factor: self.siblings.between[target][source] };
         }
@@ -81,9 +82,16 @@ impl<'a> Parents<'a> {
     }
 }
 
-/// The p-th of the others.
-fn sibling(child: usize, p: usize) -> usize {
-    if p < child { p } else { p + 1 }
+/// The sibling p + 1 before a child, around the cycle.
+#[inline(always)]
+fn before(child: usize, p: usize) -> usize {
+    (child + DISTANCES - p) % CHILDREN
+}
+
+/// The sibling p + 1 behind a child, around the cycle.
+#[inline(always)]
+fn behind(child: usize, p: usize) -> usize {
+    (child + 1 + p) % CHILDREN
 }
 
 struct Combine<'a> {
@@ -101,9 +109,11 @@ impl Kernel<f64> for Combine<'_> {
         let half = parents.level.half;
         for (target, out) in out.chunks_exact_mut(parents.level.block()).enumerate() {
             let pairs = parents.of_target(target, sources, segments);
-            match add {
-                false => combine::<I, DISTANCES, W, false, false, false>(isa, half, pairs, out, &[]),
-                true => combine::<I, DISTANCES, W, true, false, false>(isa, half, pairs, out, &[]),
+            match (add, target > 0) {
+                (false, false) => combine::<I, DISTANCES, W, false, false, false, false>(isa, half, pairs, out, &[]),
+                (false, true) => combine::<I, DISTANCES, W, false, false, false, true>(isa, half, pairs, out, &[]),
+                (true, false) => combine::<I, DISTANCES, W, true, false, false, false>(isa, half, pairs, out, &[]),
+                (true, true) => combine::<I, DISTANCES, W, true, false, false, true>(isa, half, pairs, out, &[]),
             };
         }
     }
@@ -114,25 +124,28 @@ struct CombineWithGradient<'a> {
     sources: &'a [f64],
     y: &'a [f64],
     segments: &'a [f64],
-    add: bool,
+    /// To spectra, and to the gradient.
+    add: [bool; 2],
     out: &'a mut [f64],
-    between: &'a mut [Four; CHILDREN],
+    gradient: &'a mut SiblingsGradient,
 }
 
 impl Kernel<f64> for CombineWithGradient<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { parents, sources, y, segments, add, out, between } = self;
+        let Self { parents, sources, y, segments, add: [add, add_gradient], out, gradient } = self;
         let half = parents.level.half;
         for (target, out) in out.chunks_exact_mut(parents.level.block()).enumerate() {
             let (pairs, y) = (parents.of_target(target, sources, segments), parents.child(y, target));
-            let new = match add {
-                false => combine::<I, DISTANCES, W, false, false, true>(isa, half, pairs, out, y),
-                true => combine::<I, DISTANCES, W, true, false, true>(isa, half, pairs, out, y),
+            let new = match (add, target > 0) {
+                (false, false) => combine::<I, DISTANCES, W, false, false, true, false>(isa, half, pairs, out, y),
+                (false, true) => combine::<I, DISTANCES, W, false, false, true, true>(isa, half, pairs, out, y),
+                (true, false) => combine::<I, DISTANCES, W, true, false, true, false>(isa, half, pairs, out, y),
+                (true, true) => combine::<I, DISTANCES, W, true, false, true, true>(isa, half, pairs, out, y),
             };
             for (p, new) in new.into_iter().enumerate() {
-                let sum = &mut between[target][sibling(target, p)];
-                let total = isa.add(isa.load(sum), new);
+                let sum = &mut gradient[target][before(target, p)];
+                let total = if add_gradient { isa.add(isa.load(sum), new) } else { new };
                 isa.store(sum, total);
             }
         }
@@ -154,9 +167,11 @@ impl Kernel<f64> for CombineBack<'_> {
         let half = parents.level.half;
         for (source, sums) in sums.chunks_exact_mut(parents.level.block()).enumerate() {
             let pairs = parents.of_source(source, y, segments);
-            match add {
-                false => combine::<I, DISTANCES, W, false, true, false>(isa, half, pairs, sums, &[]),
-                true => combine::<I, DISTANCES, W, true, true, false>(isa, half, pairs, sums, &[]),
+            match (add, source < DISTANCES) {
+                (false, false) => combine::<I, DISTANCES, W, false, true, false, false>(isa, half, pairs, sums, &[]),
+                (false, true) => combine::<I, DISTANCES, W, false, true, false, true>(isa, half, pairs, sums, &[]),
+                (true, false) => combine::<I, DISTANCES, W, true, true, false, false>(isa, half, pairs, sums, &[]),
+                (true, true) => combine::<I, DISTANCES, W, true, true, false, true>(isa, half, pairs, sums, &[]),
             };
         }
     }

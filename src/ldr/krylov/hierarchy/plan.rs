@@ -11,11 +11,11 @@ pub(super) const W: usize = f64::LANES;
 /// Children of a parent.
 pub(super) const CHILDREN: usize = 4;
 
-/// Places of a leaf: even, with no prime factor above 7.
-const LEAVES: [usize; 10] = [8, 10, 12, 14, 16, 18, 20, 24, 28, 30];
+/// Places of a leaf: no prime factor is above 7.
+const LEAVES: [usize; 7] = [3, 4, 5, 6, 7, 8, 10];
 
 /// Places of the largest leaf.
-pub(super) const LONGEST: usize = LEAVES[LEAVES.len() - 1];
+const LONGEST: usize = LEAVES[LEAVES.len() - 1];
 
 /// Distances between the children of a parent.
 pub(super) const DISTANCES: usize = CHILDREN - 1;
@@ -33,8 +33,21 @@ pub(in super::super) struct Plan {
     pub leaf: usize,
     /// The number P.
     pub places: usize,
-    /// From the parents of leaves up to the whole.
+    /// From the blocks, the parents of leaves, up to the whole, which is another one.
     pub(super) levels: Vec<Level>,
+    /// Pairs of leaves of a block: with each leaf as the target, with each as the source, and those with the same lags.
+    pub(super) of_target: Vec<Vec<Near>>,
+    pub(super) of_source: Vec<Vec<Near>>,
+    pub(super) apart: Vec<Vec<Near>>,
+}
+
+/// Two leaves of a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Near {
+    pub target: usize,
+    pub source: usize,
+    /// Where their lags begin among the padded ones: at the lag from the last place of the source to the first of the target.
+    pub first_lag: usize,
 }
 
 /// Parents of one size.
@@ -42,8 +55,8 @@ pub(in super::super) struct Plan {
 pub(super) struct Level {
     /// Places of a child.
     pub half: usize,
-    /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. It is always there: no length has a prime factor
-    /// above 7.
+    /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. Only blocks do without: no length has a
+    /// prime factor above 7.
     ring: Option<Ring<f64>>,
     /// Where among the padded lags the segments of the distances begin: those to children before, then those to children behind, around
     /// the cycle. Both are the same for the whole if nothing is padded.
@@ -53,14 +66,20 @@ pub(super) struct Level {
 impl Plan {
     /// For N from 1 to 2³¹.
     pub fn new(order: usize, rank: usize) -> Self {
-        let mut levels = 1;
+        let mut levels = 2;
         while LONGEST << (2 * levels) < order {
             levels += 1;
         }
         let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
         let places = leaf << (2 * levels);
-        let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), places, order)).collect();
-        Self { order, rank, leaf, places, levels }
+        let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
+        let near = near(leaf, places - order, places);
+        let with = |has: &dyn Fn(&Near) -> bool| near.iter().copied().filter(has).collect::<Vec<_>>();
+        let of_target = (0..CHILDREN).map(|c| with(&|near| near.target == c)).collect();
+        let of_source = (0..CHILDREN).map(|c| with(&|near| near.source == c)).collect();
+        let apart =
+            [1, 2, 3, -1, -2, -3].map(|d| with(&|near| near.target as isize - near.source as isize == d)).to_vec();
+        Self { order, rank, leaf, places, levels, of_target, of_source, apart }
     }
 
     /// Registers of a vector.
@@ -91,6 +110,11 @@ impl Plan {
     /// Numbers of a sequence with room for all lags that a segment may have.
     pub fn lags_len(&self) -> usize {
         2 * self.places - self.order
+    }
+
+    /// Numbers from one such sequence to the next, and whether it is not just the lags.
+    pub fn lags_each(&self) -> (usize, bool) {
+        if self.order == self.places { (self.order, false) } else { (whole(self.lags_len()), true) }
     }
 
     /// Where lag 0 is among them.
@@ -133,14 +157,25 @@ impl Plan {
     }
 }
 
+/// All pairs of leaves of a block, with the target behind the source or before it.
+fn near(leaf: usize, first_lag: usize, places: usize) -> Vec<Near> {
+    let pair = |target, source| {
+        let zero = if target > source { first_lag } else { places };
+        Near { target, source, first_lag: zero + target * leaf + 1 - leaf - source * leaf }
+    };
+    let all = (0..CHILDREN).flat_map(|target| (0..CHILDREN).map(move |source| (target, source)));
+    all.filter(|(target, source)| target != source).map(|(target, source)| pair(target, source)).collect()
+}
+
 impl Level {
-    fn new(half: usize, places: usize, order: usize) -> Self {
+    fn new(half: usize, is_leaf: bool, places: usize, order: usize) -> Self {
         let first_lag = places - order;
         let before = (0..DISTANCES).map(|d| first_lag + d * half);
         let behind = (0..DISTANCES).map(|d| places - (d + 2) * half);
         let same = CHILDREN * half == order;
         let starts = if same { before.collect() } else { before.chain(behind).collect() };
-        Self { half, ring: Ring::new(half, Turn::QUARTER), starts }
+        let ring = if is_leaf { None } else { Ring::new(half, Turn::QUARTER) };
+        Self { half, ring, starts }
     }
 
     /// The segment of a target and a source among the children of a parent.
@@ -165,8 +200,9 @@ impl Level {
         }
     }
 
-    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for; they are used up.
-    pub fn inverse(&self, block: &mut [f64], factor: &Lane, signals: &mut [f64]) {
+    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for, or z; they are used
+    /// up.
+    pub fn inverse(&self, block: &mut [f64], factor: Option<&Lane>, signals: &mut [f64]) {
         let (re, im) = block.split_at_mut(self.half * W);
         if let Some(ring) = &self.ring {
             ring.inverse_to_real(re, im, factor, signals);

@@ -1,11 +1,14 @@
 //! Products and transposed products.
 
-use super::leaves::{self, Example, Leaves};
+use super::blocks_backward::BlocksGradient;
+use super::factors::{BEFORE, SiblingsGradient};
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
-use super::states::{Held, States, Sums, betweens};
+use super::states::{States, Sums, of_factors};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+use std::ops::Range;
 
 /// What a product needs to add its gradient.
 #[derive(Debug)]
@@ -15,13 +18,36 @@ pub(in super::super) struct Gradient<'a> {
     pub sums: &'a mut [f64],
 }
 
-/// The same, aligned, what was in the sums before, and whether they are added to.
+/// The same, aligned, and whether the sums are added to.
 #[derive(Debug)]
 struct At<'a> {
     states: &'a [f64],
     sums: &'a mut [f64],
-    before: Held,
     add: bool,
+}
+
+/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources and in factors.
+#[derive(Debug)]
+struct AtLevel<'a> {
+    places: &'a [f64],
+    y: &'a [f64],
+    sums: &'a mut [f64],
+    factors: &'a mut [SiblingsGradient],
+    add: bool,
+}
+
+impl At<'_> {
+    fn level(&mut self, plan: &Plan, number: usize) -> AtLevel<'_> {
+        let (kept, at) = (States { plan, keep: true }, Sums(plan));
+        let (spectra, factors) = self.sums.split_at_mut(at.factors(number).start);
+        AtLevel {
+            places: &self.states[kept.places(number)],
+            y: &self.states[kept.spectra(number)],
+            sums: &mut spectra[at.spectra(number, 0).start..at.spectra(number + 1, 0).start],
+            factors: of_factors(&mut factors[..at.factors(number).len()]),
+            add: self.add,
+        }
+    }
 }
 
 impl Hierarchy {
@@ -40,9 +66,8 @@ impl Hierarchy {
         };
         let sums = plan.levels.iter().enumerate().map(sums).max().unwrap_or(0);
         let lags = plan.rank * whole(plan.lags_len());
-        let table = plan.rank * whole(plan.leaf * plan.leaf);
-        let forward = 3 * places + table + plan.rank * segments + 2 * places;
-        let transposed = sums.max(2 * places).max(Leaves::scratch_len(plan));
+        let forward = 3 * places + plan.rank * segments;
+        let transposed = sums.max(2 * places);
         lags + forward.max(transposed) + SKIPPED
     }
 
@@ -56,37 +81,48 @@ impl Hierarchy {
         states: &mut [f64],
         scratch: &mut [f64],
     ) {
-        let (at, states, mut scratch) = (States { plan, keep }, align(states), align(scratch));
-        let all_lags = take_whole(&mut scratch, plan.rank * whole(plan.lags_len()));
-        let each = whole(plan.lags_len());
+        let (states, mut scratch) = (align(states), align(scratch));
+        let (each, copied) = plan.lags_each();
+        if !copied {
+            return self.expand(plan, y, t, States { plan, keep }, states, scratch);
+        }
+        let lags = take_whole(&mut scratch, plan.rank * each);
+        self.expand(plan, y, lags, States { plan, keep }, states, scratch);
+        for (t, lags) in t.chunks_exact_mut(plan.order).zip(lags.chunks_exact(each)) {
+            t.copy_from_slice(&lags[plan.first_lag()..][..plan.order]);
+        }
+    }
+
+    /// Writes padded lags.
+    fn expand(
+        &self,
+        plan: &Plan,
+        y: &[f64],
+        all_lags: &mut [f64],
+        at: States<'_>,
+        states: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let (each, _) = plan.lags_each();
         all_lags.fill(0.0);
         plan.spread(y, &mut states[at.y()], scratch);
-        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
-            self.leaves(plan, source).expand(&states[at.y()], lags, scratch);
-        }
         let (given, own) = states.split_at_mut(at.places(0).start);
         f64::run(Multiply { a: &given[at.y()], b: self.heads.get(), out: &mut own[..plan.places] });
-        for (number, level) in plan.levels.iter().enumerate() {
-            let (places, spectra) = states.split_at_mut(at.spectra(0).start);
+        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
+            self.expand_blocks(plan, source, [at.y(), at.places(0)].map(|part| &states[part]), lags);
+        }
+        for number in 1..plan.levels.len() {
+            let (places, spectra) = states.split_at_mut(at.spectra(1).start);
+            let (below, here) = (at.places(number - 1), at.places(number));
+            let (from, to) = two(places, below, here.clone());
+            let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
+            f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
             let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
-            let here = at.places(number);
-            plan.transform(number, &places[here.clone()], spectra, scratch);
+            plan.transform(number, &places[here], spectra, scratch);
             for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
-                let sources = source.spectra[number].get();
+                let sources = source.spectra(number);
                 self.correlate(plan, number, [sources, spectra], lags, scratch);
             }
-            if number < plan.top() {
-                let next = at.places(number + 1);
-                if keep {
-                    places.copy_within(here, next.start);
-                }
-                let siblings = self.factors.levels[number].iter();
-                let before = siblings.flat_map(|siblings| &siblings.before);
-                f64::run(Scale { child: level.half * W, factors: before, places: &mut places[next] });
-            }
-        }
-        for (t, lags) in t.chunks_exact_mut(plan.order).zip(all_lags.chunks_exact(each)) {
-            t.copy_from_slice(&lags[plan.first_lag()..][..plan.order]);
         }
     }
 
@@ -126,19 +162,20 @@ impl Hierarchy {
         let mut scratch = align(scratch);
         let mut gradient = gradient.map(|Gradient { states, sums }| {
             let sums = align(sums);
-            let before = Sums(plan).begin(sums);
-            At { states: aligned(states), sums, before, add: before.summed || before.held }
+            let add = Sums(plan).begin(sums);
+            At { states: aligned(states), sums, add }
         });
-        let each = whole(plan.lags_len());
-        let all_lags = take_whole(&mut scratch, plan.rank * each);
+        let (each, copied) = plan.lags_each();
+        let all_lags = if copied { take_whole(&mut scratch, plan.rank * each) } else { &mut [] };
         for (t, lags) in t.chunks_exact(plan.order).zip(all_lags.chunks_exact_mut(each)) {
             let (before, rest) = lags.split_at_mut(plan.first_lag());
             before.fill(0.0);
             rest[..plan.order].copy_from_slice(t);
             rest[plan.order..].fill(0.0);
         }
+        let all_lags = if copied { all_lags } else { t };
         let far = take_whole(&mut scratch, plan.places);
-        for (number, level) in plan.levels.iter().enumerate().rev() {
+        for (number, level) in plan.levels.iter().enumerate().skip(1).rev() {
             let (mut scratch, each_spectrum) = (&mut *scratch, whole(level.segments_len()));
             let segments = take_whole(&mut scratch, plan.rank * each_spectrum);
             for (lags, spectra) in all_lags.chunks_exact(each).zip(segments.chunks_exact_mut(each_spectrum)) {
@@ -161,52 +198,46 @@ impl Hierarchy {
         match gradient {
             None => {
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                    let spectra = [source.spectra[number].get(), &[]];
-                    self.top.combine(level, spectra, segments, j > 0, out, None);
+                    self.top.combine(level, source.spectra(number), segments, j > 0, out);
                 }
             }
-            Some(At { states, sums, add, .. }) => {
-                let y = &states[States { plan, keep: true }.spectra(number)];
+            Some(at) => {
+                let AtLevel { y, sums, factors, add, .. } = at.level(plan, number);
                 for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                    let between = betweens(&mut sums[Sums(plan).between(number)]).next();
-                    let spectra = [source.spectra[number].get(), y];
-                    self.top.combine(level, spectra, segments, j > 0, out, between);
-                    self.top.combine_back(level, y, segments, *add, &mut sums[Sums(plan).spectra(number, j)]);
+                    let (given, add) = ([source.spectra(number), y], [j > 0, add]);
+                    let found = [&mut *out, &mut sums[2 * j * plan.places..][..2 * plan.places]];
+                    self.top.combine_with_gradient(level, given, segments, add, found, &mut factors[0]);
                 }
             }
         }
-        far.fill(0.0);
         if self.sources.is_empty() {
-            return;
+            return far.fill(0.0);
         }
-        level.inverse(out, &[1.0; W], far);
+        level.inverse(out, None, far);
     }
 
     /// The products between the children of a level, to which what comes from farther away is added.
-    fn combine(&self, step: Step<'_>, mut gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
+    fn combine(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];
         let (child, each) = (level.half * W, CHILDREN * level.block());
+        let mut gradient = gradient.map(|at| at.level(plan, number));
         let out = &mut scratch[..each];
         for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {
             let part = q * each..(q + 1) * each;
             for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
-                let sources = &source.spectra[number].get()[part.clone()];
-                let Some(At { states, sums, add, .. }) = gradient.as_deref_mut() else {
+                let sources = &source.spectra(number)[part.clone()];
+                let Some(AtLevel { y, sums, factors, add, .. }) = &mut gradient else {
                     parents.combine(sources, segments, j > 0, out);
                     continue;
                 };
-                let y = &states[States { plan, keep: true }.spectra(number)][part.clone()];
-                if let Some(between) = betweens(&mut sums[Sums(plan).between(number)]).nth(q) {
-                    parents.combine_with_gradient([sources, y], segments, j > 0, out, between);
-                }
-                let sums = &mut sums[Sums(plan).spectra(number, j)][part.clone()];
+                let (y, sums) = (&y[part.clone()], &mut sums[2 * j * plan.places..][part.clone()]);
+                parents.combine_with_gradient([sources, y], segments, [j > 0, j > 0 || *add], out, &mut factors[q]);
                 parents.combine_back(y, segments, *add, sums);
             }
-            if let Some(At { states, sums, .. }) = gradient.as_deref_mut() {
-                let y = &states[States { plan, keep: true }.places(number)][q * far.len()..][..far.len()];
-                let sums = &mut sums[Sums(plan).before(number)][q * CHILDREN * W..][..CHILDREN * W];
-                f64::run(Inner { child, a: y, b: far, sums });
+            if let Some(AtLevel { places, factors, add, .. }) = &mut gradient {
+                let (y, sums) = (&places[q * far.len()..][..far.len()], factors[q][BEFORE].as_flattened_mut());
+                f64::run(Inner { child, a: y, b: far, add: *add, sums });
             }
             if self.sources.is_empty() {
                 continue;
@@ -214,12 +245,12 @@ impl Hierarchy {
             // What comes from far away reaches I through the siblings before it.
             let blocks = out.chunks_exact_mut(level.block()).zip(far.chunks_exact_mut(child));
             for ((out, far), before) in blocks.zip(&parents.siblings.before) {
-                level.inverse(out, before, far);
+                level.inverse(out, Some(before), far);
             }
         }
     }
 
-    /// The heads, and the leaves.
+    /// The blocks.
     fn end(
         &self,
         plan: &Plan,
@@ -227,39 +258,20 @@ impl Hierarchy {
         far: &mut [f64],
         y: Option<&mut [f64]>,
         gradient: Option<At<'_>>,
-        mut scratch: &mut [f64],
+        scratch: &mut [f64],
     ) {
-        let (len, each) = (plan.leaf * plan.leaf, whole(plan.lags_len()));
-        let tables = take_whole(&mut scratch, plan.rank * whole(len));
-        for ((source, lags), table) in
-            self.sources.iter().zip(all_lags.chunks_exact(each)).zip(tables.chunks_exact_mut(whole(len)))
-        {
-            self.leaves(plan, source).table(lags, &mut table[..len]);
-        }
-        if let Some(At { states, sums, before, .. }) = gradient {
-            let y = &states[States { plan, keep: true }.y()];
-            f64::run(AddProducts { a: y, b: far, sums: &mut sums[Sums(plan).heads()] });
-            if !before.held {
-                sums[Sums(plan).held_y()].copy_from_slice(y);
-            }
-            for (j, (source, table)) in self.sources.iter().zip(tables.chunks_exact(whole(len))).enumerate() {
-                let (example, leaves) = (Example { y, table: &table[..len] }, self.leaves(plan, source));
-                if !before.held {
-                    sums[Sums(plan).held_table(j)].copy_from_slice(example.table);
-                    continue;
-                }
-                let (held, sums) = sums.split_at_mut(Sums(plan).vectors(j).start);
-                let held = Example { y: &held[Sums(plan).held_y()], table: &held[Sums(plan).held_table(j)] };
-                leaves.correlate([held, example], before.summed, &mut sums[..leaves::len(plan)]);
+        let (each, _) = plan.lags_each();
+        match gradient {
+            None => self.combine_blocks(plan, all_lags, each, far),
+            Some(At { states, sums, add }) => {
+                let own = &states[States { plan, keep: true }.y()];
+                let gradient = BlocksGradient::of(Sums(plan), own, sums, add);
+                self.combine_blocks_with_gradient(plan, all_lags, each, far, y.is_some(), gradient);
             }
         }
-        let Some(y) = y else { return };
-        let z = &mut take_whole(&mut scratch, plan.places)[..];
-        f64::run(Multiply { a: far, b: self.heads.get(), out: z });
-        for (source, table) in self.sources.iter().zip(tables.chunks_exact(whole(len))) {
-            self.leaves(plan, source).combine(&table[..len], z);
+        if let Some(y) = y {
+            plan.collect(far, y, scratch);
         }
-        plan.collect(z, y, scratch);
     }
 }
 
@@ -284,24 +296,6 @@ impl<'a> Step<'a> {
     }
 }
 
-/// `sums += a b`, number by number.
-struct AddProducts<'a> {
-    a: &'a [f64],
-    b: &'a [f64],
-    sums: &'a mut [f64],
-}
-
-impl Kernel<f64> for AddProducts<'_> {
-    #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let factors = lanes::<f64>(self.a).iter().zip(lanes::<f64>(self.b));
-        for (sum, (a, b)) in lanes_mut::<f64>(self.sums).iter_mut().zip(factors) {
-            let total = isa.mul_add(isa.load(a), isa.load(b), isa.load(sum));
-            isa.store(sum, total);
-        }
-    }
-}
-
 /// `out = a b`, number by number.
 pub(super) struct Multiply<'a> {
     pub a: &'a [f64],
@@ -319,48 +313,66 @@ impl Kernel<f64> for Multiply<'_> {
     }
 }
 
+/// Two parts that do not overlap, the second to be written.
+fn two(numbers: &mut [f64], from: Range<usize>, to: Range<usize>) -> (&[f64], &mut [f64]) {
+    match from.start < to.start {
+        true => {
+            let (before, rest) = numbers.split_at_mut(to.start);
+            (&before[from], &mut rest[..to.len()])
+        }
+        false => {
+            let (before, rest) = numbers.split_at_mut(from.start);
+            (&rest[..from.len()], &mut before[to])
+        }
+    }
+}
+
 /// Multiplies each child by its factors.
 struct Scale<'a, F> {
     child: usize,
     factors: F,
-    places: &'a mut [f64],
+    from: &'a [f64],
+    to: &'a mut [f64],
 }
 
 impl<'a, F: Iterator<Item = &'a Lane>> Kernel<f64> for Scale<'_, F> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        for (child, factor) in self.places.chunks_exact_mut(self.child).zip(self.factors) {
+        let children = self.from.chunks_exact(self.child).zip(self.to.chunks_exact_mut(self.child));
+        for ((from, to), factor) in children.zip(self.factors) {
             let factor = isa.load(factor);
-            for x in lanes_mut::<f64>(child) {
-                let product = isa.mul(factor, isa.load(x));
-                isa.store(x, product);
+            for (from, to) in lanes::<f64>(from).iter().zip(lanes_mut::<f64>(to)) {
+                isa.store(to, isa.mul(factor, isa.load(from)));
             }
         }
     }
 }
 
-/// Adds inner products of two vectors for each child, lane by lane.
+/// Writes, or adds, inner products of two vectors for each child, lane by lane.
 pub(super) struct Inner<'a> {
     pub child: usize,
     pub a: &'a [f64],
     pub b: &'a [f64],
+    pub add: bool,
     pub sums: &'a mut [f64],
 }
 
 impl Kernel<f64> for Inner<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { child, a, b, sums } = self;
+        let Self { child, a, b, add, sums } = self;
         let children = a.chunks_exact(child).zip(b.chunks_exact(child));
         for ((a, b), sum) in children.zip(lanes_mut::<f64>(sums)) {
-            let mut sums: [I::V; 2] = [isa.load(sum), isa.splat(0.0)];
-            let pairs = lanes::<f64>(a).as_chunks::<2>().0.iter().zip(lanes::<f64>(b).as_chunks::<2>().0);
-            for (a, b) in pairs {
-                for x in 0..2 {
+            let before = if add { isa.load(sum) } else { isa.splat(0.0) };
+            let mut sums = [before, isa.splat(0.0), isa.splat(0.0), isa.splat(0.0)];
+            // Children of parents above blocks have a multiple of four places.
+            let fours = lanes::<f64>(a).as_chunks::<4>().0.iter().zip(lanes::<f64>(b).as_chunks::<4>().0);
+            for (a, b) in fours {
+                for x in 0..4 {
                     sums[x] = isa.mul_add(isa.load(&a[x]), isa.load(&b[x]), sums[x]);
                 }
             }
-            isa.store(sum, isa.add(sums[0], sums[1]));
+            isa.store(sum, isa.add(isa.add(sums[0], sums[1]), isa.add(sums[2], sums[3])));
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What a transposed product leaves for the gradient, and the sums that gradients are gathered in: where each of their parts is.
 
-use super::factors::Four;
+use super::factors::SiblingsGradient;
 use super::plan::{CHILDREN, Plan, W, whole};
-use super::{Lane, leaves};
+use crate::transform::isa::lanes_mut;
+
 use std::ops::Range;
 
-/// Where the states of a transposed product are. What is not kept is written over, level by level.
+/// Where the states of a transposed product are. What is not kept is written over, level by level, or every other one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct States<'a> {
     pub plan: &'a Plan,
@@ -16,11 +17,11 @@ impl States<'_> {
     /// Numbers in all of them.
     pub fn len(self) -> usize {
         let top = self.plan.top();
-        if self.keep { self.spectra(top).end } else { self.spectra(0).start + self.longest() }
+        if self.keep { self.spectra(top).end } else { self.spectra(1).start + self.longest() }
     }
 
     fn longest(self) -> usize {
-        whole(self.plan.spectra_len(0).max(self.plan.spectra_len(self.plan.top())))
+        whole(self.plan.spectra_len(self.plan.top()))
     }
 
     /// The vector y.
@@ -30,14 +31,14 @@ impl States<'_> {
 
     /// y times heads, for the children of a level below the whole.
     pub fn places(self, level: usize) -> Range<usize> {
-        let start = self.plan.places * if self.keep { 1 + level } else { 1 };
+        let start = self.plan.places * if self.keep { 1 + level } else { 1 + level % 2 };
         start..start + self.plan.places
     }
 
-    /// The spectra of that.
+    /// The spectra of that, but for leaves.
     pub fn spectra(self, level: usize) -> Range<usize> {
         let (places, top) = (self.plan.places, self.plan.top());
-        let start = if self.keep { (2 + top + 2 * level) * places } else { 2 * places };
+        let start = if self.keep { (2 * level + top) * places } else { 3 * places };
         start..start + whole(self.plan.spectra_len(level))
     }
 }
@@ -46,45 +47,33 @@ impl States<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sums<'a>(pub &'a Plan);
 
-/// Numbers for the factors between the children of a parent.
-const BETWEEN: usize = CHILDREN * CHILDREN * W;
+/// Numbers for the factors of four parents.
+const FACTORS: usize = size_of::<SiblingsGradient>() / size_of::<f64>();
 
 /// Numbers before the sums, the first of which tells what is in them.
 const START: usize = 2 * W;
 
-/// What sums are made of. One example is held back, so that leaves are added up two at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
-    /// Whether there are examples that have been added up.
-    pub summed: bool,
-    /// Whether there is one that is held back.
-    pub held: bool,
-}
-
 impl Sums<'_> {
     /// Numbers in all of them.
     pub fn len(self) -> usize {
-        self.before(self.0.levels.len()).end
+        self.all_factors().end
     }
 
-    /// What is in the sums. There is nothing once their first number is set to zero.
-    pub fn held(self, sums: &[f64]) -> Held {
-        Held { summed: sums[0] >= 2.0, held: sums[0] == 1.0 || sums[0] == 3.0 }
+    /// Whether there is anything in the sums. There is nothing once their first number is set to zero.
+    pub fn is_begun(sums: &[f64]) -> bool {
+        sums[0] != 0.0
     }
 
-    /// Begins to add an example; returns what there was before. If that is nothing, large sums are to be written.
-    pub fn begin(self, sums: &mut [f64]) -> Held {
-        let before = self.held(sums);
-        if before == (Held { summed: false, held: false }) {
-            sums[self.heads()].fill(0.0);
-            sums[self.between(0).start..self.len()].fill(0.0);
+    /// Begins to add an example; returns whether there have been others. If not, large sums are to be written.
+    pub fn begin(self, sums: &mut [f64]) -> bool {
+        let others = Self::is_begun(sums);
+        if !others {
+            // The whole has nothing before its children; without a generator nothing is written.
+            let zeros = self.factors(if self.0.rank == 0 { 0 } else { self.0.top() });
+            sums[zeros.start..self.len()].fill(0.0);
         }
-        sums[0] = match before {
-            Held { held: true, .. } => 2.0,
-            Held { summed: true, .. } => 3.0,
-            _ => 1.0,
-        };
-        before
+        sums[0] = 1.0;
+        others
     }
 
     /// In heads.
@@ -92,50 +81,39 @@ impl Sums<'_> {
         START..START + self.0.places
     }
 
-    /// The vector y of the example that is held back, and its table of a generator's leaves.
-    pub fn held_y(self) -> Range<usize> {
+    /// In the weights inside leaves.
+    pub fn weights(self) -> Range<usize> {
         let start = self.heads().end;
         start..start + self.0.places
     }
 
-    /// See [`Sums::held_y`].
-    pub fn held_table(self, generator: usize) -> Range<usize> {
-        let (start, len) = (self.held_y().end, self.0.leaf * self.0.leaf);
-        start + generator * whole(len)..start + generator * whole(len) + len
+    /// In generators: inside leaves, and times tails.
+    pub fn generators(self) -> Range<usize> {
+        let start = self.weights().end;
+        start..start + 2 * self.0.rank * self.0.places
     }
 
-    /// In the vectors of the leaves of a generator.
-    pub fn vectors(self, generator: usize) -> Range<usize> {
-        let (start, len) = (self.held_table(self.0.rank).start, leaves::len(self.0));
-        start + generator * len..start + (generator + 1) * len
-    }
-
-    /// In the spectra of the sources of a level and generator.
+    /// In the spectra of the sources of a level, but for leaves, and generator.
     pub fn spectra(self, level: usize, generator: usize) -> Range<usize> {
         let (places, rank) = (self.0.places, self.0.rank);
-        let start = self.vectors(rank).start + 2 * places * (level * rank + generator);
+        let start = self.generators().end + 2 * places * ((level - 1) * rank + generator);
         start..start + 2 * places
     }
 
-    /// In the factors between children.
-    pub fn between(self, level: usize) -> Range<usize> {
+    /// In the factors of parents.
+    pub fn factors(self, level: usize) -> Range<usize> {
         let start = self.spectra(self.0.levels.len(), 0).start;
-        let before: usize = (0..level).map(|level| self.0.parents(level) * BETWEEN).sum();
-        start + before..start + before + self.0.parents(level.min(self.0.top())) * BETWEEN
+        let before: usize = (0..level).map(|level| self.0.parents(level) * FACTORS).sum();
+        start + before..start + before + self.0.parents(level) * FACTORS
     }
 
-    /// In the products of the siblings before each child.
-    pub fn before(self, level: usize) -> Range<usize> {
-        let each = CHILDREN * W;
-        let start = self.between(self.0.levels.len()).start;
-        let before: usize = (0..level.min(self.0.top())).map(|level| self.0.parents(level) * each).sum();
-        let len = if level < self.0.top() { self.0.parents(level) * each } else { 0 };
-        start + before..start + before + len
+    /// In those of all of them.
+    pub fn all_factors(self) -> Range<usize> {
+        self.factors(0).start..self.factors(self.0.top()).end
     }
 }
 
-/// The sums in the factors between children, parent by parent.
-pub(super) fn betweens(sums: &mut [f64]) -> impl Iterator<Item = &mut [Four; CHILDREN]> {
-    let lanes: &mut [Lane] = crate::transform::isa::lanes_mut::<f64>(sums);
-    lanes.as_chunks_mut::<CHILDREN>().0.as_chunks_mut::<CHILDREN>().0.iter_mut()
+/// Sums in factors, parent by parent.
+pub(super) fn of_factors(sums: &mut [f64]) -> &mut [SiblingsGradient] {
+    lanes_mut::<f64>(sums).as_chunks_mut::<CHILDREN>().0.as_chunks_mut().0
 }

@@ -3,8 +3,8 @@
 //! Spectra that are rotated stand twice, so that any four numbers in a row of the eight are a rotation.
 
 use super::Lane;
-use super::factors::{Four, Siblings};
-use super::pairs::{Pair, combine, correlate_apart};
+use super::factors::{Siblings, SiblingsGradient};
+use super::pairs::{Pair, combine, combine_both, correlate_apart};
 use super::plan::{CHILDREN, DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
 
@@ -24,7 +24,8 @@ struct Turn {
 /// The whole.
 #[derive(Debug)]
 pub(super) struct Top {
-    /// Three of them if distances around the cycle share the segments of the others, or six.
+    /// Three of them if distances around the cycle share the segments of the others, or six. The first of three is that of neighbours, whose
+    /// factors are one.
     turns: Vec<Turn>,
 }
 
@@ -50,29 +51,27 @@ impl Top {
         }
     }
 
-    /// Writes, or adds, the spectra of what children get from their siblings. With those of y, it adds the gradient in the factors between
-    /// them, in the first lane.
-    pub fn combine(
-        &self,
-        level: &Level,
-        [sources, y]: [&[f64]; 2],
-        segments: &[f64],
-        add: bool,
-        out: &mut [f64],
-        between: Option<&mut [Four; CHILDREN]>,
-    ) {
-        let mut gradient = [Lane::default(); 2 * DISTANCES];
-        let wanted = between.is_some();
-        f64::run(Combine { top: self, level, sources, y, segments, add, wanted, out, gradient: &mut gradient });
-        let Some(between) = between else { return };
-        for (target, source) in pairs() {
-            between[target][source][0] += gradient[level.segment(target, source)][target];
-        }
+    /// Writes, or adds, the spectra of what children get from their siblings.
+    pub fn combine(&self, level: &Level, sources: &[f64], segments: &[f64], add: bool, out: &mut [f64]) {
+        f64::run(Combine { top: self, level, sources, segments, add, out });
     }
 
-    /// Writes, or adds, the gradient in the spectra of the sources.
-    pub fn combine_back(&self, level: &Level, y: &[f64], segments: &[f64], add: bool, sums: &mut [f64]) {
-        f64::run(CombineBack { top: self, level, y, segments, add, sums });
+    /// The same, with the gradients, given the spectra of y: that in the spectra of the sources is written, or added, that in the factors
+    /// between children is added, in the first lane.
+    pub fn combine_with_gradient(
+        &self,
+        level: &Level,
+        given: [&[f64]; 2],
+        segments: &[f64],
+        add: [bool; 2],
+        found: [&mut [f64]; 2],
+        factors: &mut SiblingsGradient,
+    ) {
+        let mut gradient = [Lane::default(); 2 * DISTANCES];
+        f64::run(CombineWithGradient { top: self, level, given, segments, add, found, gradient: &mut gradient });
+        for (target, source) in pairs() {
+            factors[target][source][0] += gradient[level.segment(target, source)][target];
+        }
     }
 
     /// Writes the gradient in the spectra of the segments, three a block.
@@ -111,33 +110,20 @@ struct Combine<'a> {
     top: &'a Top,
     level: &'a Level,
     sources: &'a [f64],
-    y: &'a [f64],
     segments: &'a [f64],
     add: bool,
-    wanted: bool,
     out: &'a mut [f64],
-    gradient: &'a mut [Lane],
 }
 
 impl Combine<'_> {
     #[inline(always)]
-    fn each<I: Isa<f64>, const P: usize, const ADD: bool, const GRADIENT: bool>(self, isa: I) {
-        let Self { top, level, sources, y, segments, out, gradient, .. } = self;
+    fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
+        let Self { top, level, sources, segments, add, out } = self;
         let pairs = top.of_targets::<P>(level, sources, segments);
-        let new = combine::<I, P, TWICE, ADD, false, GRADIENT>(isa, level.half, pairs, out, y);
-        for (gradient, new) in gradient.iter_mut().zip(new) {
-            isa.store(gradient, new);
-        }
-    }
-
-    #[inline(always)]
-    fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
-        match (self.add, self.wanted) {
-            (false, false) => self.each::<I, P, false, false>(isa),
-            (false, true) => self.each::<I, P, false, true>(isa),
-            (true, false) => self.each::<I, P, true, false>(isa),
-            (true, true) => self.each::<I, P, true, true>(isa),
-        }
+        match add {
+            false => combine::<I, P, TWICE, false, false, false, FIRST>(isa, level.half, pairs, out, &[]),
+            true => combine::<I, P, TWICE, true, false, false, FIRST>(isa, level.half, pairs, out, &[]),
+        };
     }
 }
 
@@ -145,39 +131,42 @@ impl Kernel<f64> for Combine<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         match self.top.turns.len() {
-            DISTANCES => self.turns::<I, DISTANCES>(isa),
-            _ => self.turns::<I, { 2 * DISTANCES }>(isa),
+            DISTANCES => self.turns::<I, DISTANCES, true>(isa),
+            _ => self.turns::<I, { 2 * DISTANCES }, false>(isa),
         }
     }
 }
 
-struct CombineBack<'a> {
+struct CombineWithGradient<'a> {
     top: &'a Top,
     level: &'a Level,
-    y: &'a [f64],
+    /// The spectra of sources, and of y.
+    given: [&'a [f64]; 2],
     segments: &'a [f64],
-    add: bool,
-    sums: &'a mut [f64],
+    /// To what is found: the products, and the gradient in the sources.
+    add: [bool; 2],
+    found: [&'a mut [f64]; 2],
+    gradient: &'a mut [Lane],
 }
 
-impl CombineBack<'_> {
+impl CombineWithGradient<'_> {
     #[inline(always)]
-    fn turns<I: Isa<f64>, const P: usize>(self, isa: I) {
-        let Self { top, level, y, segments, add, sums } = self;
-        let pairs = top.of_sources::<P>(level, y, segments);
-        match add {
-            false => combine::<I, P, TWICE, false, true, false>(isa, level.half, pairs, sums, &[]),
-            true => combine::<I, P, TWICE, true, true, false>(isa, level.half, pairs, sums, &[]),
-        };
+    fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
+        let Self { top, level, given: [sources, y], segments, add, found, gradient } = self;
+        let pairs = [top.of_targets::<P>(level, sources, segments), top.of_sources::<P>(level, y, segments)];
+        let new = combine_both::<I, P, TWICE, FIRST>(isa, level.half, pairs, y, add, found);
+        for (gradient, new) in gradient.iter_mut().zip(new) {
+            isa.store(gradient, new);
+        }
     }
 }
 
-impl Kernel<f64> for CombineBack<'_> {
+impl Kernel<f64> for CombineWithGradient<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         match self.top.turns.len() {
-            DISTANCES => self.turns::<I, DISTANCES>(isa),
-            _ => self.turns::<I, { 2 * DISTANCES }>(isa),
+            DISTANCES => self.turns::<I, DISTANCES, true>(isa),
+            _ => self.turns::<I, { 2 * DISTANCES }, false>(isa),
         }
     }
 }

@@ -81,7 +81,7 @@ fn operator(kind: Kind, n: usize, tridiagonal: bool, seed: u64) -> Vec<f64> {
             upper.iter_mut().for_each(|u| *u += 0.48);
         }
         Kind::Swinging(most) => {
-            let signs = (0..n).map(|i| if 4 * i / n % 2 == 0 { most } else { -most });
+            let signs = (0..n).map(|i| if (4 * i / n).is_multiple_of(2) { most } else { -most });
             diagonal.iter_mut().zip(signs).for_each(|(d, sign)| *d = sign);
             lower[1..].fill(1.0);
             upper.fill(0.003);

@@ -118,7 +118,7 @@ impl<R: Recurrence> Columns<'_, R> {
                 return;
             }
             let largest = norms.into_iter().fold(progress.square, f64::max);
-            if tails > tail * tail * largest {
+            if tails > tail * tail {
                 return;
             }
             progress.square = largest;

@@ -182,7 +182,9 @@ fn memory_that_was_used_changes_nothing() {
         let (entries, generators) = (operator(order, spread), vec![1.0; order]);
         let (fresh, plan) = companion(&entries, &generators).unwrap();
         let (mut used, _) = companion(&entries, &generators).unwrap();
-        [&mut used.k, &mut used.psi].map(|taps| taps.numbers_mut().fill(f64::NAN));
+        for taps in [&mut used.k, &mut used.psi] {
+            taps.numbers_mut().fill(f64::NAN);
+        }
         let again = Companion::new(&plan, &entries, &generators, Some(used)).unwrap();
         let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         for (a, b) in [(&fresh.k, &again.k), (&fresh.psi, &again.psi)] {
@@ -407,7 +409,6 @@ fn operators_far_from_the_shift_are_refused() {
                 assert!(is_refused(&entries), "{value:e} in row {row} at {place}");
             }
         }
-        // The last number is the sum of the diagonal, which K grows with.
         let with = |lower: f64, diagonal: f64, upper: f64| [lower, diagonal, upper].map(|x| vec![x; order]).concat();
         assert!(is_refused(&with(0.5, 0.0, 0.48)), "reflecting");
         assert!(is_refused(&with(1.0, 0.0, 0.5)), "turning back");

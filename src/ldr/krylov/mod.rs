@@ -285,8 +285,12 @@ impl KrylovPlan {
 
     /// Numbers in the sums that gradients are gathered in.
     pub fn sums_len(&self) -> usize {
-        let swept = self.plain_sums_len() + Recurrence::sums_len(&self.segments, self.rank);
-        self.fast_len(Hierarchy::sums_len, Companion::sums_len, Scattering::sums_len).max(swept)
+        let fast = self.fast_len(Hierarchy::sums_len, Companion::sums_len, Scattering::sums_len);
+        fast.max(self.swept_sums_len())
+    }
+
+    fn swept_sums_len(&self) -> usize {
+        self.plain_sums_len() + Recurrence::sums_len(&self.segments, self.rank)
     }
 
     /// Numbers in the gradients that groups of examples are gathered in, generators first; the sums of single ones follow them.
@@ -348,7 +352,7 @@ impl KrylovPlan {
             match krylov.engine {
                 Engine::Hierarchy(..) => Hierarchy::clear(sums),
                 Engine::Companion(..) | Engine::Scattering(..) => {}
-                Engine::Sweep(_) => sums.fill(0.0),
+                Engine::Sweep(_) => sums[..self.swept_sums_len()].fill(0.0),
             }
         }
         let recurrence = match &krylov.engine {
@@ -366,7 +370,7 @@ impl KrylovPlan {
             }
             Engine::Sweep(recurrence) => recurrence,
         };
-        let (plain, power_sums) = sums.split_at_mut(self.plain_sums_len());
+        let (plain, power_sums) = sums[..self.swept_sums_len()].split_at_mut(self.plain_sums_len());
         if y.len() > self.order {
             if let Some(z) = z {
                 self.direct(krylov).forward(t, z, scratch);
@@ -399,7 +403,7 @@ impl KrylovPlan {
             }
             Engine::Sweep(_) => {}
         }
-        let (plain, power_sums) = sums.split_at_mut(self.plain_sums_len());
+        let (plain, power_sums) = sums[..self.swept_sums_len()].split_at_mut(self.plain_sums_len());
         let (generator_sums, entry_sums) = plain.split_at(generators.len());
         generators.iter_mut().zip(generator_sums).for_each(|(g, s)| *g += s);
         entries.iter_mut().zip(entry_sums).for_each(|(e, s)| *e += s);

@@ -24,6 +24,9 @@ const _: () = assert!(STEPS == 4);
 /// Passes whose gradients are summed up in registers.
 pub(super) const GROUP: usize = 16;
 
+/// Generators that share a sweep downwards; the coefficients of more would not stay in registers.
+pub(super) const TOGETHER: usize = 2;
+
 /// Sums of gradients in `A⁴`, nine registers for each of places, and in `A^b g` for b < 4 and each generator, four registers each.
 #[derive(Debug)]
 pub(super) struct PowerSums<'a> {
@@ -56,7 +59,7 @@ impl<'a> PowerSums<'a> {
     }
 }
 
-/// Adds the gradients of up to [`GROUP`] passes.
+/// Adds the gradients of up to [`GROUP`] passes and [`TOGETHER`] generators.
 #[derive(Debug)]
 pub(super) struct Correlate<'a> {
     pub segments: &'a Segments,
@@ -78,17 +81,16 @@ impl Kernel<f64> for Correlate<'_> {
         let [duals, vectors] = [duals, vectors].map(lanes::<f64>);
         let passes = || duals.chunks_exact(numbers / W).zip(vectors.chunks_exact(numbers / W));
         let fourth = rows_mut::<FOURTH>(sums.fourth);
+        let mut factors = [[[0.0; STEPS]; GROUP]; TOGETHER];
+        for (factors, t) in factors.iter_mut().zip(t.chunks_exact(order)) {
+            factors.as_flattened_mut().iter_mut().zip(&t[first..]).for_each(|(f, t)| *f = *t);
+        }
         // The second register of the last pair may be in the margin, whose sums are written anew before they are read.
         for i in (BEFORE..BEFORE + segments.len()).step_by(2) {
             correlate::<I, 5>(isa, passes(), i, 0, fourth);
             correlate::<I, 4>(isa, passes(), i, 5, fourth);
-        }
-        for (t, sums) in t.chunks_exact(order).zip(sums.generators.chunks_exact_mut(STEPS * numbers)) {
-            let mut factors = [[0.0; STEPS]; GROUP];
-            factors.as_flattened_mut().iter_mut().zip(&t[first..]).for_each(|(f, t)| *f = *t);
-            let sums = rows_mut::<STEPS>(sums);
-            for i in (BEFORE..BEFORE + segments.len()).step_by(2) {
-                combine(isa, passes().map(|(dual, _)| dual).zip(&factors), i, sums);
+            for (factors, sums) in factors.iter().zip(sums.generators.chunks_exact_mut(STEPS * numbers)) {
+                combine(isa, passes().map(|(dual, _)| dual).zip(factors), i, rows_mut::<STEPS>(sums));
             }
         }
     }

@@ -6,7 +6,7 @@
 //! from which its run is computed again.
 
 use super::band::transpose;
-use super::powers::{ChainRule, Correlate, GROUP, PowerSums};
+use super::powers::{ChainRule, Correlate, GROUP, PowerSums, TOGETHER};
 use super::segments::{Aligned, SKIPPED, STEPS, Segments, align};
 use super::skewed::{Combine, Expand, Ring};
 use crate::matrix::take;
@@ -22,9 +22,6 @@ const CACHED: usize = 1 << 16;
 
 /// Runs at the most.
 const RUNS: usize = 512;
-
-/// Generators that share a sweep downwards; the coefficients of more would not stay in registers.
-const TOGETHER: usize = 2;
 
 /// An operator and its generators in segments, packed as [`Ring`] wants them.
 #[derive(Debug)]

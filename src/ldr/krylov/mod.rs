@@ -76,7 +76,7 @@ pub(super) struct KrylovPlan {
 pub(super) struct Limits {
     /// The largest coefficient of a power series that trees let through: rounding errors grow with it.
     pub growth: f64,
-    /// What may be left out behind the last tap of a banded Krylov basis, relative to its largest column.
+    /// What may be left out behind the last tap of a banded Krylov basis, where e_0 is 1: the inverse basis multiplies it.
     pub tail: f64,
     /// The largest condition number of a Krylov basis that polynomials are taken in.
     pub condition: f64,

@@ -10,6 +10,9 @@ use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 /// Numbers in a register, and columns whose norms are looked at together.
 const LANES: usize = f64::LANES;
 
+/// Widths at which is looked whether it is worth to go on.
+const FIRST_LOOKS: [usize; 2] = [32, 64];
+
 /// The last taps of a column, which have to have died away: two, for a place is left behind by one or by two.
 const TAIL: usize = 2;
 
@@ -115,7 +118,7 @@ impl<R: Recurrence> Columns<'_, R> {
                 return;
             }
             let largest = norms.into_iter().fold(progress.square, f64::max);
-            if tails > tail * tail * largest {
+            if tails > tail * tail {
                 return;
             }
             progress.square = largest;
@@ -126,9 +129,18 @@ impl<R: Recurrence> Columns<'_, R> {
 
 /// Whether ψ_−1 dies away as fast as it has to within the widest band: a first look, that most operators far from the shift do not pass.
 fn turns_back_little(plan: &Plan, band: Band<'_>) -> bool {
-    let width = plan.widest.min(32);
-    let tail = plan.limits.tail.powf(width as f64 / plan.widest as f64);
-    start(band, width)[width - TAIL..].iter().all(|x| x.abs() <= tail)
+    let tail = plan.limits.tail;
+    for width in FIRST_LOOKS.map(|width| width.min(plan.widest)) {
+        let last = start(band, width)[width - TAIL..].iter().fold(0.0, |last: f64, x| last.max(x.abs()));
+        if last <= tail {
+            break;
+        }
+        // NaN passes here, and fails later.
+        if last > tail.powf(width as f64 / plan.widest as f64) {
+            return false;
+        }
+    }
+    true
 }
 
 /// ψ_−1 over ψ_0 = 1: it does not depend on what it began with half a band before, as far as its taps go.

@@ -23,7 +23,8 @@
 //! *Gradients* go back through Ψ alone: `R = Ψ y` stands for `y = K R`, so that its gradient is `−(Kᵀ dy) yᵀ`, and with `ĝ = Ψ g` all that has
 //! to be led back are outer products in a band, by the recurrence for ψ.
 //!
-//! *Accuracy:* K and Ψ are computed to a rounding error of their largest columns, and errors grow with `‖K‖ ‖Ψ‖`, which is limited. It is
+//! *Accuracy:* K and Ψ are computed to a rounding error of their largest columns, and errors grow with `‖K‖ ‖Ψ‖`, which is limited. What is
+//! left out of one grows with the other's norm, so that it is small next to e_0 rather than next to the largest column. `‖K‖ ‖Ψ‖` is
 //! about `exp(2 |Σ d|)` for the largest sum of diagonal entries up to any place.
 
 mod backward;

@@ -7,6 +7,9 @@ use crate::transform::{RealTransform, Wrap, fast_length};
 /// Widths that bands can have.
 const WIDTHS: [usize; 14] = [4, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, MAX_WIDTH];
 
+/// The smallest order: vectors are taken up in eights, twice at least.
+const SMALLEST: usize = 16;
+
 /// Numbers in a band at the most, more or less.
 const BAND: usize = 1 << 21;
 
@@ -24,8 +27,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan for operators of order N, if that is twice the narrowest band or more.
+    /// A plan for operators of order N, unless that is too small.
     pub fn new(order: usize, rank: usize, limits: Limits) -> Option<Self> {
+        if order < SMALLEST {
+            return None;
+        }
         let places = order.next_multiple_of(UNIT);
         let fits = |width: &usize| 2 * width <= order && *width * places <= BAND;
         let widest = WIDTHS.into_iter().filter(fits).max()?;

@@ -10,7 +10,7 @@ use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 pub const UNIT: usize = 8;
 
 /// Columns in a group, and what widths are multiples of.
-const GROUP: usize = LANES;
+pub const GROUP: usize = LANES;
 
 /// The widest band.
 pub const MAX_WIDTH: usize = 128;
@@ -45,7 +45,6 @@ impl Taps {
         let old = std::mem::replace(&mut self.data, Aligned::zeros(0));
         let more = old.get().len() < len;
         (wide.data, self.data) = if more { (Aligned::zeros(len), old) } else { (old, Aligned::zeros(0)) };
-        wide.numbers_mut()[..UNIT].fill(0.0);
         // From the last one on, for they move to where later ones were.
         for k in (0..if self.width > 0 { end } else { 0 }).rev() {
             let (from, to) = (self.start(k), wide.start(k));
@@ -58,6 +57,8 @@ impl Taps {
             numbers[first..to].fill(0.0);
             numbers[to + self.width..next].fill(0.0);
         }
+        let first = UNIT + wide.stride();
+        wide.numbers_mut()[..first].fill(0.0);
         *self = wide;
     }
 

@@ -1,6 +1,6 @@
 use super::filter::{filter, subtract_lags};
 use super::remainder::{lead_around_gradient, quotient};
-use super::taps::UNIT;
+use super::taps::{GROUP, UNIT};
 use super::*;
 use crate::ldr::krylov::{Limits, krylov_rows, krylov_rows_backward};
 use crate::transform::isa::PORTABLE_ONLY;
@@ -168,8 +168,8 @@ fn wider_bands_keep_their_columns() {
                 let expected: Vec<f64> = (0..wide).map(expected).collect();
                 assert_eq!(taps.column(k), expected, "memory {memory}, {narrow} to {wide}, column {k}");
                 let start = taps.start(k);
-                let slot = start + k % UNIT + 1 - UNIT;
-                let around = [&taps.numbers()[slot..start], &taps.numbers()[start + wide..slot + wide + UNIT]];
+                let room = start + k % GROUP + 1 - GROUP;
+                let around = [&taps.numbers()[room..start], &taps.numbers()[start + wide..room + wide + GROUP]];
                 assert!(around.concat().iter().all(|x| *x == 0.0), "around column {k}");
             }
         }
@@ -182,12 +182,14 @@ fn memory_that_was_used_changes_nothing() {
         let (entries, generators) = (operator(order, spread), vec![1.0; order]);
         let (fresh, plan) = companion(&entries, &generators).unwrap();
         let (mut used, _) = companion(&entries, &generators).unwrap();
-        [&mut used.k, &mut used.psi].map(|taps| taps.numbers_mut().fill(f64::NAN));
+        for taps in [&mut used.k, &mut used.psi] {
+            taps.numbers_mut().fill(f64::NAN);
+        }
         let again = Companion::new(&plan, &entries, &generators, Some(used)).unwrap();
         let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         for (a, b) in [(&fresh.k, &again.k), (&fresh.psi, &again.psi)] {
             // K has nothing before its first column.
-            let first = a.start(0) + 1 - UNIT;
+            let first = a.start(0) + 1 - GROUP;
             assert_eq!((a.width(), bits(&a.numbers()[first..])), (b.width(), bits(&b.numbers()[first..])));
         }
         assert_eq!(bits(fresh.psi.before_first()), bits(again.psi.before_first()));
@@ -407,7 +409,6 @@ fn operators_far_from_the_shift_are_refused() {
                 assert!(is_refused(&entries), "{value:e} in row {row} at {place}");
             }
         }
-        // The last number is the sum of the diagonal, which K grows with.
         let with = |lower: f64, diagonal: f64, upper: f64| [lower, diagonal, upper].map(|x| vec![x; order]).concat();
         assert!(is_refused(&with(0.5, 0.0, 0.48)), "reflecting");
         assert!(is_refused(&with(1.0, 0.0, 0.5)), "turning back");

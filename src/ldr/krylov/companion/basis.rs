@@ -24,8 +24,8 @@ pub fn new(plan: &Plan, entries: &[f64], memory: [Aligned; 2]) -> Option<(Taps, 
         return None;
     }
     let [first, second] = memory;
-    let (psi, psi_norm) = grow(plan, Taps::new(1 + plan.places + UNIT, first), |_| Coordinates { band })?;
-    let (k, k_norm) = grow(plan, Taps::new(1 + plan.places, second), |width| Vectors::new(plan, band, width))?;
+    let (psi, psi_norm) = grow(plan, Taps::new(1 + plan.places + UNIT, first), &Coordinates { band })?;
+    let (k, k_norm) = grow(plan, Taps::new(1 + plan.places, second), &Vectors::new(plan, band))?;
     let nu = psi.column(order);
     let last = quotient(psi.column(order - 1), nu, psi.width());
     let closes = last.iter().zip(psi.before_first()).all(|(a, b)| (a - b).abs() <= limits.tail * limits.condition);
@@ -55,13 +55,12 @@ struct Progress {
 }
 
 /// Computes all columns, in a wider band from where one is too narrow. Returns them with their largest norm.
-fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: impl Fn(usize) -> R) -> Option<(Taps, f64)> {
+fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: &R) -> Option<(Taps, f64)> {
     let mut progress = Progress { column: 1, square: 1.0 };
+    let end = recurrence.end(plan.order);
     for width in plan.widths() {
         taps.widen(width, progress.column);
-        let recurrence = recurrence(width);
         recurrence.begin(&mut taps);
-        let end = recurrence.end(plan.order);
         f64::run(Columns { recurrence, taps: &mut taps, end, tail: plan.limits.tail, progress: &mut progress });
         let norm = progress.square.sqrt();
         if norm > plan.limits.condition {
@@ -77,7 +76,7 @@ fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: impl Fn(usize) -
 
 /// The columns of a recurrence, until one has not died away.
 struct Columns<'a, R> {
-    recurrence: R,
+    recurrence: &'a R,
     taps: &'a mut Taps,
     end: usize,
     tail: f64,
@@ -207,13 +206,14 @@ impl Recurrence for Coordinates<'_> {
 
 /// That of A^k e_0.
 struct Vectors {
-    /// The entries below, on and above the diagonal, in reverse, with those around the cycle.
+    /// The entries below, on and above the diagonal, in reverse, with those around the cycle for the widest band.
     rows: [Vec<f64>; 3],
     places: usize,
 }
 
 impl Vectors {
-    fn new(plan: &Plan, band: Band<'_>, width: usize) -> Self {
+    fn new(plan: &Plan, band: Band<'_>) -> Self {
+        let width = plan.widest;
         let rows = [band.lower, band.diagonal, band.upper].map(|entries| {
             let mut row = vec![0.0; plan.places + width];
             reversed(entries, plan.places, &mut row);

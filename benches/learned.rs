@@ -15,7 +15,8 @@ use displace::{Matrix, PathChoice, Scalar, Workspace};
 enum Way {
     /// ±0.2% around the shift.
     Scaled,
-    /// ±5% around the shift, or entries of a subdiagonal from 0.4 to 1.5.
+    /// ±5% around the shift for a tridiagonal, which polynomials take up to some order and trees beyond; or entries of a subdiagonal from 0.4 to
+    /// 1.5.
     Tree,
     /// Reflections that do not die away.
     Recurrence,

@@ -54,7 +54,7 @@
 //! amplify so much should be scaled.
 //!
 //! *Cost,* one vector, r = 1, f64, microseconds at N = 1024: 7 for a scaled shift, 24 for a hierarchy, 15 to 35 for polynomials with 4 to 64
-//! taps, 105 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of a scaled shift cost three
+//! taps, about 100 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of a scaled shift cost three
 //! products, in batches two and a half; those of a recurrence three, and four from N = 1025 on, where vectors are computed again rather
 //! than kept; those of a hierarchy a little more than three for one vector and two and a half in batches; those of polynomials five or six for one
 //! vector and three in batches, and a change of their parameters about as much; those of a tree seven or eight for one vector and three to

@@ -6,7 +6,7 @@
 //! chain rule leads to A and g, once for a batch. Diagonals are told by their distance from the main one, also where it goes round a short
 //! ring more than once: what stands for the same place is then added up by the chain rule.
 
-use super::segments::{BEFORE, STEPS, Segments};
+use super::segments::{BEFORE, GROUP, Pairs, STEPS, Segments, pairs};
 use crate::matrix::take;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
@@ -20,9 +20,6 @@ const SQUARE: usize = 5;
 const FOURTH: usize = 9;
 
 const _: () = assert!(STEPS == 4);
-
-/// Passes whose gradients are summed up in registers.
-pub(super) const GROUP: usize = 16;
 
 /// Generators that share a sweep downwards; the coefficients of more would not stay in registers.
 pub(super) const TOGETHER: usize = 2;
@@ -59,16 +56,16 @@ impl<'a> PowerSums<'a> {
     }
 }
 
-/// Adds the gradients of up to [`GROUP`] passes and [`TOGETHER`] generators.
+/// Adds the gradients of a group of passes and up to [`TOGETHER`] generators.
 #[derive(Debug)]
 pub(super) struct Correlate<'a> {
     pub segments: &'a Segments,
-    /// Coefficients, N numbers for each generator, of which those of the passes begin at `first`.
+    /// Coefficients, N numbers for each generator, and the powers of the passes: the first, and how many.
     pub t: &'a [f64],
-    pub first: usize,
-    /// `(Aᵀ)^k y` for the first power of each pass, one vector after the other.
+    pub powers: [usize; 2],
+    /// `(Aᵀ)^k y` for the first power of each pass, a group.
     pub duals: &'a [f64],
-    /// What the passes begin with, with margins.
+    /// What the passes begin with, with margins, a group.
     pub vectors: &'a [f64],
     pub sums: PowerSums<'a>,
 }
@@ -76,21 +73,22 @@ pub(super) struct Correlate<'a> {
 impl Kernel<f64> for Correlate<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { segments, t, first, duals, vectors, sums } = self;
-        let (order, numbers) = (segments.order(), segments.numbers());
-        let [duals, vectors] = [duals, vectors].map(lanes::<f64>);
-        let passes = || duals.chunks_exact(numbers / W).zip(vectors.chunks_exact(numbers / W));
-        let fourth = rows_mut::<FOURTH>(sums.fourth);
-        let mut factors = [[[0.0; STEPS]; GROUP]; TOGETHER];
-        for (factors, t) in factors.iter_mut().zip(t.chunks_exact(order)) {
-            factors.as_flattened_mut().iter_mut().zip(&t[first..]).for_each(|(f, t)| *f = *t);
+        let Self { segments, t, powers: [first, powers], duals, vectors, sums } = self;
+        let (duals, vectors) = (pairs(duals), pairs(vectors));
+        let passes = powers.div_ceil(STEPS).min(GROUP);
+        let fourth = rows_mut::<FOURTH>(sums.fourth).as_chunks_mut().0;
+        let mut factors = [[[[0.0; W]; STEPS]; GROUP]; TOGETHER];
+        for (factors, t) in factors.iter_mut().zip(t.chunks_exact(segments.order())) {
+            factors.as_flattened_mut().iter_mut().zip(&t[first..]).for_each(|(f, t)| *f = [*t; W]);
         }
         // The second register of the last pair may be in the margin, whose sums are written anew before they are read.
-        for i in (BEFORE..BEFORE + segments.len()).step_by(2) {
-            correlate::<I, 5>(isa, passes(), i, 0, fourth);
-            correlate::<I, 4>(isa, passes(), i, 5, fourth);
-            for (factors, sums) in factors.iter().zip(sums.generators.chunks_exact_mut(STEPS * numbers)) {
-                combine(isa, passes().map(|(dual, _)| dual).zip(factors), i, rows_mut::<STEPS>(sums));
+        for i in BEFORE / 2..(BEFORE + segments.len()).div_ceil(2) {
+            let around = vectors[i - STEPS / 2..].first_chunk();
+            let Some(around) = around else { return };
+            correlate::<I, 5>(isa, passes, &duals[i], around, 0, &mut fourth[i]);
+            correlate::<I, 4>(isa, passes, &duals[i], around, 5, &mut fourth[i]);
+            for (factors, sums) in factors.iter().zip(sums.generators.chunks_exact_mut(STEPS * segments.numbers())) {
+                combine(isa, passes, &duals[i], factors, &mut rows_mut(sums).as_chunks_mut().0[i]);
             }
         }
     }
@@ -98,44 +96,48 @@ impl Kernel<f64> for Correlate<'_> {
 
 /// Adds `dual wᵀ` in C diagonals and two registers of places: each number of w, once loaded, meets two duals.
 #[inline(always)]
-fn correlate<'a, I: Isa<f64>, const C: usize>(
+fn correlate<I: Isa<f64>, const C: usize>(
     isa: I,
-    passes: impl Iterator<Item = (&'a [Lane], &'a [Lane])>,
-    i: usize,
+    passes: usize,
+    duals: &Pairs,
+    around: &[Pairs; STEPS + 1],
     first: usize,
-    sums: &mut [[Lane; FOURTH]],
+    sums: &mut [[Lane; FOURTH]; 2],
 ) {
-    let mut sum: [[_; C]; 2] = std::array::from_fn(|p| std::array::from_fn(|c| isa.load(&sums[i + p][first + c])));
-    for (dual, w) in passes {
-        let (dual, w) = (&dual[i..i + 2], &w[i + first - STEPS..][..C + 1]);
-        let dual = [isa.load(&dual[0]), isa.load(&dual[1])];
-        for c in 0..C {
-            for p in 0..2 {
-                sum[p][c] = isa.mul_add(dual[p], isa.load(&w[c + p]), sum[p][c]);
+    let mut sum: [[_; C]; 2] = std::array::from_fn(|p| std::array::from_fn(|c| isa.load(&sums[p][first + c])));
+    for pass in 0..passes {
+        let dual = [isa.load(&duals[pass][0]), isa.load(&duals[pass][1])];
+        for c in 0..C + 1 {
+            let w = isa.load(&around[(first + c) / 2][pass][(first + c) % 2]);
+            if c < C {
+                sum[0][c] = isa.mul_add(dual[0], w, sum[0][c]);
+            }
+            if c > 0 {
+                sum[1][c - 1] = isa.mul_add(dual[1], w, sum[1][c - 1]);
             }
         }
     }
     for p in 0..2 {
         for c in 0..C {
-            isa.store(&mut sums[i + p][first + c], sum[p][c]);
+            isa.store(&mut sums[p][first + c], sum[p][c]);
         }
     }
 }
 
 /// Adds `t_b dual` in two registers of places.
 #[inline(always)]
-fn combine<'a, I: Isa<f64>>(
+fn combine<I: Isa<f64>>(
     isa: I,
-    passes: impl Iterator<Item = (&'a [Lane], &'a [f64; STEPS])>,
-    i: usize,
-    sums: &mut [[Lane; STEPS]],
+    passes: usize,
+    duals: &Pairs,
+    factors: &[[Lane; STEPS]; GROUP],
+    sums: &mut [[Lane; STEPS]; 2],
 ) {
-    let mut sum: [[_; STEPS]; 2] = std::array::from_fn(|p| std::array::from_fn(|c| isa.load(&sums[i + p][c])));
-    for (dual, factors) in passes {
-        let dual = &dual[i..i + 2];
-        let dual = [isa.load(&dual[0]), isa.load(&dual[1])];
+    let mut sum: [[_; STEPS]; 2] = std::array::from_fn(|p| std::array::from_fn(|c| isa.load(&sums[p][c])));
+    for pass in 0..passes {
+        let dual = [isa.load(&duals[pass][0]), isa.load(&duals[pass][1])];
         for c in 0..STEPS {
-            let factor = isa.splat(factors[c]);
+            let factor = isa.load(&factors[pass][c]);
             for p in 0..2 {
                 sum[p][c] = isa.mul_add(dual[p], factor, sum[p][c]);
             }
@@ -143,7 +145,7 @@ fn combine<'a, I: Isa<f64>>(
     }
     for p in 0..2 {
         for c in 0..STEPS {
-            isa.store(&mut sums[i + p][c], sum[p][c]);
+            isa.store(&mut sums[p][c], sum[p][c]);
         }
     }
 }
@@ -197,15 +199,22 @@ impl Kernel<f64> for ChainRule<'_> {
             unsquare::<I, BAND, SQUARE>(isa, segments.len(), a, d_square, gradient);
         }
         let powers = square.as_flattened_mut();
+        // Shorter sequences have fewer powers.
+        if order < STEPS {
+            powers.fill([0.0; W]);
+        }
         for (g, sums) in generators.chunks_exact(numbers).zip(sums.generators.chunks_exact_mut(STEPS * numbers)) {
             let (g, sums) = (lanes::<f64>(g), rows_mut::<STEPS>(sums));
             segments.exchange_rows(sums);
             let (first, second) = powers.split_at_mut(g.len());
-            step(isa, a, g, first);
-            step(isa, a, first, second);
-            for (s, g) in [g, first, &*second].into_iter().enumerate().take(order - 1).rev() {
-                unstep(isa, segments.len(), a, g, s, sums, gradient);
+            if order > 2 {
+                step(isa, a, g, first);
             }
+            if order > 3 {
+                step(isa, a, first, second);
+            }
+            (0..STEPS - 1).rev().for_each(|s| step_back(isa, segments.len(), a, s, sums));
+            add_steps(isa, segments.len(), [g, first, second], sums, gradient);
         }
     }
 }
@@ -237,15 +246,24 @@ fn unsquare<I: Isa<f64>, const C: usize, const D: usize>(
 ) {
     let half = C / 2;
     for i in BEFORE + 1 - half..BEFORE + len + half - 1 {
-        for c in 0..C {
-            let mut sum = isa.splat(0.0);
-            for x in 0..C {
-                // Once as the left factor, once as the right one.
-                let at = i + half - x;
-                sum = isa.mul_add(isa.load(&d_square[i][c + x]), isa.load(&p[i + c - half][x]), sum);
-                sum = isa.mul_add(isa.load(&d_square[at][c + x]), isa.load(&p[at][x]), sum);
+        let around = (p[i - half..].first_chunk::<C>(), d_square[i - half..].first_chunk::<C>());
+        let (Some(p), Some(d_square)) = around else { return };
+        let d: [_; D] = std::array::from_fn(|x| isa.load(&d_square[half][x]));
+        let mut sum = [isa.splat(0.0); C];
+        // P once as the right factor, once as the left one.
+        for x in 0..C {
+            for c in 0..C {
+                sum[c] = isa.mul_add(d[c + x], isa.load(&p[c][x]), sum[c]);
             }
-            isa.store(&mut d_p[i][c], sum);
+        }
+        for x in 0..C {
+            let left = isa.load(&p[C - 1 - x][x]);
+            for c in 0..C {
+                sum[c] = isa.mul_add(left, isa.load(&d_square[C - 1 - x][c + x]), sum[c]);
+            }
+        }
+        for c in 0..C {
+            isa.store(&mut d_p[i][c], sum[c]);
         }
     }
 }
@@ -262,30 +280,38 @@ fn step<I: Isa<f64>>(isa: I, a: &[[Lane; BAND]], v: &[Lane], to: &mut [Lane]) {
     }
 }
 
-/// Takes the gradient in `A v`, column `s + 1` of `sums`, to v, column `s`, with `s` registers of margins, and to A.
+/// Takes the gradient in `A v`, column `s + 1` of `sums`, to v, column `s`, with `s` registers of margins.
 #[inline(always)]
-fn unstep<I: Isa<f64>>(
-    isa: I,
-    len: usize,
-    a: &[[Lane; BAND]],
-    v: &[Lane],
-    s: usize,
-    sums: &mut [[Lane; STEPS]],
-    gradient: &mut [[Lane; BAND]],
-) {
-    for i in BEFORE..BEFORE + len {
-        for x in 0..BAND {
-            let sum = isa.load(&gradient[i][x]);
-            let sum = isa.mul_add(isa.load(&sums[i][s + 1]), isa.load(&v[i + x - 1]), sum);
-            isa.store(&mut gradient[i][x], sum);
-        }
-    }
-    for i in BEFORE - s..BEFORE + len + s {
+fn step_back<I: Isa<f64>>(isa: I, len: usize, a: &[[Lane; BAND]], s: usize, sums: &mut [[Lane; STEPS]]) {
+    let range = BEFORE - s - 1..BEFORE + len + s + 1;
+    let (a, sums) = (&a[range.clone()], &mut sums[range]);
+    for i in 1..a.len().min(sums.len()) - 1 {
         let mut sum = isa.load(&sums[i][s]);
         for x in 0..BAND {
             let at = i + 1 - x;
             sum = isa.mul_add(isa.load(&a[at][x]), isa.load(&sums[at][s + 1]), sum);
         }
         isa.store(&mut sums[i][s], sum);
+    }
+}
+
+/// Adds the gradient in A of each `A v`.
+#[inline(always)]
+fn add_steps<I: Isa<f64>>(
+    isa: I,
+    len: usize,
+    vectors: [&[Lane]; STEPS - 1],
+    sums: &[[Lane; STEPS]],
+    gradient: &mut [[Lane; BAND]],
+) {
+    let vectors = vectors.map(|v| &v[BEFORE - 1..][..len + 2]);
+    for (i, (sums, gradient)) in sums[BEFORE..].iter().zip(&mut gradient[BEFORE..][..len]).enumerate() {
+        for x in 0..BAND {
+            let mut sum = isa.load(&gradient[x]);
+            for s in 0..STEPS - 1 {
+                sum = isa.mul_add(isa.load(&sums[s + 1]), isa.load(&vectors[s][i + x]), sum);
+            }
+            isa.store(&mut gradient[x], sum);
+        }
     }
 }

@@ -6,8 +6,8 @@
 //! from which its run is computed again.
 
 use super::band::transpose;
-use super::powers::{ChainRule, Correlate, GROUP, PowerSums, TOGETHER};
-use super::segments::{Aligned, SKIPPED, STEPS, Segments, align};
+use super::powers::{ChainRule, Correlate, PowerSums, TOGETHER};
+use super::segments::{Aligned, GROUP, SKIPPED, STEPS, Segments, align};
 use super::skewed::{Combine, Expand, Ring};
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
@@ -22,6 +22,9 @@ const CACHED: usize = 1 << 16;
 
 /// Runs at the most.
 const RUNS: usize = 512;
+
+/// Powers in a group of passes.
+const POWERS: usize = GROUP * STEPS;
 
 /// An operator and its generators in segments, packed as [`Ring`] wants them.
 #[derive(Debug)]
@@ -62,12 +65,13 @@ impl Recurrence {
         }
     }
 
-    /// Powers in a run, whole passes.
+    /// Powers in a run, whole groups of passes.
     fn run(n: usize) -> usize {
         match n <= WHOLE {
             true => n,
             false => {
-                ((STEPS * CACHED / n).clamp(64, 256) / STEPS * STEPS).max(n.div_ceil(RUNS).next_multiple_of(STEPS))
+                let cached = (STEPS * CACHED / n).clamp(POWERS, 256) / POWERS * POWERS;
+                cached.max(n.div_ceil(RUNS).next_multiple_of(POWERS))
             }
         }
     }
@@ -75,7 +79,7 @@ impl Recurrence {
     /// Numbers that [`Recurrence::expand`] keeps for the gradient.
     pub fn kept_len(segments: &Segments) -> usize {
         let n = segments.order();
-        let vectors = n.div_ceil(if n <= WHOLE { STEPS } else { Self::run(n) });
+        let vectors = if n <= WHOLE { GROUP * n.div_ceil(POWERS) } else { n.div_ceil(Self::run(n)) };
         vectors * segments.numbers() + SKIPPED
     }
 
@@ -102,7 +106,7 @@ impl Recurrence {
     pub fn expand(&self, segments: &Segments, y: &[f64], t: &mut [f64], kept: &mut [f64], scratch: &mut [f64]) {
         let n = segments.order();
         let w = &mut align(scratch)[..segments.numbers()];
-        let all = if kept.is_empty() { kept } else { align(kept) };
+        let all = if kept.is_empty() { kept } else { &mut align(kept)[..Self::kept_len(segments) - SKIPPED] };
         for (j, (packed, t)) in self.upwards.iter().zip(t.chunks_exact_mut(n)).enumerate() {
             let ring = Ring { segments, packed: packed.get() };
             segments.spread(y, [0, 1], w);
@@ -171,12 +175,11 @@ impl Recurrence {
                     f64::run(Expand { ring, w: upwards, t, kept: again });
                     duals = again;
                 }
-                for [first, powers] in parts(start, powers, GROUP * STEPS) {
-                    let vectors = &mut vectors[..powers.div_ceil(STEPS) * numbers];
+                for [first, powers] in parts(start, powers, POWERS) {
                     Self::combine_run(ring, w, t, [first, powers], vectors);
                     let duals = &duals[(first - start) / STEPS * numbers..][..vectors.len()];
                     let sums = sums.part(segments, 0, t.len() / n);
-                    f64::run(Correlate { segments, t, first, duals, vectors, sums });
+                    f64::run(Correlate { segments, t, powers: [first, powers], duals, vectors, sums });
                 }
             }
             if let Some(y) = y.as_deref_mut() {

@@ -4,9 +4,13 @@
 //! *margin* repeats what the ring has there, so that a few steps of a band operator can be done without an exchange between
 //! lanes, each of them spoiling one register at either end. That makes corners of an operator ordinary entries.
 
-use crate::transform::isa::Kernels;
+use std::ops::Range;
+
+use crate::transform::isa::{Kernels, lanes, lanes_mut};
 
 const W: usize = f64::LANES;
+
+type Lane = <f64 as Kernels>::Lane;
 
 /// Steps between two exchanges.
 pub(super) const STEPS: usize = 4;
@@ -14,11 +18,28 @@ pub(super) const STEPS: usize = 4;
 /// Registers before place 0 of the segments.
 pub(super) const BEFORE: usize = 2 * STEPS;
 
+/// Passes whose vectors are kept side by side.
+pub(super) const GROUP: usize = 32;
+
+/// Two registers of places of each vector of a group. (What goes through all vectors at a place then reads memory from the
+/// beginning to the end.)
+pub(super) type Pairs = [[Lane; 2]; GROUP];
+
 /// Memory is taken from the beginning of a cache line on, so that no register's worth straddles two.
 const LINE: usize = 64;
 
 /// Numbers that [`align`] skips at most.
 pub(super) const SKIPPED: usize = LINE / size_of::<f64>() - 1;
+
+/// Takes up vectors of a group.
+pub(super) fn pairs(kept: &[f64]) -> &[Pairs] {
+    lanes::<f64>(kept).as_chunks().0.as_chunks().0
+}
+
+/// The same to be written.
+pub(super) fn pairs_mut(kept: &mut [f64]) -> &mut [Pairs] {
+    lanes_mut::<f64>(kept).as_chunks_mut().0.as_chunks_mut().0
+}
 
 /// Skips what is before the first cache line.
 pub(super) fn align(numbers: &mut [f64]) -> &mut [f64] {
@@ -60,10 +81,8 @@ pub(super) struct Segments {
     len: usize,
     /// The place of each number, margins included.
     places: Vec<u32>,
-    /// The first of the numbers that stand for each place.
-    owners: Vec<u32>,
-    /// Numbers in a margin, and where in the segments their places are.
-    margin: Vec<[u32; 2]>,
+    /// Registers of a margin, and where in the segments the places of their numbers are.
+    margin: Vec<(u32, [u32; W])>,
 }
 
 impl Segments {
@@ -82,9 +101,14 @@ impl Segments {
             }
         }
         let exchanged = (BEFORE - STEPS..BEFORE).chain(BEFORE + len..registers);
-        let margin = exchanged.flat_map(|register| register * W..(register + 1) * W);
-        let margin = margin.map(|at| [at as u32, owners[places[at] as usize]]).collect();
-        Self { order, len, places, owners, margin }
+        let from = |register: usize| std::array::from_fn(|l| owners[places[register * W + l] as usize]);
+        let margin = exchanged.map(|register| (register as u32, from(register))).collect();
+        Self { order, len, places, margin }
+    }
+
+    /// The places that each lane has from place 0 of its segment on, each place once.
+    fn lanes(&self) -> impl Iterator<Item = Range<usize>> {
+        (0..W).map(|lane| lane * self.order / W..(lane + 1) * self.order / W)
     }
 
     /// Registers of the segments, without margins.
@@ -100,42 +124,45 @@ impl Segments {
     /// Writes a vector to row `row` of every `rows` registers.
     pub fn spread(&self, v: &[f64], [row, rows]: [usize; 2], to: &mut [f64]) {
         for (to, places) in to.chunks_exact_mut(rows * W).zip(self.places.chunks_exact(W)) {
-            let to = &mut to[row * W..][..W];
-            to.iter_mut().zip(places).for_each(|(to, &place)| *to = v[place as usize]);
+            let lane: [f64; W] = std::array::from_fn(|l| v[places[l] as usize]);
+            to[row * W..][..W].copy_from_slice(&lane);
         }
     }
 
     /// The same, but each place once, and zeros elsewhere.
     pub fn spread_once(&self, v: &[f64], [row, rows]: [usize; 2], to: &mut [f64]) {
         to.chunks_exact_mut(rows * W).for_each(|to| to[row * W..][..W].fill(0.0));
-        for (&x, &owner) in v.iter().zip(&self.owners) {
-            let owner = owner as usize;
-            to[(owner / W * rows + row) * W + owner % W] = x;
+        for (lane, places) in self.lanes().enumerate() {
+            let to = to[(BEFORE * rows + row) * W + lane..].iter_mut().step_by(rows * W);
+            to.zip(&v[places]).for_each(|(to, x)| *to = *x);
         }
     }
 
     /// Adds the vector in row `row` of every `rows` registers.
     pub fn add(&self, from: &[f64], [row, rows]: [usize; 2], v: &mut [f64]) {
-        for (x, &owner) in v.iter_mut().zip(&self.owners) {
-            let owner = owner as usize;
-            *x += from[(owner / W * rows + row) * W + owner % W];
+        for (lane, places) in self.lanes().enumerate() {
+            let from = from[(BEFORE * rows + row) * W + lane..].iter().step_by(rows * W);
+            v[places].iter_mut().zip(from).for_each(|(x, from)| *x += *from);
         }
     }
 
-    /// Writes the margins of a vector anew.
+    /// Writes the margins of a vector anew, whole registers at once, which can be read again at once.
     #[inline(always)]
     pub fn exchange(&self, w: &mut [f64]) {
-        for &[to, from] in &self.margin {
-            w[to as usize] = w[from as usize];
+        for &(to, from) in &self.margin {
+            let lane = from.map(|at| w[at as usize]);
+            w[to as usize * W..][..W].copy_from_slice(&lane);
         }
     }
 
     /// The same for several vectors, packed: all registers for a place one after the other.
     #[inline(always)]
     pub fn exchange_rows<const C: usize>(&self, rows: &mut [[[f64; W]; C]]) {
-        for [to, from] in self.margin.iter().map(|both| both.map(|at| at as usize)) {
-            for c in 0..C {
-                rows[to / W][c][to % W] = rows[from / W][c][from % W];
+        for &(to, from) in &self.margin {
+            for (l, at) in from.into_iter().enumerate() {
+                let from = &rows[at as usize / W];
+                let numbers: [f64; C] = std::array::from_fn(|c| from[c][at as usize % W]);
+                (0..C).for_each(|c| rows[to as usize][c][l] = numbers[c]);
             }
         }
     }

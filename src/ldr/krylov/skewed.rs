@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use super::segments::{BEFORE, STEPS, Segments};
+use super::segments::{BEFORE, GROUP, Pairs, STEPS, Segments, pairs_mut};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 type Lane = <f64 as Kernels>::Lane;
@@ -29,7 +29,7 @@ pub(super) struct Expand<'a, 'b> {
     pub w: &'b mut [f64],
     /// Written: `⟨A^k g, w⟩` for the powers of the run.
     pub t: &'b mut [f64],
-    /// Written, where there is room: `(Aᵀ)^k w` for every `STEPS`th power, with which a pass begins; a vector in segments for each.
+    /// Written, if there is room: `(Aᵀ)^k w` for every `STEPS`th power, with which a pass begins, in groups of vectors.
     pub kept: &'b mut [f64],
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Combine<'a, 'b, const C: usize, const R: usize> {
     pub t: &'b [f64],
     pub first: usize,
     pub powers: usize,
-    /// Written, where there is room: the w that the pass over each `STEPS` powers begins with, with its margins.
+    /// Written, if there is room: the w that the pass over each `STEPS` powers begins with, with its margins; a group at the most.
     pub kept: &'b mut [f64],
 }
 
@@ -52,14 +52,14 @@ impl Kernel<f64> for Expand<'_, '_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { ring, w, t, kept } = self;
-        let mut kept = kept.chunks_exact_mut(w.len());
-        for t in t.chunks_mut(STEPS) {
+        let (kept, pairs) = (pairs_mut(kept), w.len() / (2 * f64::LANES));
+        for (pass, t) in t.chunks_mut(STEPS).enumerate() {
             ring.segments.exchange(w);
-            let sums = match kept.next() {
-                Some(kept) => expand::<I, true>(isa, ring, w, kept),
-                None => expand::<I, false>(isa, ring, w, &mut []),
+            let sums = match kept.get_mut(pass / GROUP * pairs..).and_then(|group| group.get_mut(..pairs)) {
+                Some(group) => expand::<I, true>(isa, ring, w, group, pass % GROUP),
+                None => expand::<I, false>(isa, ring, w, &mut [], 0),
             };
-            t.copy_from_slice(&sums[..t.len()]);
+            t.iter_mut().zip(sums).for_each(|(t, sum)| *t = sum);
         }
     }
 }
@@ -68,7 +68,7 @@ impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { ring, w, t, first, powers, kept } = self;
-        let order = ring.segments.order();
+        let (order, kept) = (ring.segments.order(), pairs_mut(kept));
         for start in (0..powers).step_by(STEPS).rev() {
             let mut factors = [[0.0; R]; STEPS];
             for s in 0..STEPS.min(powers - start) {
@@ -77,9 +77,9 @@ impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
                 }
             }
             ring.segments.exchange(w);
-            match kept.chunks_exact_mut(w.len()).nth(start / STEPS) {
-                Some(kept) => combine::<I, C, R, true>(isa, ring, &factors, w, kept),
-                None => combine::<I, C, R, false>(isa, ring, &factors, w, &mut []),
+            match kept.is_empty() {
+                false => combine::<I, C, R, true>(isa, ring, &factors, w, kept, start / STEPS),
+                true => combine::<I, C, R, false>(isa, ring, &factors, w, kept, 0),
             }
         }
     }
@@ -91,10 +91,10 @@ fn packed<const C: usize>(numbers: &[f64]) -> &[[Lane; C]] {
     lanes::<f64>(numbers).as_chunks().0
 }
 
-/// Registers that a pass goes through: the segments, and what the first steps need of the margins.
+/// Pairs of registers that a pass goes through: the segments, and what the first steps need of the margins.
 #[inline(always)]
 fn count(segments: &Segments) -> usize {
-    segments.len() + 2 * STEPS - 2
+    segments.len().div_ceil(2) + STEPS - 1
 }
 
 /// The register where step s begins.
@@ -103,48 +103,65 @@ fn begin(s: usize) -> usize {
     BEFORE + 1 - STEPS - s
 }
 
-/// The vector that a pass reads, from one place ahead, and the one it writes, STEPS − 1 places behind.
+/// Pairs of registers from one on.
 #[inline(always)]
-fn ahead_and_behind(w: &mut [f64], count: usize) -> (&[Cell<Lane>], &[Cell<Lane>]) {
-    let w = Cell::from_mut(lanes_mut::<f64>(w)).as_slice_of_cells();
-    (&w[begin(0) + 1..][..count], &w[begin(STEPS - 1)..][..count])
+fn pairs_from<T>(registers: &[T], first: usize, count: usize) -> &[[T; 2]] {
+    &registers[first..].as_chunks().0[..count]
 }
 
-/// Where a vector is kept from one place ahead on; what is before is kept at once.
+/// The vector that a pass reads, from one place ahead, and the one it writes, STEPS − 1 places behind.
 #[inline(always)]
-fn keep<'a>(kept: &'a mut [f64], w: &[f64], count: usize) -> &'a mut [Lane] {
-    let (first, rest) = lanes_mut::<f64>(kept).split_at_mut(begin(0) + 1);
-    first.copy_from_slice(&lanes::<f64>(w)[..first.len()]);
+fn ahead_and_behind(w: &mut [f64], count: usize) -> [&[[Cell<Lane>; 2]]; 2] {
+    let w = Cell::from_mut(lanes_mut::<f64>(w)).as_slice_of_cells();
+    [pairs_from(w, AHEAD, count), pairs_from(w, begin(STEPS - 1), count)]
+}
+
+/// The first register that a pass reads in its loop.
+const AHEAD: usize = BEFORE + 2 - STEPS;
+
+/// Where a vector is kept from one place ahead on; what a gradient needs of what is before is kept at once.
+#[inline(always)]
+fn keep<'a>(kept: &'a mut [Pairs], slot: usize, w: &[f64], count: usize) -> &'a mut [Pairs] {
+    let (first, rest) = kept.split_at_mut(AHEAD / 2);
+    first[AHEAD / 2 - 1][slot] = packed(w)[AHEAD / 2 - 1];
     &mut rest[..count]
 }
 
 #[inline(always)]
-fn expand<I: Isa<f64>, const KEEP: bool>(isa: I, ring: Ring<'_>, w: &mut [f64], kept: &mut [f64]) -> [f64; STEPS] {
+fn expand<I: Isa<f64>, const KEEP: bool>(
+    isa: I,
+    ring: Ring<'_>,
+    w: &mut [f64],
+    kept: &mut [Pairs],
+    slot: usize,
+) -> [f64; STEPS] {
     let count = count(ring.segments);
     let packed = packed::<4>(ring.packed);
-    let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
+    let places: [_; STEPS] = std::array::from_fn(|s| pairs_from(packed, begin(s), count));
     let mut sums = [isa.splat(0.0); STEPS];
     let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
-    let kept = if KEEP { keep(kept, w, count) } else { &mut [] };
-    let (ahead, behind) = {
+    let (kept, slot) = (if KEEP { keep(kept, slot, w, count) } else { kept }, slot % GROUP);
+    let [ahead, behind] = {
         let first = &lanes::<f64>(w)[begin(0) - 1..];
         (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
         ahead_and_behind(w, count)
     };
     for i in 0..count {
-        let mut after = isa.load(&ahead[i].get());
-        if KEEP {
-            isa.store(&mut kept[i], after);
+        for half in 0..2 {
+            let mut after = isa.load(&ahead[i][half].get());
+            if KEEP {
+                isa.store(&mut kept[i][slot][half], after);
+            }
+            for s in 0..STEPS {
+                let [lower, diagonal, upper, generator] = &places[s][i][half];
+                sums[s] = isa.mul_add(here[s], isa.load(generator), sums[s]);
+                let sum = isa.mul(isa.load(diagonal), here[s]);
+                let sum = isa.mul_add(isa.load(lower), before[s], sum);
+                let sum = isa.mul_add(isa.load(upper), after, sum);
+                (before[s], here[s], after) = (here[s], after, sum);
+            }
+            put(isa, &behind[i][half], after);
         }
-        for s in 0..STEPS {
-            let [lower, diagonal, upper, generator] = &places[s][i];
-            sums[s] = isa.mul_add(here[s], isa.load(generator), sums[s]);
-            let sum = isa.mul(isa.load(diagonal), here[s]);
-            let sum = isa.mul_add(isa.load(lower), before[s], sum);
-            let sum = isa.mul_add(isa.load(upper), after, sum);
-            (before[s], here[s], after) = (here[s], after, sum);
-        }
-        put(isa, &behind[i], after);
     }
     let mut totals = [0.0; STEPS];
     for s in 0..STEPS {
@@ -162,11 +179,12 @@ fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
     ring: Ring<'_>,
     factors: &[[f64; R]; STEPS],
     w: &mut [f64],
-    kept: &mut [f64],
+    kept: &mut [Pairs],
+    slot: usize,
 ) {
     let count = count(ring.segments);
     let packed = packed::<C>(ring.packed);
-    let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
+    let places: [_; STEPS] = std::array::from_fn(|s| pairs_from(packed, begin(s), count));
     let mut t = [[isa.splat(0.0); R]; STEPS];
     for s in 0..STEPS {
         for j in 0..R {
@@ -174,28 +192,30 @@ fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
         }
     }
     let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
-    let kept = if KEEP { keep(kept, w, count) } else { &mut [] };
-    let (ahead, behind) = {
+    let (kept, slot) = (if KEEP { keep(kept, slot, w, count) } else { kept }, slot % GROUP);
+    let [ahead, behind] = {
         let first = &lanes::<f64>(w)[begin(0) - 1..];
         (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
         ahead_and_behind(w, count)
     };
     for i in 0..count {
-        let mut after = isa.load(&ahead[i].get());
-        if KEEP {
-            isa.store(&mut kept[i], after);
-        }
-        for s in 0..STEPS {
-            let place = &places[s][i];
-            let mut sum = isa.mul(isa.load(&place[1]), here[s]);
-            for j in 0..R {
-                sum = isa.mul_add(t[s][j], isa.load(&place[3 + j]), sum);
+        for half in 0..2 {
+            let mut after = isa.load(&ahead[i][half].get());
+            if KEEP {
+                isa.store(&mut kept[i][slot][half], after);
             }
-            let sum = isa.mul_add(isa.load(&place[0]), before[s], sum);
-            let sum = isa.mul_add(isa.load(&place[2]), after, sum);
-            (before[s], here[s], after) = (here[s], after, sum);
+            for s in 0..STEPS {
+                let place = &places[s][i][half];
+                let mut sum = isa.mul(isa.load(&place[1]), here[s]);
+                for j in 0..R {
+                    sum = isa.mul_add(t[s][j], isa.load(&place[3 + j]), sum);
+                }
+                let sum = isa.mul_add(isa.load(&place[0]), before[s], sum);
+                let sum = isa.mul_add(isa.load(&place[2]), after, sum);
+                (before[s], here[s], after) = (here[s], after, sum);
+            }
+            put(isa, &behind[i][half], after);
         }
-        put(isa, &behind[i], after);
     }
 }
 

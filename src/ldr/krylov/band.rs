@@ -79,17 +79,6 @@ impl<'a> BandGradient<'a> {
     }
 }
 
-/// The diagonals of the transpose of an operator.
-pub(super) fn transpose(entries: &[f64], transposed: &mut [f64]) {
-    let n = entries.len() / 3;
-    for i in 0..n {
-        let (before, after) = (if i == 0 { n - 1 } else { i - 1 }, if i + 1 == n { 0 } else { i + 1 });
-        transposed[i] = entries[2 * n + before];
-        transposed[n + i] = entries[n + i];
-        transposed[2 * n + i] = entries[after];
-    }
-}
-
 #[inline(always)]
 fn at(x: &[f64], i: usize) -> &<f64 as Kernels>::Lane {
     &lanes::<f64>(&x[i..i + f64::LANES])[0]

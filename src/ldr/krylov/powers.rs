@@ -213,7 +213,9 @@ impl Kernel<f64> for ChainRule<'_> {
             if order > 3 {
                 step(isa, a, first, second);
             }
-            (0..STEPS - 1).rev().for_each(|s| step_back(isa, segments.len(), a, s, sums));
+            for s in (0..STEPS - 1).rev() {
+                step_back(isa, segments.len(), a, s, sums);
+            }
             add_steps(isa, segments.len(), [g, first, second], sums, gradient);
         }
     }

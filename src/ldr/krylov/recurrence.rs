@@ -5,9 +5,9 @@
 //! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one of each run,
 //! from which its run is computed again.
 
-use super::band::transpose;
+use super::band::Band;
 use super::powers::{ChainRule, Correlate, PowerSums, TOGETHER};
-use super::segments::{Aligned, GROUP, SKIPPED, STEPS, Segments, align};
+use super::segments::{APART, Aligned, GROUP, SKIPPED, STEPS, Segments, align, apart};
 use super::skewed::{Combine, Expand, Ring};
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
@@ -26,9 +26,20 @@ const RUNS: usize = 512;
 /// Powers in a group of passes.
 const POWERS: usize = GROUP * STEPS;
 
-/// An operator and its generators in segments, packed as [`Ring`] wants them.
+/// An operator and its generators, ready for products and their gradients.
 #[derive(Debug)]
 pub(super) struct Recurrence {
+    /// A, which products go by.
+    single: Stages,
+    /// A², which gradients go by, unless it is out of range.
+    double: Option<Stages>,
+}
+
+/// `A^D` and `A^b g` for b < D and the generators g in segments, packed as [`Ring`] wants them.
+#[derive(Debug)]
+struct Stages {
+    /// D, 1 or 2.
+    steps: usize,
     /// The transposed operator, once for each generator.
     upwards: Vec<Aligned>,
     /// The operator, once for each generator or two.
@@ -42,17 +53,16 @@ pub(super) struct Gradient<'a> {
     pub generators: &'a mut [f64],
 }
 
-impl Recurrence {
-    /// Takes up three diagonals and generators of N numbers each.
-    pub fn new(segments: &Segments, entries: &[f64], generators: &[f64]) -> Self {
+impl Stages {
+    /// Takes up 2 D + 1 diagonals of N numbers each, and for each generator its D vectors.
+    fn new(segments: &Segments, steps: usize, band: &[f64], generators: &[f64]) -> Self {
         let (n, numbers) = (segments.order(), segments.numbers());
-        let mut transposed = vec![0.0; 3 * n];
-        transpose(entries, &mut transposed);
+        let transposed = transpose(band, n);
         let pack = |band: &[f64], generators: &[f64], once: bool| {
-            let count = 3 + generators.len() / n;
+            let count = (band.len() + generators.len()) / n;
             let mut packed = Aligned::zeros(count * numbers);
             for (row, v) in band.chunks_exact(n).chain(generators.chunks_exact(n)).enumerate() {
-                match once && row > 2 {
+                match once && row > 2 * steps {
                     true => segments.spread_once(v, [row, count], packed.get_mut()),
                     false => segments.spread(v, [row, count], packed.get_mut()),
                 }
@@ -60,9 +70,61 @@ impl Recurrence {
             packed
         };
         Self {
-            upwards: generators.chunks(n).map(|one| pack(&transposed, one, true)).collect(),
-            downwards: generators.chunks(TOGETHER * n).map(|some| pack(entries, some, false)).collect(),
+            steps,
+            upwards: generators.chunks(steps * n).map(|one| pack(&transposed, one, true)).collect(),
+            downwards: generators.chunks(TOGETHER * steps * n).map(|some| pack(band, some, false)).collect(),
         }
+    }
+
+    /// Goes upwards with generator j.
+    fn expand(&self, segments: &Segments, j: usize, w: &mut [f64], t: &mut [f64], kept: &mut [f64]) {
+        let ring = Ring { segments, packed: self.upwards[j].get() };
+        match self.steps {
+            1 => f64::run(Expand::<1, 4> { ring, w, t, kept }),
+            _ => f64::run(Expand::<2, 7> { ring, w, t, kept }),
+        }
+    }
+
+    /// Goes downwards with a part of the generators and their coefficients.
+    fn combine(
+        &self,
+        segments: &Segments,
+        part: usize,
+        w: &mut [f64],
+        t: &[f64],
+        [first, powers]: [usize; 2],
+        kept: &mut [f64],
+    ) {
+        let ring = Ring { segments, packed: self.downwards[part].get() };
+        match (self.steps, t.len() / segments.order()) {
+            (1, 1) => f64::run(Combine::<1, 4, 1> { ring, w, t, first, powers, kept }),
+            (1, _) => f64::run(Combine::<1, 5, TOGETHER> { ring, w, t, first, powers, kept }),
+            (_, 1) => f64::run(Combine::<2, 7, 1> { ring, w, t, first, powers, kept }),
+            _ => f64::run(Combine::<2, 9, TOGETHER> { ring, w, t, first, powers, kept }),
+        }
+    }
+}
+
+impl Recurrence {
+    /// Takes up three diagonals and generators of N numbers each.
+    pub fn new(segments: &Segments, entries: &[f64], generators: &[f64]) -> Self {
+        let n = segments.order();
+        let square = square(entries, n);
+        let mut advanced = vec![0.0; 2 * generators.len()];
+        for (g, both) in generators.chunks_exact(n).zip(advanced.chunks_exact_mut(2 * n)) {
+            both[..n].copy_from_slice(g);
+            Band::of(entries).step(g, &mut both[n..]);
+        }
+        let in_range = square.iter().chain(&advanced).all(|x| x.is_finite());
+        Self {
+            single: Stages::new(segments, 1, entries, generators),
+            double: in_range.then(|| Stages::new(segments, 2, &square, &advanced)),
+        }
+    }
+
+    /// What gradients go by.
+    fn stages(&self) -> &Stages {
+        self.double.as_ref().unwrap_or(&self.single)
     }
 
     /// Powers in a run, whole groups of passes.
@@ -92,7 +154,7 @@ impl Recurrence {
     pub fn gradient_scratch_len(segments: &Segments, rank: usize) -> usize {
         let n = segments.order();
         let (run, numbers) = (if n <= WHOLE { 0 } else { Self::run(n) }, segments.numbers());
-        let sweeps = (2 + GROUP) * numbers + run.div_ceil(STEPS) * numbers + run;
+        let sweeps = APART + (2 + GROUP) * numbers + run.div_ceil(STEPS) * numbers + run;
         let chain = (2 * 3 + rank) * numbers + ChainRule::scratch_len(segments);
         sweeps.max(chain) + SKIPPED
     }
@@ -107,26 +169,19 @@ impl Recurrence {
         let n = segments.order();
         let w = &mut align(scratch)[..segments.numbers()];
         let all = if kept.is_empty() { kept } else { &mut align(kept)[..Self::kept_len(segments) - SKIPPED] };
-        for (j, (packed, t)) in self.upwards.iter().zip(t.chunks_exact_mut(n)).enumerate() {
-            let ring = Ring { segments, packed: packed.get() };
+        let stages = if all.is_empty() { &self.single } else { self.stages() };
+        for (j, t) in t.chunks_exact_mut(n).enumerate() {
             segments.spread(y, [0, 1], w);
             // The vectors are the same for all generators.
             let kept = if j == 0 { &mut *all } else { &mut [] };
             if n <= WHOLE || kept.is_empty() {
-                f64::run(Expand { ring, w, t, kept });
+                stages.expand(segments, j, w, t, kept);
                 continue;
             }
             for (t, kept) in t.chunks_mut(Self::run(n)).zip(kept.chunks_exact_mut(w.len())) {
                 kept.copy_from_slice(w);
-                f64::run(Expand { ring, w, t, kept: &mut [] });
+                stages.expand(segments, j, w, t, &mut []);
             }
-        }
-    }
-
-    fn combine_run(ring: Ring<'_>, w: &mut [f64], t: &[f64], [first, powers]: [usize; 2], kept: &mut [f64]) {
-        match t.len() / ring.segments.order() {
-            1 => f64::run(Combine::<4, 1> { ring, w, t, first, powers, kept }),
-            _ => f64::run(Combine::<5, TOGETHER> { ring, w, t, first, powers, kept }),
         }
     }
 
@@ -135,9 +190,9 @@ impl Recurrence {
         let n = segments.order();
         let w = &mut align(scratch)[..segments.numbers()];
         y.fill(0.0);
-        for (packed, t) in self.downwards.iter().zip(t.chunks(TOGETHER * n)) {
+        for (part, t) in t.chunks(TOGETHER * n).enumerate() {
             w.fill(0.0);
-            Self::combine_run(Ring { segments, packed: packed.get() }, w, t, [0, n], &mut []);
+            self.single.combine(segments, part, w, t, [0, n], &mut []);
             segments.add(w, [0, 1], y);
         }
     }
@@ -156,28 +211,28 @@ impl Recurrence {
         let (n, numbers) = (segments.order(), segments.numbers());
         let (kept, mut scratch) = (&*align(kept), align(scratch));
         let [w, upwards] = [(); 2].map(|()| take(&mut scratch, numbers));
-        let vectors = take(&mut scratch, GROUP * numbers);
+        let vectors = take(&mut scratch, APART + GROUP * numbers);
         let mut sums = PowerSums::of(segments, align(sums));
         let run = Self::run(n);
         let (again, unused) = if n <= WHOLE { Default::default() } else { scratch.split_at_mut(run / STEPS * numbers) };
         if let Some(y) = y.as_deref_mut() {
             y.fill(0.0);
         }
-        for (part, (packed, t)) in self.downwards.iter().zip(t.chunks(TOGETHER * n)).enumerate() {
-            let ring = Ring { segments, packed: packed.get() };
+        let stages = self.stages();
+        for (part, t) in t.chunks(TOGETHER * n).enumerate() {
             let mut sums = sums.part(segments, part * TOGETHER, t.len() / n);
             w.fill(0.0);
             for [start, powers] in parts(0, n, run) {
                 let mut duals = kept;
                 if n > WHOLE {
                     upwards.copy_from_slice(&kept[start / run * numbers..][..numbers]);
-                    let (ring, t) = (Ring { segments, packed: self.upwards[0].get() }, &mut unused[..powers]);
-                    f64::run(Expand { ring, w: upwards, t, kept: again });
+                    stages.expand(segments, 0, upwards, &mut unused[..powers], again);
                     duals = again;
                 }
                 for [first, powers] in parts(start, powers, POWERS) {
-                    Self::combine_run(ring, w, t, [first, powers], vectors);
-                    let duals = &duals[(first - start) / STEPS * numbers..][..vectors.len()];
+                    let duals = &duals[(first - start) / STEPS * numbers..][..GROUP * numbers];
+                    let vectors = &mut apart(vectors, duals)[..duals.len()];
+                    stages.combine(segments, part, w, t, [first, powers], vectors);
                     let sums = sums.part(segments, 0, t.len() / n);
                     f64::run(Correlate { segments, t, powers: [first, powers], duals, vectors, sums });
                 }
@@ -233,9 +288,36 @@ fn parts(start: usize, len: usize, each: usize) -> impl Iterator<Item = [usize; 
     (0..len).step_by(each).rev().map(move |at| [start + at, each.min(len - at)])
 }
 
+/// The five diagonals of A² from the three of A, N numbers each. Diagonals are told by their distance from the main one.
+fn square(band: &[f64], n: usize) -> Vec<f64> {
+    let mut square = vec![0.0; 5 * n];
+    for (x, left) in band.chunks_exact(n).enumerate() {
+        // Row i meets row i + x − 1.
+        let start = (x + n - 1) % n;
+        for (y, right) in band.chunks_exact(n).enumerate() {
+            let right = right[start..].iter().chain(&right[..start]);
+            let sums = square[(x + y) * n..].iter_mut();
+            sums.zip(left).zip(right).for_each(|((sum, a), b)| *sum += a * b);
+        }
+    }
+    square
+}
+
+/// The diagonals of a transpose.
+fn transpose(band: &[f64], n: usize) -> Vec<f64> {
+    let count = band.len() / n;
+    let mut transposed = Vec::with_capacity(band.len());
+    for c in 0..count {
+        // The entries of rows i + c − D and columns i.
+        let (row, start) = (&band[(count - 1 - c) * n..][..n], (c + 2 * n - count / 2) % n);
+        transposed.extend_from_slice(&row[start..]);
+        transposed.extend_from_slice(&row[..start]);
+    }
+    transposed
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::band::Band;
     use super::*;
     use crate::transform::isa::PORTABLE_ONLY;
 

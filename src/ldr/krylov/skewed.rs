@@ -11,19 +11,19 @@ use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 type Lane = <f64 as Kernels>::Lane;
 
-/// A tridiagonal operator and R generators, in [`Segments`].
+/// `A^D` and `A^b g` for b < D and each generator g, in [`Segments`], for a tridiagonal A: stages of D steps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ring<'a> {
     pub segments: &'a Segments,
-    /// For each register of places its entries below, on and above the diagonal, and then the generators, in 3 + R registers. (In
+    /// For each register of places its 2 D + 1 entries, from below the diagonal to above, and then the generators, D registers each. (In
     /// arrays of their own, the generators and w could fight for the same sets of the cache all the way.)
     pub packed: &'a [f64],
 }
 
 /// Goes through a run of powers of A upwards.
 #[derive(Debug)]
-pub(super) struct Expand<'a, 'b> {
-    /// The transpose of A, and one generator, which has each place once: the sums for more would not stay in registers.
+pub(super) struct Expand<'a, 'b, const D: usize, const C: usize> {
+    /// The transpose of `A^D`, and `A^b g` of one generator, which have each place once: the sums for more would not stay in registers.
     pub ring: Ring<'a>,
     /// Replaced by what the run ends with, `(Aᵀ)^powers w` or a few powers more.
     pub w: &'b mut [f64],
@@ -35,8 +35,8 @@ pub(super) struct Expand<'a, 'b> {
 
 /// Goes through a run of powers of A downwards, by Horner's rule.
 #[derive(Debug)]
-pub(super) struct Combine<'a, 'b, const C: usize, const R: usize> {
-    /// With R generators, C = 3 + R registers for each register of places.
+pub(super) struct Combine<'a, 'b, const D: usize, const C: usize, const R: usize> {
+    /// With R generators, C = 2 D + 1 + R D registers for each register of places.
     pub ring: Ring<'a>,
     /// Replaced by `A^powers w + Σ_jk t_jk A^k g_j`.
     pub w: &'b mut [f64],
@@ -48,7 +48,7 @@ pub(super) struct Combine<'a, 'b, const C: usize, const R: usize> {
     pub kept: &'b mut [f64],
 }
 
-impl Kernel<f64> for Expand<'_, '_> {
+impl<const D: usize, const C: usize> Kernel<f64> for Expand<'_, '_, D, C> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { ring, w, t, kept } = self;
@@ -56,15 +56,15 @@ impl Kernel<f64> for Expand<'_, '_> {
         for (pass, t) in t.chunks_mut(STEPS).enumerate() {
             ring.segments.exchange(w);
             let sums = match kept.get_mut(pass / GROUP * pairs..).and_then(|group| group.get_mut(..pairs)) {
-                Some(group) => expand::<I, true>(isa, ring, w, group, pass % GROUP),
-                None => expand::<I, false>(isa, ring, w, &mut [], 0),
+                Some(group) => expand::<I, D, C, true>(isa, ring, w, group, pass % GROUP),
+                None => expand::<I, D, C, false>(isa, ring, w, &mut [], 0),
             };
             t.iter_mut().zip(sums).for_each(|(t, sum)| *t = sum);
         }
     }
 }
 
-impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
+impl<const D: usize, const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, D, C, R> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { ring, w, t, first, powers, kept } = self;
@@ -78,8 +78,8 @@ impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
             }
             ring.segments.exchange(w);
             match kept.is_empty() {
-                false => combine::<I, C, R, true>(isa, ring, &factors, w, kept, start / STEPS),
-                true => combine::<I, C, R, false>(isa, ring, &factors, w, kept, 0),
+                false => combine::<I, D, C, R, true>(isa, ring, &factors, w, kept, start / STEPS),
+                true => combine::<I, D, C, R, false>(isa, ring, &factors, w, kept, 0),
             }
         }
     }
@@ -97,10 +97,13 @@ fn count(segments: &Segments) -> usize {
     segments.len().div_ceil(2) + STEPS - 1
 }
 
-/// The register where step s begins.
+/// The first register that a pass reads in its loop.
+const AHEAD: usize = BEFORE + 2 - STEPS;
+
+/// The register where stage s of D steps begins.
 #[inline(always)]
-fn begin(s: usize) -> usize {
-    BEFORE + 1 - STEPS - s
+fn begin<const D: usize>(s: usize) -> usize {
+    AHEAD - D * (s + 1)
 }
 
 /// Pairs of registers from one on.
@@ -109,17 +112,45 @@ fn pairs_from<T>(registers: &[T], first: usize, count: usize) -> &[[T; 2]] {
     &registers[first..].as_chunks().0[..count]
 }
 
-/// The vector that a pass reads, from one place ahead, and the one it writes, STEPS − 1 places behind.
+/// The vector that a pass reads and, STEPS places behind, the one it writes.
 #[inline(always)]
 fn ahead_and_behind(w: &mut [f64], count: usize) -> [&[[Cell<Lane>; 2]]; 2] {
     let w = Cell::from_mut(lanes_mut::<f64>(w)).as_slice_of_cells();
-    [pairs_from(w, AHEAD, count), pairs_from(w, begin(STEPS - 1), count)]
+    [pairs_from(w, AHEAD, count), pairs_from(w, AHEAD - STEPS, count)]
 }
 
-/// The first register that a pass reads in its loop.
-const AHEAD: usize = BEFORE + 2 - STEPS;
+/// For each stage what it has to the left of the place ahead of it: of the margin as much as counts, to begin with.
+#[inline(always)]
+fn windows<I: Isa<f64>>(isa: I, w: &[f64], d: usize) -> [[I::V; STEPS]; STEPS] {
+    let mut windows = [[isa.splat(0.0); STEPS]; STEPS];
+    for x in 0..2 {
+        windows[0][2 * d - 2 + x] = isa.load(&lanes::<f64>(w)[AHEAD - 2 + x]);
+    }
+    windows
+}
 
-/// Where a vector is kept from one place ahead on; what a gradient needs of what is before is kept at once.
+/// `A^D` at a place, added to what is there: where its result is waited for the place ahead comes last.
+#[inline(always)]
+fn stage<I: Isa<f64>, const D: usize>(isa: I, entries: &[Lane], window: &[I::V], ahead: I::V, there: I::V) -> I::V {
+    let mut sum = there;
+    for x in 0..2 * D {
+        if x != D {
+            sum = isa.mul_add(isa.load(&entries[x]), window[x], sum);
+        }
+    }
+    isa.mul_add(isa.load(&entries[2 * D]), ahead, sum)
+}
+
+/// Moves a window on.
+#[inline(always)]
+fn advance<V: Copy, const D: usize>(window: &mut [V], ahead: V) {
+    for x in 1..2 * D {
+        window[x - 1] = window[x];
+    }
+    window[2 * D - 1] = ahead;
+}
+
+/// Where a vector is kept from `AHEAD` on; what a gradient needs of what is before is kept at once.
 #[inline(always)]
 fn keep<'a>(kept: &'a mut [Pairs], slot: usize, w: &[f64], count: usize) -> &'a mut [Pairs] {
     let (first, rest) = kept.split_at_mut(AHEAD / 2);
@@ -128,7 +159,7 @@ fn keep<'a>(kept: &'a mut [Pairs], slot: usize, w: &[f64], count: usize) -> &'a 
 }
 
 #[inline(always)]
-fn expand<I: Isa<f64>, const KEEP: bool>(
+fn expand<I: Isa<f64>, const D: usize, const C: usize, const KEEP: bool>(
     isa: I,
     ring: Ring<'_>,
     w: &mut [f64],
@@ -136,31 +167,29 @@ fn expand<I: Isa<f64>, const KEEP: bool>(
     slot: usize,
 ) -> [f64; STEPS] {
     let count = count(ring.segments);
-    let packed = packed::<4>(ring.packed);
-    let places: [_; STEPS] = std::array::from_fn(|s| pairs_from(packed, begin(s), count));
+    let packed = packed::<C>(ring.packed);
+    let places: [_; STEPS] = std::array::from_fn(|s| pairs_from(packed, begin::<D>(s % (STEPS / D)), count));
     let mut sums = [isa.splat(0.0); STEPS];
-    let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
+    let mut windows = windows(isa, w, D);
     let (kept, slot) = (if KEEP { keep(kept, slot, w, count) } else { kept }, slot % GROUP);
-    let [ahead, behind] = {
-        let first = &lanes::<f64>(w)[begin(0) - 1..];
-        (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
-        ahead_and_behind(w, count)
-    };
+    let [ahead, behind] = ahead_and_behind(w, count);
     for i in 0..count {
         for half in 0..2 {
-            let mut after = isa.load(&ahead[i][half].get());
+            let mut next = isa.load(&ahead[i][half].get());
             if KEEP {
-                isa.store(&mut kept[i][slot][half], after);
+                isa.store(&mut kept[i][slot][half], next);
             }
-            for s in 0..STEPS {
-                let [lower, diagonal, upper, generator] = &places[s][i][half];
-                sums[s] = isa.mul_add(here[s], isa.load(generator), sums[s]);
-                let sum = isa.mul(isa.load(diagonal), here[s]);
-                let sum = isa.mul_add(isa.load(lower), before[s], sum);
-                let sum = isa.mul_add(isa.load(upper), after, sum);
-                (before[s], here[s], after) = (here[s], after, sum);
+            for s in 0..STEPS / D {
+                let (place, window) = (&places[s][i][half], &mut windows[s]);
+                for b in 0..D {
+                    sums[D * s + b] = isa.mul_add(window[D], isa.load(&place[2 * D + 1 + b]), sums[D * s + b]);
+                }
+                let there = isa.mul(isa.load(&place[D]), window[D]);
+                let result = stage::<I, D>(isa, place, window, next, there);
+                advance::<_, D>(window, next);
+                next = result;
             }
-            put(isa, &behind[i][half], after);
+            put(isa, &behind[i][half], next);
         }
     }
     let mut totals = [0.0; STEPS];
@@ -172,9 +201,9 @@ fn expand<I: Isa<f64>, const KEEP: bool>(
     totals
 }
 
-/// Step s has the power `STEPS − 1 − s` of `factors`.
+/// The last stage has the first of `factors`.
 #[inline(always)]
-fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
+fn combine<I: Isa<f64>, const D: usize, const C: usize, const R: usize, const KEEP: bool>(
     isa: I,
     ring: Ring<'_>,
     factors: &[[f64; R]; STEPS],
@@ -184,37 +213,36 @@ fn combine<I: Isa<f64>, const C: usize, const R: usize, const KEEP: bool>(
 ) {
     let count = count(ring.segments);
     let packed = packed::<C>(ring.packed);
-    let places: [_; STEPS] = std::array::from_fn(|s| pairs_from(packed, begin(s), count));
+    let places: [_; STEPS] = std::array::from_fn(|s| pairs_from(packed, begin::<D>(s % (STEPS / D)), count));
     let mut t = [[isa.splat(0.0); R]; STEPS];
     for s in 0..STEPS {
         for j in 0..R {
-            t[s][j] = isa.splat(factors[STEPS - 1 - s][j]);
+            t[s][j] = isa.splat(factors[s][j]);
         }
     }
-    let [mut before, mut here] = [[isa.splat(0.0); STEPS]; 2];
+    let mut windows = windows(isa, w, D);
     let (kept, slot) = (if KEEP { keep(kept, slot, w, count) } else { kept }, slot % GROUP);
-    let [ahead, behind] = {
-        let first = &lanes::<f64>(w)[begin(0) - 1..];
-        (before[0], here[0]) = (isa.load(&first[0]), isa.load(&first[1]));
-        ahead_and_behind(w, count)
-    };
+    let [ahead, behind] = ahead_and_behind(w, count);
     for i in 0..count {
         for half in 0..2 {
-            let mut after = isa.load(&ahead[i][half].get());
+            let mut next = isa.load(&ahead[i][half].get());
             if KEEP {
-                isa.store(&mut kept[i][slot][half], after);
+                isa.store(&mut kept[i][slot][half], next);
             }
-            for s in 0..STEPS {
-                let place = &places[s][i][half];
-                let mut sum = isa.mul(isa.load(&place[1]), here[s]);
+            for s in 0..STEPS / D {
+                let (place, window) = (&places[s][i][half], &mut windows[s]);
+                let mut there = isa.mul(isa.load(&place[D]), window[D]);
                 for j in 0..R {
-                    sum = isa.mul_add(t[s][j], isa.load(&place[3 + j]), sum);
+                    for b in 0..D {
+                        let factor = t[STEPS - D * (s + 1) + b][j];
+                        there = isa.mul_add(factor, isa.load(&place[2 * D + 1 + D * j + b]), there);
+                    }
                 }
-                let sum = isa.mul_add(isa.load(&place[0]), before[s], sum);
-                let sum = isa.mul_add(isa.load(&place[2]), after, sum);
-                (before[s], here[s], after) = (here[s], after, sum);
+                let result = stage::<I, D>(isa, place, window, next, there);
+                advance::<_, D>(window, next);
+                next = result;
             }
-            put(isa, &behind[i][half], after);
+            put(isa, &behind[i][half], next);
         }
     }
 }

@@ -55,8 +55,8 @@ pub(super) fn aligned(numbers: &[f64]) -> &[f64] {
 /// Numbers that [`apart`] skips at most.
 pub(super) const APART: usize = GROUP * 2 * W;
 
-/// Skips numbers until they are as far as can be from another group of vectors, modulo the distance between pairs: first-level caches
-/// take half the time to load from both where their lines do not fall into the same sets.
+/// Skips numbers until they are as far as can be from another group of vectors, modulo the distance between pairs. Where the lines of
+/// both fall into the same sets of a cache, loads of both take twice as long.
 pub(super) fn apart<'a>(numbers: &'a mut [f64], from: &[f64]) -> &'a mut [f64] {
     let distance = numbers.as_ptr().addr().wrapping_sub(from.as_ptr().addr()) / size_of::<f64>();
     &mut numbers[(APART + APART / 2 - distance % APART) % APART..]

@@ -1,8 +1,9 @@
 //! Several steps of a recurrence in one pass over the places, for one vector in [`Segments`].
 //!
-//! Step s is done at place i − s while the pass is at place i: what it needs of step s − 1, the places around, has just been
-//! computed and is still in registers. A step of a tridiagonal operator and a generator takes four multiplications with additions and four
-//! loads for each register of places, 2.7 cycles in all where the passes one by one took 6.
+//! A pass consists of *stages* of one or two steps, which multiply by A or by A². A stage is done at a place as soon as the one before has
+//! been at the last place that it needs, which it finds in registers: a *window* for each stage has the places around. A step of a
+//! tridiagonal operator and a generator takes four multiplications with additions and four loads for each register of places, 2.7 cycles
+//! in all where the passes one by one took 6; two steps in a stage take seven.
 
 use std::cell::Cell;
 

@@ -1,10 +1,13 @@
 //! The recurrence for ψ backwards, from ψ_N to ψ_1.
 
-use super::taps::{Taps, UNIT, horizontal};
+use super::taps::{Taps, horizontal};
 use crate::ldr::krylov::band::{Band, BandGradient};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 type Lane = <f64 as Kernels>::Lane;
+
+/// Rows that are taken up together.
+const GROUP: usize = ROWS;
 
 /// Outer products that are added to a band at once.
 pub const PAIRS: usize = 2;
@@ -65,132 +68,232 @@ pub struct Backward<'a, 'b> {
     pub before_last: Option<&'a [f64]>,
     pub steps: usize,
     pub gradient: &'a mut BandGradient<'b>,
-    /// Scratch, of [`Backward::scratch_len`]. First in it is left the gradient in the last ψ over its entry, and zeros.
+    /// To which the product of Ψᵀ with the reach of the second pair is added, N numbers.
+    pub generator: Option<&'a mut [f64]>,
+    /// Scratch, of [`Backward::scratch_len`]. First in it is left the gradient in the last ψ over its entry.
     pub rows: &'a mut [f64],
 }
 
+/// Registers of a row that are led back together, so that all of them are kept.
+const TOGETHER: usize = 6;
+
+/// Sums for each row: its products with ψ_i, ψ_{i−1} and ψ_{i−2}, and that of ψ_i with the reach of the second pair.
+const SUMS: usize = 4;
+
 impl Backward<'_, '_> {
-    pub fn scratch_len(width: usize) -> usize {
-        3 * (width + UNIT)
+    pub fn scratch_len(order: usize, width: usize) -> usize {
+        width + ROWS * (order + 1)
     }
 }
 
 impl Kernel<f64> for Backward<'_, '_> {
+    /// The highest registers of all rows come first: others depend on what is ahead of them.
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        match self.psi.width() / ROWS {
-            1 => self.rows::<I, 1>(isa),
-            2 => self.rows::<I, 2>(isa),
-            3 => self.rows::<I, 3>(isa),
-            4 => self.rows::<I, 4>(isa),
-            5 => self.rows::<I, 5>(isa),
-            6 => self.rows::<I, 6>(isa),
-            8 => self.rows::<I, 8>(isa),
-            10 => self.rows::<I, 10>(isa),
-            _ => self.long_rows(isa),
+    fn run<I: Isa<f64>>(mut self, isa: I) {
+        let mut end = self.psi.width() / ROWS;
+        while end > 0 {
+            let count = end.div_ceil(end.div_ceil(TOGETHER));
+            end -= count;
+            match (self.band, count) {
+                (None, 1) => self.rows::<I, 1, false>(isa, end),
+                (None, 2) => self.rows::<I, 2, false>(isa, end),
+                (None, 3) => self.rows::<I, 3, false>(isa, end),
+                (None, 4) => self.rows::<I, 4, false>(isa, end),
+                (None, 5) => self.rows::<I, 5, false>(isa, end),
+                (None, _) => self.rows::<I, TOGETHER, false>(isa, end),
+                (_, 1) => self.rows::<I, 1, true>(isa, end),
+                (_, 2) => self.rows::<I, 2, true>(isa, end),
+                (_, 3) => self.rows::<I, 3, true>(isa, end),
+                (_, 4) => self.rows::<I, 4, true>(isa, end),
+                (_, 5) => self.rows::<I, 5, true>(isa, end),
+                (_, _) => self.rows::<I, TOGETHER, true>(isa, end),
+            }
         }
     }
 }
 
 impl<'a> Backward<'a, '_> {
-    /// The rows as registers, or what the compiler makes of so many.
+    /// R registers of each row, from one on.
     #[inline(always)]
-    fn rows<I: Isa<f64>, const R: usize>(self, isa: I) {
+    fn rows<I: Isa<f64>, const R: usize, const BAND: bool>(&mut self, isa: I, at: usize) {
+        let order = self.operator.lower.len();
         let zero = isa.splat(0.0);
-        let [mut next, mut after] = [[zero; R]; 2];
-        let mut sums = Sums::new(isa, self.operator.lower.len());
-        for step in 0..self.steps {
-            let Row { base, window: (first, second), factors, diagonal, upper, over, psi } = self.row(isa, step, R);
-            let mut e = [zero; R];
-            if let Some(base) = base {
-                for v in 0..R {
-                    e[v] = isa.load(&base[v]);
-                }
+        let mut state = State { next: [zero; R], ahead: zero, rows: [[0.0; ROOM]; GROUP] };
+        let last = order + 1 - self.steps;
+        let mut i = order;
+        while i >= last {
+            if i >= last + GROUP && i < order && i % GROUP == GROUP - 1 && self.before_last.is_none() {
+                self.group::<I, R, BAND>(isa, i + 1 - GROUP, at, &mut state);
+                i -= GROUP;
+            } else {
+                self.single(isa, i, at, &mut state);
+                i -= 1;
             }
-            let mut totals = [zero; 3];
-            for v in 0..R {
-                let [next_ahead, after_ahead] = if v + 1 < R { [next[v + 1], after[v + 1]] } else { [zero; 2] };
-                let sum = isa.mul_add(isa.load(&first[v]), factors[0], e[v]);
-                let sum = isa.mul_add(isa.load(&second[v]), factors[1], sum);
-                let sum = isa.neg_mul_add(upper, isa.skip::<2>(after[v], after_ahead), sum);
-                let sum = isa.neg_mul_add(diagonal, isa.skip::<1>(next[v], next_ahead), sum);
-                e[v] = isa.mul(isa.add(sum, next[v]), over);
-                for d in 0..3 {
-                    totals[d] = isa.mul_add(e[v], isa.load(&psi[d][v]), totals[d]);
-                }
-            }
-            (next, after) = (e, next);
-            sums.add(isa, step, totals, self.gradient);
         }
-        sums.flush(isa, self.steps, self.gradient);
-        for (v, row) in lanes_mut::<f64>(&mut self.rows[..R * ROWS]).iter_mut().enumerate() {
-            isa.store(row, next[v]);
+        for (v, row) in lanes_mut::<f64>(&mut self.rows[at * ROWS..][..R * ROWS]).iter_mut().enumerate() {
+            isa.store(row, state.next[v]);
         }
-        self.rows[R * ROWS..][..UNIT].fill(0.0);
     }
 
-    /// The same for any number of registers, in memory.
+    /// Takes up what is ahead of the row that has just been led back, and leaves its first register to those below.
     #[inline(always)]
-    fn long_rows<I: Isa<f64>>(self, isa: I) {
-        let count = self.psi.width() / ROWS;
-        let stride = count + UNIT / ROWS;
-        let mut sums = Sums::new(isa, self.operator.lower.len());
-        self.rows[..3 * stride * ROWS].fill(0.0);
-        for step in 0..self.steps {
-            let Row { base, window: (first, second), factors, diagonal, upper, over, psi } = self.row(isa, step, count);
-            // This row is the first one, and those before it follow.
-            self.rows.copy_within(..2 * stride * ROWS, stride * ROWS);
-            let (to, rest) = lanes_mut::<f64>(&mut self.rows[..3 * stride * ROWS]).split_at_mut(stride);
-            let (next, after) = rest.split_at(stride);
-            let (next, after, to) = (&next[..=count], &after[..=count], &mut to[..count]);
-            let mut totals = [isa.splat(0.0); 3];
-            for v in 0..count {
-                let begun = base.map_or(isa.splat(0.0), |base| isa.load(&base[v]));
-                let sum = isa.mul_add(isa.load(&first[v]), factors[0], begun);
-                let sum = isa.mul_add(isa.load(&second[v]), factors[1], sum);
-                let ahead = isa.skip::<2>(isa.load(&after[v]), isa.load(&after[v + 1]));
-                let sum = isa.neg_mul_add(upper, ahead, sum);
-                let here = isa.load(&next[v]);
-                let sum = isa.neg_mul_add(diagonal, isa.skip::<1>(here, isa.load(&next[v + 1])), sum);
-                let e = isa.mul(isa.add(sum, here), over);
-                isa.store(&mut to[v], e);
-                for d in 0..3 {
-                    totals[d] = isa.mul_add(e, isa.load(&psi[d][v]), totals[d]);
-                }
-            }
-            sums.add(isa, step, totals, self.gradient);
+    fn advance<I: Isa<f64>, const R: usize>(&mut self, isa: I, i: usize, at: usize, state: &mut State<I::V, R>) {
+        let width = self.psi.width();
+        if width <= TOGETHER * ROWS {
+            return;
         }
-        sums.flush(isa, self.steps, self.gradient);
+        let ahead = &mut lanes_mut::<f64>(&mut self.rows[width + i * ROWS..][..ROWS])[0];
+        if (at + R) * ROWS < width {
+            state.ahead = isa.load(ahead);
+            isa.store(&mut lanes_mut::<f64>(&mut state.rows[i % GROUP])[R], state.ahead);
+        }
+        isa.store(ahead, state.next[0]);
     }
 
-    /// What a step takes up, of so many registers.
+    /// One row, at the ends or around the cycle.
     #[inline(always)]
-    fn row<I: Isa<f64>>(&self, isa: I, step: usize, count: usize) -> Row<'a, I::V> {
-        let (i, width) = (self.operator.lower.len() - step, count * ROWS);
-        let (at, x) = if step == 0 { (0, 0) } else { (i, self.pairs[0].x.len() - 1 - i) };
-        let base = match (step, self.before_last) {
+    fn single<I: Isa<f64>, const R: usize>(&mut self, isa: I, i: usize, at: usize, state: &mut State<I::V, R>) {
+        let (order, places, width) = (self.operator.lower.len(), self.pairs[0].x.len(), self.psi.width());
+        let (first, count) = (at * ROWS, R * ROWS);
+        let (entry, window) = if i == order { (0, 0) } else { (i, places - 1 - i) };
+        let base = match (order - i, self.before_last) {
             (0, _) => Some(self.last),
             (1, Some(before_last)) => Some(before_last),
             _ => self.band.map(|band| &band[i * width..]),
         };
-        let outer = step > usize::from(self.before_last.is_some());
-        let factor = |pair: Pair<'_>| isa.splat(if outer { pair.x[at] } else { 0.0 });
-        Row {
-            base: base.map(|base| &lanes::<f64>(&base[..width])[..count]),
-            window: window(&self.pairs, x, count),
-            factors: [factor(self.pairs[0]), factor(self.pairs[1])],
-            diagonal: isa.splat(self.operator.diagonal[at]),
-            upper: isa.splat(self.operator.upper[at]),
-            over: isa.splat(self.operator.lower[at].recip()),
-            psi: self.psi.around(i, count),
+        let outer = i + usize::from(self.before_last.is_some()) < order;
+        let over = self.operator.lower[entry].recip();
+        let [first_pair, second_pair] = self.pairs;
+        let share = if outer { over } else { 0.0 };
+        let row = Row {
+            base: base.map(|base| lanes::<f64>(&base[first..][..count])),
+            windows: [
+                lanes::<f64>(&first_pair.reach[window + first..][..count]),
+                lanes::<f64>(&second_pair.reach[window + first..][..count]),
+            ],
+            factors: [isa.splat(share * first_pair.x[entry]), isa.splat(share * second_pair.x[entry])],
+            diagonal: isa.splat(over * self.operator.diagonal[entry]),
+            upper: isa.splat(over * self.operator.upper[entry]),
+            over: isa.splat(over),
+            psi: self.psi.around(i, first, count),
+        };
+        let sums = state.step(isa, i % GROUP, &row);
+        self.advance(isa, i, at, state);
+        let mut lane = [0.0; ROWS];
+        isa.store(&mut lane, horizontal::<I>(isa, sums));
+        let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
+        lower[i % order] -= lane[0];
+        diagonal[i - 1] -= lane[1];
+        upper[(i + order - 2) % order] -= lane[2];
+        if let Some(generator) = &mut self.generator {
+            generator.iter_mut().skip(i).take(1).for_each(|g| *g += lane[3]);
         }
     }
+
+    /// Four rows from row i on, that are not at an end.
+    #[inline(always)]
+    fn group<I: Isa<f64>, const R: usize, const BAND: bool>(&mut self, isa: I, i: usize, at: usize, state: &mut State<I::V, R>) {
+        let (places, first) = (self.pairs[0].x.len(), at * ROWS);
+        let Band { lower, diagonal, upper } = self.operator;
+        let [first_pair, second_pair] = self.pairs;
+        let (over, window) = (isa.div(isa.splat(1.0), load(isa, &lower[i..])), places - GROUP - i + first);
+        let mut factors = [[0.0; GROUP]; 5];
+        isa.store(&mut factors[0], isa.mul(load(isa, &first_pair.x[i..]), over));
+        isa.store(&mut factors[1], isa.mul(load(isa, &second_pair.x[i..]), over));
+        isa.store(&mut factors[2], isa.mul(load(isa, &diagonal[i..]), over));
+        isa.store(&mut factors[3], isa.mul(load(isa, &upper[i..]), over));
+        isa.store(&mut factors[4], over);
+        let group = Group {
+            factors,
+            windows: [
+                &first_pair.reach[window..][..R * ROWS + GROUP - 1],
+                &second_pair.reach[window..][..R * ROWS + GROUP - 1],
+            ],
+            psi: self.psi.behind(i, first, R * ROWS),
+        };
+        let mut sums = [[isa.splat(0.0); GROUP]; SUMS];
+        self.row_of::<I, R, 3, BAND>(isa, i, at, &group, state, &mut sums);
+        self.row_of::<I, R, 2, BAND>(isa, i, at, &group, state, &mut sums);
+        self.row_of::<I, R, 1, BAND>(isa, i, at, &group, state, &mut sums);
+        self.row_of::<I, R, 0, BAND>(isa, i, at, &group, state, &mut sums);
+        let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
+        subtract(isa, &mut lower[i..], sums[0]);
+        subtract(isa, &mut diagonal[i - 1..], sums[1]);
+        subtract(isa, &mut upper[i - 2..], sums[2]);
+        if let Some(generator) = &mut self.generator {
+            let to = &mut lanes_mut::<f64>(&mut generator[i..][..GROUP])[0];
+            let sum = isa.add(isa.load(to), horizontal::<I>(isa, sums[3]));
+            isa.store(to, sum);
+        }
+    }
+
+    /// Row Q of four.
+    #[inline(always)]
+    fn row_of<I: Isa<f64>, const R: usize, const Q: usize, const BAND: bool>(
+        &mut self,
+        isa: I,
+        i: usize,
+        at: usize,
+        group: &Group<'_>,
+        state: &mut State<I::V, R>,
+        sums: &mut [[I::V; GROUP]; SUMS],
+    ) {
+        let Group { factors, windows, psi } = group;
+        let count = R * ROWS;
+        let mut base = None;
+        if let (true, Some(band)) = (BAND, self.band) {
+            base = Some(lanes::<f64>(&band[(i + Q) * self.psi.width() + at * ROWS..][..count]));
+        }
+        let window = GROUP - 1 - Q;
+        let [own, before] = [GROUP + 1 - Q, if Q == 0 { 1 } else { 0 }];
+        let row = Row {
+            base,
+            windows: [lanes::<f64>(&windows[0][window..][..count]), lanes::<f64>(&windows[1][window..][..count])],
+            factors: [isa.splat(factors[0][Q]), isa.splat(factors[1][Q])],
+            diagonal: isa.splat(factors[2][Q]),
+            upper: isa.splat(factors[3][Q]),
+            over: isa.splat(factors[4][Q]),
+            psi: [
+                lanes::<f64>(&psi[Q + 2][own..][..count]),
+                lanes::<f64>(&psi[Q + 1][if Q >= 1 { own } else { before }..][..count]),
+                lanes::<f64>(&psi[Q][if Q >= 2 { own } else { before }..][..count]),
+            ],
+        };
+        let totals = state.step(isa, Q, &row);
+        for s in 0..SUMS {
+            sums[s][Q] = totals[s];
+        }
+        self.advance(isa, i + Q, at, state);
+    }
+}
+
+/// What four rows take up together.
+struct Group<'a> {
+    /// The numbers of both pairs, the diagonal and the one above it, over those below the diagonal; and one over these.
+    factors: [[f64; GROUP]; 5],
+    windows: [&'a [f64]; PAIRS],
+    /// Columns i − 2 to i + 3, from two numbers before the first of the group's on.
+    psi: [&'a [f64]; GROUP + 2],
+}
+
+/// Subtracts the sums of four registers from four numbers.
+#[inline(always)]
+fn subtract<I: Isa<f64>>(isa: I, to: &mut [f64], sums: [I::V; GROUP]) {
+    let to = &mut lanes_mut::<f64>(&mut to[..GROUP])[0];
+    let rest = isa.sub(isa.load(to), horizontal::<I>(isa, sums));
+    isa.store(to, rest);
+}
+
+#[inline(always)]
+fn load<I: Isa<f64>>(isa: I, x: &[f64]) -> I::V {
+    isa.load(&lanes::<f64>(&x[..ROWS])[0])
 }
 
 /// What the gradient in ψ_i comes from, and what it leads to.
 struct Row<'a, V> {
     base: Option<&'a [Lane]>,
-    window: (&'a [Lane], &'a [Lane]),
+    windows: [&'a [Lane]; PAIRS],
+    /// These three are over the entry below the diagonal.
     factors: [V; PAIRS],
     diagonal: V,
     upper: V,
@@ -199,56 +302,45 @@ struct Row<'a, V> {
     psi: [&'a [Lane]; 3],
 }
 
-/// The gradients in the entries of rows, until there are enough of them for a register.
-struct Sums<V> {
-    order: usize,
-    waiting: [[V; ROWS]; 3],
+/// Numbers in the rows that are led back together, and what is ahead of them.
+const ROOM: usize = (TOGETHER + 1) * ROWS;
+
+/// The gradients in the ψ before, over their entries, with the first numbers ahead of them.
+struct State<V, const R: usize> {
+    /// The last one.
+    next: [V; R],
+    ahead: V,
+    /// The last four.
+    rows: [[f64; ROOM]; GROUP],
 }
 
-impl<V: Copy> Sums<V> {
+impl<V: Copy, const R: usize> State<V, R> {
+    /// Leads a row back, i modulo four, and returns its sums by lanes.
     #[inline(always)]
-    fn new<I: Isa<f64, V = V>>(isa: I, order: usize) -> Self {
-        Self { order, waiting: [[isa.splat(0.0); ROWS]; 3] }
-    }
-
-    /// Takes the products of a row with ψ_i, ψ_{i−1} and ψ_{i−2}.
-    #[inline(always)]
-    fn add<I: Isa<f64, V = V>>(&mut self, isa: I, step: usize, totals: [V; 3], gradient: &mut BandGradient<'_>) {
-        for d in 0..3 {
-            self.waiting[d][ROWS - 1 - step % ROWS] = totals[d];
+    fn step<I: Isa<f64, V = V>>(&mut self, isa: I, q: usize, row: &Row<'_, V>) -> [V; SUMS] {
+        let Self { next, ahead, rows } = self;
+        let mut e = [isa.splat(0.0); R];
+        let mut sums = [isa.splat(0.0); SUMS];
+        for v in 0..R {
+            let next_ahead = if v + 1 < R { next[v + 1] } else { *ahead };
+            let after = isa.load(&lanes::<f64>(&rows[(q + 2) % GROUP][2..][..R * ROWS])[v]);
+            let (second, psi) = (isa.load(&row.windows[1][v]), isa.load(&row.psi[0][v]));
+            let sum = isa.mul(isa.load(&row.windows[0][v]), row.factors[0]);
+            let sum = isa.mul_add(second, row.factors[1], sum);
+            let sum = isa.neg_mul_add(row.upper, after, sum);
+            let sum = isa.neg_mul_add(row.diagonal, isa.skip::<1>(next[v], next_ahead), sum);
+            let sum = isa.mul_add(row.over, next[v], sum);
+            e[v] = match row.base {
+                Some(base) => isa.mul_add(row.over, isa.load(&base[v]), sum),
+                None => sum,
+            };
+            isa.store(&mut lanes_mut::<f64>(&mut rows[q])[v], e[v]);
+            sums[0] = isa.mul_add(e[v], psi, sums[0]);
+            sums[1] = isa.mul_add(e[v], isa.load(&row.psi[1][v]), sums[1]);
+            sums[2] = isa.mul_add(e[v], isa.load(&row.psi[2][v]), sums[2]);
+            sums[3] = isa.mul_add(second, psi, sums[3]);
         }
-        if step % ROWS < ROWS - 1 {
-            return;
-        }
-        let first = self.order - step;
-        if step < ROWS || first < 3 {
-            return self.flush_to(isa, first, 0, gradient);
-        }
-        for (d, to) in [&mut *gradient.lower, &mut *gradient.diagonal, &mut *gradient.upper].into_iter().enumerate() {
-            let to = &mut lanes_mut::<f64>(&mut to[first - d..][..ROWS])[0];
-            let sum = isa.sub(isa.load(to), horizontal::<I>(isa, self.waiting[d]));
-            isa.store(to, sum);
-        }
-    }
-
-    /// Takes what is left after so many steps.
-    #[inline(always)]
-    fn flush<I: Isa<f64, V = V>>(&mut self, isa: I, steps: usize, gradient: &mut BandGradient<'_>) {
-        let left = steps % ROWS;
-        if left > 0 {
-            self.flush_to(isa, self.order + 1 - steps, ROWS - left, gradient);
-        }
-    }
-
-    /// Subtracts what waits, from a register on, from the gradients in the rows from `first` on; they go around the cycle.
-    fn flush_to<I: Isa<f64, V = V>>(&self, isa: I, first: usize, skipped: usize, gradient: &mut BandGradient<'_>) {
-        let order = self.order;
-        for (d, to) in [&mut *gradient.lower, &mut *gradient.diagonal, &mut *gradient.upper].into_iter().enumerate() {
-            let mut lane = [0.0; ROWS];
-            isa.store(&mut lane, horizontal::<I>(isa, self.waiting[d]));
-            for (i, x) in (first..).zip(&lane[skipped..]) {
-                to[(i + order - d) % order] -= x;
-            }
-        }
+        self.next = e;
+        sums
     }
 }

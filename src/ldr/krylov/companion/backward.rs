@@ -69,7 +69,7 @@ pub struct Backward<'a, 'b> {
     pub steps: usize,
     pub gradient: &'a mut BandGradient<'b>,
     /// To which the product of Ψᵀ with the reach of the second pair is added, N numbers.
-    pub generator: Option<&'a mut [f64]>,
+    pub generator: &'a mut [f64],
     /// Scratch, of [`Backward::scratch_len`]. First in it is left the gradient in the last ψ over its entry.
     pub rows: &'a mut [f64],
 }
@@ -118,7 +118,7 @@ impl<'a> Backward<'a, '_> {
     fn rows<I: Isa<f64>, const R: usize, const BAND: bool>(&mut self, isa: I, at: usize) {
         let order = self.operator.lower.len();
         let zero = isa.splat(0.0);
-        let mut state = State { next: [zero; R], ahead: zero, rows: [[0.0; ROOM]; GROUP] };
+        let mut state = State { next: [zero; R], middle: [zero; R], ahead: zero };
         let last = order + 1 - self.steps;
         let mut i = order;
         while i >= last {
@@ -126,7 +126,7 @@ impl<'a> Backward<'a, '_> {
                 self.group::<I, R, BAND>(isa, i + 1 - GROUP, at, &mut state);
                 i -= GROUP;
             } else {
-                self.single(isa, i, at, &mut state);
+                self.single::<I, R>(isa, i, at, &mut state);
                 i -= 1;
             }
         }
@@ -135,19 +135,11 @@ impl<'a> Backward<'a, '_> {
         }
     }
 
-    /// Takes up what is ahead of the row that has just been led back, and leaves its first register to those below.
+    /// Where the first registers of rows are left for those below them, if there are any.
     #[inline(always)]
-    fn advance<I: Isa<f64>, const R: usize>(&mut self, isa: I, i: usize, at: usize, state: &mut State<I::V, R>) {
+    fn ahead(&mut self, i: usize, rows: usize) -> Option<&mut [f64]> {
         let width = self.psi.width();
-        if width <= TOGETHER * ROWS {
-            return;
-        }
-        let ahead = &mut lanes_mut::<f64>(&mut self.rows[width + i * ROWS..][..ROWS])[0];
-        if (at + R) * ROWS < width {
-            state.ahead = isa.load(ahead);
-            isa.store(&mut lanes_mut::<f64>(&mut state.rows[i % GROUP])[R], state.ahead);
-        }
-        isa.store(ahead, state.next[0]);
+        (width > TOGETHER * ROWS).then(|| &mut self.rows[width + i * ROWS..][..rows * ROWS])
     }
 
     /// One row, at the ends or around the cycle.
@@ -177,23 +169,35 @@ impl<'a> Backward<'a, '_> {
             over: isa.splat(over),
             psi: self.psi.around(i, first, count),
         };
-        let sums = state.step(isa, i % GROUP, &row);
-        self.advance(isa, i, at, state);
+        let sums = state.step(isa, &row);
+        if let Some(ahead) = self.ahead(i, 1) {
+            let ahead = &mut lanes_mut::<f64>(ahead)[0];
+            if (at + R) * ROWS < width {
+                state.ahead = isa.load(ahead);
+            }
+            isa.store(ahead, state.next[0]);
+        }
         let mut lane = [0.0; ROWS];
         isa.store(&mut lane, horizontal::<I>(isa, sums));
         let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
         lower[i % order] -= lane[0];
         diagonal[i - 1] -= lane[1];
         upper[(i + order - 2) % order] -= lane[2];
-        if let Some(generator) = &mut self.generator {
-            generator.iter_mut().skip(i).take(1).for_each(|g| *g += lane[3]);
+        if i < order {
+            self.generator[i] += lane[3];
         }
     }
 
-    /// Four rows from row i on, that are not at an end.
+    /// Four rows from row i on, that are not at an end. There are no branches between their steps, across which values would be kept.
     #[inline(always)]
-    fn group<I: Isa<f64>, const R: usize, const BAND: bool>(&mut self, isa: I, i: usize, at: usize, state: &mut State<I::V, R>) {
-        let (places, first) = (self.pairs[0].x.len(), at * ROWS);
+    fn group<I: Isa<f64>, const R: usize, const BAND: bool>(
+        &mut self,
+        isa: I,
+        i: usize,
+        at: usize,
+        state: &mut State<I::V, R>,
+    ) {
+        let (places, first, width, count) = (self.pairs[0].x.len(), at * ROWS, self.psi.width(), R * ROWS);
         let Band { lower, diagonal, upper } = self.operator;
         let [first_pair, second_pair] = self.pairs;
         let (over, window) = (isa.div(isa.splat(1.0), load(isa, &lower[i..])), places - GROUP - i + first);
@@ -203,67 +207,61 @@ impl<'a> Backward<'a, '_> {
         isa.store(&mut factors[2], isa.mul(load(isa, &diagonal[i..]), over));
         isa.store(&mut factors[3], isa.mul(load(isa, &upper[i..]), over));
         isa.store(&mut factors[4], over);
+        let mut base = [&[][..]; GROUP];
+        if let (true, Some(band)) = (BAND, self.band) {
+            for q in 0..GROUP {
+                base[q] = lanes::<f64>(&band[(i + q) * width + first..][..count]);
+            }
+        }
         let group = Group {
             factors,
             windows: [
-                &first_pair.reach[window..][..R * ROWS + GROUP - 1],
-                &second_pair.reach[window..][..R * ROWS + GROUP - 1],
+                &first_pair.reach[window..][..count + GROUP - 1],
+                &second_pair.reach[window..][..count + GROUP - 1],
             ],
-            psi: self.psi.behind(i, first, R * ROWS),
-        };
-        let mut sums = [[isa.splat(0.0); GROUP]; SUMS];
-        self.row_of::<I, R, 3, BAND>(isa, i, at, &group, state, &mut sums);
-        self.row_of::<I, R, 2, BAND>(isa, i, at, &group, state, &mut sums);
-        self.row_of::<I, R, 1, BAND>(isa, i, at, &group, state, &mut sums);
-        self.row_of::<I, R, 0, BAND>(isa, i, at, &group, state, &mut sums);
-        let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
-        subtract(isa, &mut lower[i..], sums[0]);
-        subtract(isa, &mut diagonal[i - 1..], sums[1]);
-        subtract(isa, &mut upper[i - 2..], sums[2]);
-        if let Some(generator) = &mut self.generator {
-            let to = &mut lanes_mut::<f64>(&mut generator[i..][..GROUP])[0];
-            let sum = isa.add(isa.load(to), horizontal::<I>(isa, sums[3]));
-            isa.store(to, sum);
-        }
-    }
-
-    /// Row Q of four.
-    #[inline(always)]
-    fn row_of<I: Isa<f64>, const R: usize, const Q: usize, const BAND: bool>(
-        &mut self,
-        isa: I,
-        i: usize,
-        at: usize,
-        group: &Group<'_>,
-        state: &mut State<I::V, R>,
-        sums: &mut [[I::V; GROUP]; SUMS],
-    ) {
-        let Group { factors, windows, psi } = group;
-        let count = R * ROWS;
-        let mut base = None;
-        if let (true, Some(band)) = (BAND, self.band) {
-            base = Some(lanes::<f64>(&band[(i + Q) * self.psi.width() + at * ROWS..][..count]));
-        }
-        let window = GROUP - 1 - Q;
-        let [own, before] = [GROUP + 1 - Q, if Q == 0 { 1 } else { 0 }];
-        let row = Row {
+            psi: self.psi.behind(i, first, count),
             base,
-            windows: [lanes::<f64>(&windows[0][window..][..count]), lanes::<f64>(&windows[1][window..][..count])],
-            factors: [isa.splat(factors[0][Q]), isa.splat(factors[1][Q])],
-            diagonal: isa.splat(factors[2][Q]),
-            upper: isa.splat(factors[3][Q]),
-            over: isa.splat(factors[4][Q]),
-            psi: [
-                lanes::<f64>(&psi[Q + 2][own..][..count]),
-                lanes::<f64>(&psi[Q + 1][if Q >= 1 { own } else { before }..][..count]),
-                lanes::<f64>(&psi[Q][if Q >= 2 { own } else { before }..][..count]),
-            ],
         };
-        let totals = state.step(isa, Q, &row);
-        for s in 0..SUMS {
-            sums[s][Q] = totals[s];
+        let mut aheads = [[0.0; ROWS]; GROUP];
+        if let (true, Some(ahead)) = ((at + R) * ROWS < width, self.ahead(i, GROUP)) {
+            for (to, from) in aheads.iter_mut().zip(lanes::<f64>(ahead)) {
+                *to = *from;
+            }
         }
-        self.advance(isa, i + Q, at, state);
+        let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
+        let lower = &mut lanes_mut::<f64>(&mut lower[i..][..GROUP])[0];
+        let diagonal = &mut lanes_mut::<f64>(&mut diagonal[i - 1..][..GROUP])[0];
+        let upper = &mut lanes_mut::<f64>(&mut upper[i - 2..][..GROUP])[0];
+        let generator = &mut lanes_mut::<f64>(&mut self.generator[i..][..GROUP])[0];
+
+        let mut firsts = [isa.splat(0.0); GROUP];
+        let fourth = state.step(isa, &group.row::<I, R, 3, BAND>(isa));
+        (firsts[3], state.ahead) = (state.next[0], isa.load(&aheads[3]));
+        let third = state.step(isa, &group.row::<I, R, 2, BAND>(isa));
+        (firsts[2], state.ahead) = (state.next[0], isa.load(&aheads[2]));
+        let second = state.step(isa, &group.row::<I, R, 1, BAND>(isa));
+        (firsts[1], state.ahead) = (state.next[0], isa.load(&aheads[1]));
+        let first = state.step(isa, &group.row::<I, R, 0, BAND>(isa));
+        (firsts[0], state.ahead) = (state.next[0], isa.load(&aheads[0]));
+        let mut totals = [isa.splat(0.0); SUMS];
+        for s in 0..SUMS {
+            totals[s] = horizontal::<I>(isa, [first[s], second[s], third[s], fourth[s]]);
+        }
+        let sums = [
+            isa.sub(isa.load(lower), totals[0]),
+            isa.sub(isa.load(diagonal), totals[1]),
+            isa.sub(isa.load(upper), totals[2]),
+            isa.add(isa.load(generator), totals[3]),
+        ];
+        isa.store(lower, sums[0]);
+        isa.store(diagonal, sums[1]);
+        isa.store(upper, sums[2]);
+        isa.store(generator, sums[3]);
+        if let Some(ahead) = self.ahead(i, GROUP) {
+            for (to, first) in lanes_mut::<f64>(ahead).iter_mut().zip(firsts) {
+                isa.store(to, first);
+            }
+        }
     }
 }
 
@@ -274,14 +272,30 @@ struct Group<'a> {
     windows: [&'a [f64]; PAIRS],
     /// Columns i − 2 to i + 3, from two numbers before the first of the group's on.
     psi: [&'a [f64]; GROUP + 2],
+    base: [&'a [Lane]; GROUP],
 }
 
-/// Subtracts the sums of four registers from four numbers.
-#[inline(always)]
-fn subtract<I: Isa<f64>>(isa: I, to: &mut [f64], sums: [I::V; GROUP]) {
-    let to = &mut lanes_mut::<f64>(&mut to[..GROUP])[0];
-    let rest = isa.sub(isa.load(to), horizontal::<I>(isa, sums));
-    isa.store(to, rest);
+impl<'a> Group<'a> {
+    /// Row Q of them.
+    #[inline(always)]
+    fn row<I: Isa<f64>, const R: usize, const Q: usize, const BAND: bool>(&self, isa: I) -> Row<'a, I::V> {
+        let Group { factors, windows, psi, base } = self;
+        let (count, window) = (R * ROWS, GROUP - 1 - Q);
+        let (own, before) = (GROUP + 1 - Q, usize::from(Q == 0));
+        Row {
+            base: if BAND { Some(&base[Q][..R]) } else { None },
+            windows: [lanes::<f64>(&windows[0][window..][..count]), lanes::<f64>(&windows[1][window..][..count])],
+            factors: [isa.splat(factors[0][Q]), isa.splat(factors[1][Q])],
+            diagonal: isa.splat(factors[2][Q]),
+            upper: isa.splat(factors[3][Q]),
+            over: isa.splat(factors[4][Q]),
+            psi: [
+                lanes::<f64>(&psi[Q + 2][own..][..count]),
+                lanes::<f64>(&psi[Q + 1][if Q >= 1 { own } else { before }..][..count]),
+                lanes::<f64>(&psi[Q][if Q >= 2 { own } else { before }..][..count]),
+            ],
+        }
+    }
 }
 
 #[inline(always)]
@@ -302,45 +316,37 @@ struct Row<'a, V> {
     psi: [&'a [Lane]; 3],
 }
 
-/// Numbers in the rows that are led back together, and what is ahead of them.
-const ROOM: usize = (TOGETHER + 1) * ROWS;
-
-/// The gradients in the ψ before, over their entries, with the first numbers ahead of them.
+/// The gradient in the last ψ over its entry, with what is ahead of it; and that in the one before, by two numbers ahead.
 struct State<V, const R: usize> {
-    /// The last one.
     next: [V; R],
+    middle: [V; R],
     ahead: V,
-    /// The last four.
-    rows: [[f64; ROOM]; GROUP],
 }
 
 impl<V: Copy, const R: usize> State<V, R> {
-    /// Leads a row back, i modulo four, and returns its sums by lanes.
+    /// Leads a row back, and returns its sums by lanes.
     #[inline(always)]
-    fn step<I: Isa<f64, V = V>>(&mut self, isa: I, q: usize, row: &Row<'_, V>) -> [V; SUMS] {
-        let Self { next, ahead, rows } = self;
-        let mut e = [isa.splat(0.0); R];
+    fn step<I: Isa<f64, V = V>>(&mut self, isa: I, row: &Row<'_, V>) -> [V; SUMS] {
+        let Self { next, middle, ahead } = self;
         let mut sums = [isa.splat(0.0); SUMS];
         for v in 0..R {
-            let next_ahead = if v + 1 < R { next[v + 1] } else { *ahead };
-            let after = isa.load(&lanes::<f64>(&rows[(q + 2) % GROUP][2..][..R * ROWS])[v]);
+            let (here, ahead) = (next[v], if v + 1 < R { next[v + 1] } else { *ahead });
             let (second, psi) = (isa.load(&row.windows[1][v]), isa.load(&row.psi[0][v]));
             let sum = isa.mul(isa.load(&row.windows[0][v]), row.factors[0]);
             let sum = isa.mul_add(second, row.factors[1], sum);
-            let sum = isa.neg_mul_add(row.upper, after, sum);
-            let sum = isa.neg_mul_add(row.diagonal, isa.skip::<1>(next[v], next_ahead), sum);
-            let sum = isa.mul_add(row.over, next[v], sum);
-            e[v] = match row.base {
+            let sum = isa.neg_mul_add(row.upper, middle[v], sum);
+            let sum = isa.neg_mul_add(row.diagonal, isa.skip::<1>(here, ahead), sum);
+            let sum = isa.mul_add(row.over, here, sum);
+            let e = match row.base {
                 Some(base) => isa.mul_add(row.over, isa.load(&base[v]), sum),
                 None => sum,
             };
-            isa.store(&mut lanes_mut::<f64>(&mut rows[q])[v], e[v]);
-            sums[0] = isa.mul_add(e[v], psi, sums[0]);
-            sums[1] = isa.mul_add(e[v], isa.load(&row.psi[1][v]), sums[1]);
-            sums[2] = isa.mul_add(e[v], isa.load(&row.psi[2][v]), sums[2]);
+            (next[v], middle[v]) = (e, isa.skip::<2>(here, ahead));
+            sums[0] = isa.mul_add(e, psi, sums[0]);
+            sums[1] = isa.mul_add(e, isa.load(&row.psi[1][v]), sums[1]);
+            sums[2] = isa.mul_add(e, isa.load(&row.psi[2][v]), sums[2]);
             sums[3] = isa.mul_add(second, psi, sums[3]);
         }
-        self.next = e;
         sums
     }
 }

@@ -191,8 +191,8 @@ impl Companion {
         // The last generator comes last.
         let pairs = if total == done + PAIRS { [nth(done), nth(done + 1)] } else { [nth(total), nth(done)] };
         let band = (header[1] != 0.0).then_some(&*band);
-        let last_generator = generators.chunks_exact_mut(order).last();
-        self.lead_back(plan, pairs, band, nu, (last_generator, entries), (zeros, scratch));
+        let generator = generators.chunks_exact_mut(order).last().unwrap_or(&mut x[..order]);
+        self.lead_back(plan, pairs, band, nu, (generator, entries), (zeros, scratch));
     }
 
     /// Leads gradients in the taps of Ψ, outer products and a band, back to the entries.
@@ -202,7 +202,7 @@ impl Companion {
         pairs: [Pair<'_>; PAIRS],
         band: Option<&[f64]>,
         nu: &[f64],
-        (generator, entries): (Option<&mut [f64]>, &mut [f64]),
+        (generator, entries): (&mut [f64], &mut [f64]),
         (zeros, mut scratch): (&[f64], &mut [f64]),
     ) {
         let (order, width) = (plan.order, self.psi.width());
@@ -211,7 +211,18 @@ impl Companion {
         let rows = take(&mut scratch, Backward::scratch_len(order, width));
         let [before_first, before_last, nu_again] = [(); 3].map(|()| take(&mut scratch, width));
         let (last, steps) = (nu, order);
-        f64::run(Backward { operator, psi, pairs, band, last, before_last: None, steps, gradient, generator, rows });
+        f64::run(Backward {
+            operator,
+            psi,
+            pairs,
+            band,
+            last,
+            before_last: None,
+            steps,
+            gradient,
+            generator: &mut *generator,
+            rows,
+        });
         // ψ_1 has −u_{N−1} ψ_−1, where ψ_−1 is the quotient of ψ_{N−1} and ψ_N.
         before_first.fill(0.0);
         before_first.iter_mut().zip(&rows[2..width]).for_each(|(b, e)| *b = -operator.upper[order - 1] * e);
@@ -219,8 +230,7 @@ impl Companion {
         correlate(before_last, self.psi.before_first(), -1.0, nu_again);
         let pairs = [pair(plan, zeros); PAIRS];
         let (last, before_last, steps) = (&*nu_again, Some(&*before_last), width / 2 + 2);
-        let (band, generator) = (None, None);
-        f64::run(Backward { operator, psi, pairs, band, last, before_last, steps, gradient, generator, rows });
+        f64::run(Backward { operator, psi, pairs, band: None, last, before_last, steps, gradient, generator, rows });
     }
 }
 

@@ -6,14 +6,14 @@ use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
 type Lane = <f64 as Kernels>::Lane;
 
+/// Numbers in a register.
+const LANES: usize = f64::LANES;
+
 /// Rows that are taken up together.
-const GROUP: usize = ROWS;
+const GROUP: usize = LANES;
 
 /// Outer products that are added to a band at once.
 pub const PAIRS: usize = 2;
-
-/// Rows whose contributions are added up together.
-const ROWS: usize = f64::LANES;
 
 /// An outer product in a band: column i is `x_i` times what the band has of the reach.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +36,10 @@ impl Kernel<f64> for Outer<'_> {
         let Self { pairs, width, add, band } = self;
         let places = pairs[0].x.len();
         for (i, column) in band.chunks_exact_mut(width).enumerate() {
-            let at = places - 1 - i;
-            let column = lanes_mut::<f64>(column);
-            let (first, second) = window(&pairs, at, column.len());
+            let [first, second] = [pairs[0].reach, pairs[1].reach];
+            let (at, column) = (places - 1 - i, lanes_mut::<f64>(column));
+            let first = &lanes::<f64>(&first[at..][..width])[..column.len()];
+            let second = &lanes::<f64>(&second[at..][..width])[..column.len()];
             let factors = [isa.splat(pairs[0].x[i]), isa.splat(pairs[1].x[i])];
             for v in 0..column.len() {
                 let begun = if add { isa.load(&column[v]) } else { isa.splat(0.0) };
@@ -47,13 +48,6 @@ impl Kernel<f64> for Outer<'_> {
             }
         }
     }
-}
-
-#[inline(always)]
-fn window<'a>(pairs: &[Pair<'a>; PAIRS], at: usize, count: usize) -> (&'a [Lane], &'a [Lane]) {
-    let [first, second] = pairs;
-    let width = count * ROWS;
-    (&lanes::<f64>(&first.reach[at..][..width])[..count], &lanes::<f64>(&second.reach[at..][..width])[..count])
 }
 
 /// One way back along the recurrence.
@@ -75,14 +69,14 @@ pub struct Backward<'a, 'b> {
 }
 
 /// Registers of a row that are led back together, so that all of them are kept.
-const TOGETHER: usize = 6;
+pub const TOGETHER: usize = 6;
 
 /// Sums for each row: its products with ψ_i, ψ_{i−1} and ψ_{i−2}, and that of ψ_i with the reach of the second pair.
 const SUMS: usize = 4;
 
 impl Backward<'_, '_> {
     pub fn scratch_len(order: usize, width: usize) -> usize {
-        width + ROWS * (order + 1)
+        width + LANES * (order + 1)
     }
 }
 
@@ -90,7 +84,7 @@ impl Kernel<f64> for Backward<'_, '_> {
     /// The highest registers of all rows come first: others depend on what is ahead of them.
     #[inline(always)]
     fn run<I: Isa<f64>>(mut self, isa: I) {
-        let mut end = self.psi.width() / ROWS;
+        let mut end = self.psi.width() / LANES;
         while end > 0 {
             let count = end.div_ceil(end.div_ceil(TOGETHER));
             end -= count;
@@ -130,7 +124,7 @@ impl<'a> Backward<'a, '_> {
                 i -= 1;
             }
         }
-        for (v, row) in lanes_mut::<f64>(&mut self.rows[at * ROWS..][..R * ROWS]).iter_mut().enumerate() {
+        for (v, row) in lanes_mut::<f64>(&mut self.rows[at * LANES..][..R * LANES]).iter_mut().enumerate() {
             isa.store(row, state.next[v]);
         }
     }
@@ -139,14 +133,14 @@ impl<'a> Backward<'a, '_> {
     #[inline(always)]
     fn ahead(&mut self, i: usize, rows: usize) -> Option<&mut [f64]> {
         let width = self.psi.width();
-        (width > TOGETHER * ROWS).then(|| &mut self.rows[width + i * ROWS..][..rows * ROWS])
+        (width > TOGETHER * LANES).then(|| &mut self.rows[width + i * LANES..][..rows * LANES])
     }
 
     /// One row, at the ends or around the cycle.
     #[inline(always)]
     fn single<I: Isa<f64>, const R: usize>(&mut self, isa: I, i: usize, at: usize, state: &mut State<I::V, R>) {
         let (order, places, width) = (self.operator.lower.len(), self.pairs[0].x.len(), self.psi.width());
-        let (first, count) = (at * ROWS, R * ROWS);
+        let (first, count) = (at * LANES, R * LANES);
         let (entry, window) = if i == order { (0, 0) } else { (i, places - 1 - i) };
         let base = match (order - i, self.before_last) {
             (0, _) => Some(self.last),
@@ -172,12 +166,12 @@ impl<'a> Backward<'a, '_> {
         let sums = state.step(isa, &row);
         if let Some(ahead) = self.ahead(i, 1) {
             let ahead = &mut lanes_mut::<f64>(ahead)[0];
-            if (at + R) * ROWS < width {
+            if (at + R) * LANES < width {
                 state.ahead = isa.load(ahead);
             }
             isa.store(ahead, state.next[0]);
         }
-        let mut lane = [0.0; ROWS];
+        let mut lane = [0.0; LANES];
         isa.store(&mut lane, horizontal::<I>(isa, sums));
         let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
         lower[i % order] -= lane[0];
@@ -197,7 +191,7 @@ impl<'a> Backward<'a, '_> {
         at: usize,
         state: &mut State<I::V, R>,
     ) {
-        let (places, first, width, count) = (self.pairs[0].x.len(), at * ROWS, self.psi.width(), R * ROWS);
+        let (places, first, width, count) = (self.pairs[0].x.len(), at * LANES, self.psi.width(), R * LANES);
         let Band { lower, diagonal, upper } = self.operator;
         let [first_pair, second_pair] = self.pairs;
         let (over, window) = (isa.div(isa.splat(1.0), load(isa, &lower[i..])), places - GROUP - i + first);
@@ -222,8 +216,8 @@ impl<'a> Backward<'a, '_> {
             psi: self.psi.behind(i, first, count),
             base,
         };
-        let mut aheads = [[0.0; ROWS]; GROUP];
-        if let (true, Some(ahead)) = ((at + R) * ROWS < width, self.ahead(i, GROUP)) {
+        let mut aheads = [[0.0; LANES]; GROUP];
+        if let (true, Some(ahead)) = ((at + R) * LANES < width, self.ahead(i, GROUP)) {
             for (to, from) in aheads.iter_mut().zip(lanes::<f64>(ahead)) {
                 *to = *from;
             }
@@ -280,7 +274,7 @@ impl<'a> Group<'a> {
     #[inline(always)]
     fn row<I: Isa<f64>, const R: usize, const Q: usize, const BAND: bool>(&self, isa: I) -> Row<'a, I::V> {
         let Group { factors, windows, psi, base } = self;
-        let (count, window) = (R * ROWS, GROUP - 1 - Q);
+        let (count, window) = (R * LANES, GROUP - 1 - Q);
         let (own, before) = (GROUP + 1 - Q, usize::from(Q == 0));
         Row {
             base: if BAND { Some(&base[Q][..R]) } else { None },
@@ -300,7 +294,7 @@ impl<'a> Group<'a> {
 
 #[inline(always)]
 fn load<I: Isa<f64>>(isa: I, x: &[f64]) -> I::V {
-    isa.load(&lanes::<f64>(&x[..ROWS])[0])
+    isa.load(&lanes::<f64>(&x[..LANES])[0])
 }
 
 /// What the gradient in ψ_i comes from, and what it leads to.
@@ -335,12 +329,13 @@ impl<V: Copy, const R: usize> State<V, R> {
             let sum = isa.mul(isa.load(&row.windows[0][v]), row.factors[0]);
             let sum = isa.mul_add(second, row.factors[1], sum);
             let sum = isa.neg_mul_add(row.upper, middle[v], sum);
-            let sum = isa.neg_mul_add(row.diagonal, isa.skip::<1>(here, ahead), sum);
-            let sum = isa.mul_add(row.over, here, sum);
-            let e = match row.base {
+            let sum = match row.base {
                 Some(base) => isa.mul_add(row.over, isa.load(&base[v]), sum),
                 None => sum,
             };
+            let sum = isa.mul_add(row.over, here, sum);
+            // Last comes what takes longest to be there.
+            let e = isa.neg_mul_add(row.diagonal, isa.skip::<1>(here, ahead), sum);
             (next[v], middle[v]) = (e, isa.skip::<2>(here, ahead));
             sums[0] = isa.mul_add(e, psi, sums[0]);
             sums[1] = isa.mul_add(e, isa.load(&row.psi[1][v]), sums[1]);

@@ -64,7 +64,8 @@ impl Companion {
 
     /// Numbers of scratch that gradients need.
     pub fn gradient_scratch_len(plan: &Plan) -> usize {
-        let finish = plan.n() + plan.places + (plan.rank + 1) * pair_len(plan) + 7 * (plan.widest + 8);
+        let rows = Backward::scratch_len(plan.order, plan.widest) + 3 * plan.widest;
+        let finish = plan.n() + plan.places + (plan.rank + 1) * pair_len(plan) + rows;
         Self::scratch_len(plan) + finish + plan.order
     }
 
@@ -164,8 +165,14 @@ impl Companion {
             let (reach, factors) = own[j * each..][..each].split_at_mut(plan.reach());
             self.reach_below(plan, coefficients, reach);
             lead_around_gradient(&source.below, coefficients, 1.0, nu);
-            self.psi.transposed_product(reach, x);
-            gradient.iter_mut().zip(&*x).for_each(|(g, x)| *g += x);
+            match j + 1 == plan.rank {
+                // The way back along the rows takes the rest of this product.
+                true => gradient[0] += reach[places - 1],
+                false => {
+                    self.psi.transposed_product(reach, x);
+                    gradient.iter_mut().zip(&*x).for_each(|(g, x)| *g += x);
+                }
+            }
             factors[..order].copy_from_slice(generator);
             factors[order..].fill(0.0);
         }
@@ -181,8 +188,11 @@ impl Companion {
             self.add_outer([nth(done), nth(done + 1)], &mut header[1], band);
             done += PAIRS;
         }
+        // The last generator comes last.
+        let pairs = if total == done + PAIRS { [nth(done), nth(done + 1)] } else { [nth(total), nth(done)] };
         let band = (header[1] != 0.0).then_some(&*band);
-        self.lead_back(plan, [nth(done), nth(done + 1)], band, nu, entries, (zeros, scratch));
+        let generator = generators.chunks_exact_mut(order).last().unwrap_or(&mut x[..order]);
+        self.lead_back(plan, pairs, band, nu, (generator, entries), (zeros, scratch));
     }
 
     /// Leads gradients in the taps of Ψ, outer products and a band, back to the entries.
@@ -192,23 +202,35 @@ impl Companion {
         pairs: [Pair<'_>; PAIRS],
         band: Option<&[f64]>,
         nu: &[f64],
-        entries: &mut [f64],
+        (generator, entries): (&mut [f64], &mut [f64]),
         (zeros, mut scratch): (&[f64], &mut [f64]),
     ) {
         let (order, width) = (plan.order, self.psi.width());
         let gradient = &mut BandGradient::of(entries);
         let (operator, psi) = (Band::of(&self.entries), &self.psi);
-        let rows = take(&mut scratch, Backward::scratch_len(width));
+        let rows = take(&mut scratch, Backward::scratch_len(order, width));
         let [before_first, before_last, nu_again] = [(); 3].map(|()| take(&mut scratch, width));
-        let whole = Backward { operator, psi, pairs, band, last: nu, before_last: None, steps: order, gradient, rows };
-        f64::run(whole);
+        let (last, steps) = (nu, order);
+        f64::run(Backward {
+            operator,
+            psi,
+            pairs,
+            band,
+            last,
+            before_last: None,
+            steps,
+            gradient,
+            generator: &mut *generator,
+            rows,
+        });
         // ψ_1 has −u_{N−1} ψ_−1, where ψ_−1 is the quotient of ψ_{N−1} and ψ_N.
-        before_first.iter_mut().zip(&rows[2..]).for_each(|(b, e)| *b = -operator.upper[order - 1] * e);
+        before_first.fill(0.0);
+        before_first.iter_mut().zip(&rows[2..width]).for_each(|(b, e)| *b = -operator.upper[order - 1] * e);
         correlate(before_first, &self.remainder.inverse, 1.0, before_last);
         correlate(before_last, self.psi.before_first(), -1.0, nu_again);
         let pairs = [pair(plan, zeros); PAIRS];
         let (last, before_last, steps) = (&*nu_again, Some(&*before_last), width / 2 + 2);
-        f64::run(Backward { operator, psi, pairs, band: None, last, before_last, steps, gradient, rows });
+        f64::run(Backward { operator, psi, pairs, band: None, last, before_last, steps, gradient, generator, rows });
     }
 }
 

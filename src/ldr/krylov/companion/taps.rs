@@ -138,24 +138,37 @@ impl Taps {
         f64::run(Transposed { taps: self, reach, x });
     }
 
-    /// Columns i, i − 1 and i − 2, one later and two later than the first.
+    /// Columns i, i − 1 and i − 2, one later and two later than the first; so many numbers from one on.
     #[inline(always)]
-    pub fn around(&self, i: usize, count: usize) -> [&[[f64; LANES]]; 3] {
+    pub fn around(&self, i: usize, first: usize, count: usize) -> [&[[f64; LANES]]; 3] {
         let mut columns = [&[][..]; 3];
         for back in 0..3 {
             let start = if back > i { UNIT } else { self.start(i - back) };
-            columns[back] = lanes::<f64>(&self.numbers()[start - back..][..count * LANES]);
+            columns[back] = lanes::<f64>(&self.numbers()[start + first - back..][..count]);
         }
         columns
     }
 
-    /// Columns k to k + 3 with zeros around them, aligned with each other.
+    /// Columns i − 2 to i + 3 for the first i of a group, so many numbers from one on; each from two before where the group's columns are aligned
+    /// with each other, with the five more that it may need.
     #[inline(always)]
-    fn group(&self, k: usize) -> [&[[f64; LANES]]; GROUP] {
-        let numbers = &self.numbers()[UNIT + (k + 1) * self.stride()..][..GROUP * self.stride()];
+    pub fn behind(&self, i: usize, first: usize, count: usize) -> [&[f64]; GROUP + 2] {
+        let (numbers, stride) = (self.numbers(), self.stride());
+        let start = UNIT + (i - 1) * stride + first - 2;
+        let mut columns = [&[][..]; GROUP + 2];
+        for q in 0..GROUP + 2 {
+            columns[q] = &numbers[start + q * stride..][..count + GROUP + 1];
+        }
+        columns
+    }
+
+    /// Columns k to k + 3 with zeros around them, aligned with each other; so many registers each.
+    #[inline(always)]
+    fn group(&self, k: usize, count: usize) -> [&[[f64; LANES]]; GROUP] {
+        let numbers = &lanes::<f64>(&self.numbers()[UNIT + (k + 1) * self.stride()..])[..GROUP * count];
         let mut columns = [&[][..]; GROUP];
         for q in 0..GROUP {
-            columns[q] = lanes::<f64>(&numbers[q * self.stride()..][..self.stride()]);
+            columns[q] = &numbers[q * count..][..count];
         }
         columns
     }
@@ -180,8 +193,7 @@ impl Kernel<f64> for Product<'_> {
         let Self { taps, x, reach } = self;
         let count = taps.stride() / LANES;
         for k in (0..x.len()).step_by(UNIT) {
-            let [first, second] =
-                [taps.group(k), taps.group(k + GROUP)].map(|group| group.map(|column| &column[..count]));
+            let (first, second) = (taps.group(k, count), taps.group(k + GROUP, count));
             let mut factors = [isa.splat(0.0); UNIT];
             for q in 0..UNIT {
                 factors[q] = isa.splat(x[k + q]);
@@ -224,8 +236,7 @@ impl Kernel<f64> for Transposed<'_> {
         let places = x.len();
         let count = taps.stride() / LANES;
         for k in (0..places).step_by(UNIT) {
-            let [first, second] =
-                [taps.group(k), taps.group(k + GROUP)].map(|group| group.map(|column| &column[..count]));
+            let (first, second) = (taps.group(k, count), taps.group(k + GROUP, count));
             let [mut firsts, mut seconds] = [[isa.splat(0.0); GROUP]; 2];
             let reach = &lanes::<f64>(&reach[touched(places, k, taps.width)])[..=count];
             for w in 0..count {

@@ -1,3 +1,4 @@
+use super::backward::TOGETHER;
 use super::filter::{filter, subtract_lags};
 use super::remainder::{lead_around_gradient, quotient};
 use super::taps::{GROUP, UNIT};
@@ -387,6 +388,17 @@ fn everything_equals_the_definition() {
 }
 
 /// The narrowest bands wind around half of the cycle, and more places than columns are the rule.
+/// Rows of the way back fit into registers, or do not.
+#[test]
+fn bands_are_narrow_and_wide() {
+    let widths = OPERATORS.map(|(order, spread)| {
+        let (companion, _) = companion(&operator(order, spread), &[]).unwrap();
+        companion.psi.width() / GROUP
+    });
+    assert!(widths.contains(&1) && widths.contains(&TOGETHER), "{widths:?}");
+    assert!(widths.iter().any(|width| *width > TOGETHER), "{widths:?}");
+}
+
 #[test]
 fn any_order_from_sixteen_on_will_do() {
     assert!((0..16).all(|order| Plan::new(order, 1, LIMITS).is_none()));

@@ -1,13 +1,12 @@
 //! Blocks of four leaves: places that are so few that their lags are taken one by one.
 //!
-//! From a leaf to another one of its block, and from a place of a leaf around the whole cycle to one that is not behind it in the same leaf,
-//! P_ij has rank one, as between all children; the weights between are those outside the leaf in the latter case. So all of that
-//! are convolutions of `tail g` with lags. The rest stays inside the leaf: [`leaf`].
+//! From a leaf to another one of its block P_ij has rank one, as between all children, so that these are convolutions of `tail g`
+//! with lags. The rest stays inside the leaf: [`leaf`].
 
 use super::blocks_backward::{BlocksGradient, CombineWithGradient};
-use super::factors::{Four, Siblings};
+use super::factors::Siblings;
 use super::leaf::{self, Leaf, leaves, leaves_mut, load, store};
-use super::plan::{CHILDREN, Near, Plan};
+use super::plan::{CHILDREN, Plan};
 use super::{Hierarchy, Lane, Source};
 use crate::transform::isa::{Isa, Kernel, Kernels};
 
@@ -52,8 +51,6 @@ impl<K: LeafKernel> Kernel<f64> for OfLeaves<K> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a, const M: usize> {
     pub siblings: &'a Siblings,
-    /// The products of all weights outside each leaf.
-    pub outsides: &'a Four,
     pub weights: &'a [Leaf<M>; CHILDREN],
     pub heads: &'a [Leaf<M>; CHILDREN],
 }
@@ -61,10 +58,9 @@ pub(super) struct Block<'a, const M: usize> {
 impl Hierarchy {
     #[inline(always)]
     pub(super) fn blocks<const M: usize>(&self) -> impl Iterator<Item = Block<'_, M>> {
-        let outsides = self.factors.outsides.as_chunks::<CHILDREN>().0;
         let leaves = blocks::<M>(self.weights.get()).iter().zip(blocks::<M>(self.heads.get()));
-        let parts = self.factors.levels[0].iter().zip(outsides).zip(leaves);
-        parts.map(|((siblings, outsides), (weights, heads))| Block { siblings, outsides, weights, heads })
+        let parts = self.factors.levels[0].iter().zip(leaves);
+        parts.map(|(siblings, (weights, heads))| Block { siblings, weights, heads })
     }
 
     /// Adds to the padded lags what is inside blocks of `⟨A^k g, y⟩`, given y and y times heads.
@@ -118,32 +114,6 @@ pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], u: &
     sums
 }
 
-/// [`convolve`] for i < j only: around the cycle.
-#[inline(always)]
-pub(super) fn convolve_around<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..M - 1], [isa.splat(0.0); M]);
-    for j in 1..M {
-        let s = isa.load(&s[j]);
-        for i in 0..j {
-            sums[i] = isa.mul_add(isa.splat(t[M - 1 + i - j]), s, sums[i]);
-        }
-    }
-    sums
-}
-
-/// [`convolve_back`] for i < j only.
-#[inline(always)]
-pub(super) fn convolve_around_back<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], u: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..M - 1], [isa.splat(0.0); M]);
-    for i in 0..M - 1 {
-        let u = isa.load(&u[i]);
-        for j in i + 1..M {
-            sums[j] = isa.mul_add(isa.splat(t[M - 1 + i - j]), u, sums[j]);
-        }
-    }
-    sums
-}
-
 /// `sums += factor a`.
 #[inline(always)]
 pub(super) fn add_scaled<I: Isa<f64>, const M: usize>(isa: I, factor: &Lane, a: [I::V; M], sums: &mut [I::V; M]) {
@@ -182,24 +152,6 @@ fn correlate<I: Isa<f64>, const M: usize>(
     }
 }
 
-/// [`correlate`] for i < j only.
-#[inline(always)]
-fn correlate_around<I: Isa<f64>, const M: usize>(
-    isa: I,
-    factor: &Lane,
-    u: &Leaf<M>,
-    s: &Leaf<M>,
-    below: &mut [I::V; M],
-) {
-    let (factor, s) = (isa.load(factor), load(isa, s));
-    for i in 0..M - 1 {
-        let u = isa.mul(factor, isa.load(&u[i]));
-        for j in i + 1..M {
-            below[M - 1 + i - j] = isa.mul_add(u, s[j], below[M - 1 + i - j]);
-        }
-    }
-}
-
 /// Adds the sums over the lanes.
 #[inline(always)]
 fn add_lanes<I: Isa<f64>>(isa: I, sums: &[I::V], lags: &mut [f64]) {
@@ -220,38 +172,34 @@ struct Expand<'a> {
 }
 
 impl Expand<'_> {
-    /// What is inside leaves, or goes around the cycle.
+    /// What is inside leaves.
     #[inline(always)]
     fn leaves<I: Isa<f64>, const M: usize>(&mut self, isa: I) {
-        let (g, s) = (blocks::<M>(self.source.generator.get()), blocks::<M>(self.source.places[0].get()));
-        let [y, u] = self.y.map(blocks::<M>);
-        let (mut below, mut above) = ([isa.splat(0.0); M], [isa.splat(0.0); M]);
-        for (q, block) in self.hierarchy.blocks::<M>().enumerate() {
+        let (g, y) = (blocks::<M>(self.source.generator.get()), blocks::<M>(self.y[0]));
+        let mut sums = [isa.splat(0.0); M];
+        for ((block, g), y) in self.hierarchy.blocks::<M>().zip(g).zip(y) {
             for c in 0..CHILDREN {
-                leaf::expand(isa, [&block.weights[c], &g[q][c]], &y[q][c], &mut above);
-                correlate_around(isa, &block.outsides[c], &u[q][c], &s[q][c], &mut below);
+                leaf::expand(isa, [&block.weights[c], &g[c]], &y[c], &mut sums);
             }
         }
-        add_lanes(isa, &above, &mut self.lags[self.plan.first_lag()..]);
-        add_lanes(isa, &below[..M - 1], &mut self.lags[self.plan.places + 1 - M..]);
+        add_lanes(isa, &sums, &mut self.lags[self.plan.first_lag()..]);
     }
 
-    /// What pairs of leaves with the same lags have to do with each other.
+    /// What pairs of leaves so far apart have to do with each other.
     #[inline(always)]
-    fn apart<I: Isa<f64>, const M: usize>(&mut self, isa: I, pairs: &[Near]) {
+    fn apart<I: Isa<f64>, const M: usize>(&mut self, isa: I, distance: usize) {
         let (s, u) = (blocks::<M>(self.source.places[0].get()), blocks::<M>(self.y[1]));
         let (mut below, mut above) = ([isa.splat(0.0); M], [isa.splat(0.0); M]);
-        for (q, block) in self.hierarchy.blocks::<M>().enumerate() {
-            for &Near { target, source, .. } in pairs {
-                let factor = &block.siblings.between[target][source];
-                correlate(isa, factor, &u[q][target], &s[q][source], [&mut below, &mut above]);
+        for ((block, s), u) in self.hierarchy.blocks::<M>().zip(s).zip(u) {
+            for target in distance..CHILDREN {
+                let source = target - distance;
+                let factor = block.siblings.between(target, source);
+                correlate(isa, factor, &u[target], &s[source], [&mut below, &mut above]);
             }
         }
-        if let Some(Near { first_lag, .. }) = pairs.first() {
-            let lags = &mut self.lags[*first_lag..];
-            add_lanes(isa, &below[..M - 1], lags);
-            add_lanes(isa, &above, &mut lags[M - 1..]);
-        }
+        let lags = &mut self.lags[self.plan.near(distance)..];
+        add_lanes(isa, &below[..M - 1], lags);
+        add_lanes(isa, &above, &mut lags[M - 1..]);
     }
 }
 
@@ -259,8 +207,8 @@ impl LeafKernel for Expand<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(mut self, isa: I) {
         self.leaves::<I, M>(isa);
-        for pairs in &self.plan.apart {
-            self.apart::<I, M>(isa, pairs);
+        for distance in 1..CHILDREN {
+            self.apart::<I, M>(isa, distance);
         }
     }
 }
@@ -279,16 +227,14 @@ impl LeafKernel for Combine<'_> {
         let Self { hierarchy, plan, lags, each, far } = self;
         let blocks_of_far = blocks_mut::<M>(far).iter_mut();
         for (q, (block, far)) in hierarchy.blocks::<M>().zip(blocks_of_far).enumerate() {
-            for (target, near) in plan.of_target.iter().enumerate() {
+            for target in 0..CHILDREN {
                 let mut sum = [isa.splat(0.0); M];
                 add_scaled(isa, &block.siblings.before[target], load(isa, &far[target]), &mut sum);
                 for (source, lags) in hierarchy.sources.iter().zip(lags.chunks_exact(each)) {
                     let s = &blocks::<M>(source.places[0].get())[q];
-                    let around = convolve_around(isa, &lags[plan.places + 1 - M..], &s[target]);
-                    add_scaled(isa, &block.outsides[target], around, &mut sum);
-                    for &Near { source, first_lag, .. } in near {
-                        let far = convolve(isa, &lags[first_lag..], &s[source]);
-                        add_scaled(isa, &block.siblings.between[target][source], far, &mut sum);
+                    for source in 0..target {
+                        let here = convolve(isa, &lags[plan.near(target - source)..], &s[source]);
+                        add_scaled(isa, block.siblings.between(target, source), here, &mut sum);
                     }
                 }
                 for i in 0..M {

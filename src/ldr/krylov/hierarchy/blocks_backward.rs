@@ -2,12 +2,11 @@
 
 use super::Hierarchy;
 use super::blocks::{
-    Block, LeafKernel, add_inner, add_inside, add_scaled, blocks, blocks_mut, convolve, convolve_around,
-    convolve_around_back, convolve_back,
+    Block, LeafKernel, add_inner, add_inside, add_scaled, blocks, blocks_mut, convolve, convolve_back,
 };
-use super::factors::{BEFORE, OUTSIDE, SiblingsGradient};
+use super::factors::{BEFORE, BETWEEN, SiblingsGradient, between};
 use super::leaf::{self, Leaf, load, store};
-use super::plan::{CHILDREN, Near, Plan, W};
+use super::plan::{CHILDREN, Plan, W};
 use super::states::{Sums, of_factors};
 use crate::transform::isa::Isa;
 
@@ -70,8 +69,8 @@ impl LeafKernel for CombineWithGradient<'_> {
             let u = &multiply(isa, y, block.heads);
             let mut parts = Parts { y, u, heads, weights, factors };
             let block = At { hierarchy, plan, block, q, lags, each };
-            for (c, near) in plan.of_target.iter().enumerate() {
-                let sum = block.gather(isa, c, near, &far[c], &mut parts, add);
+            for c in 0..CHILDREN {
+                let sum = block.gather(isa, c, &far[c], &mut parts, add);
                 if wanted {
                     store(isa, block.finish(isa, c, sum), &mut far[c]);
                 }
@@ -96,15 +95,7 @@ struct At<'a, const M: usize> {
 impl<const M: usize> At<'_, M> {
     /// What a leaf gets from elsewhere, with the gradients in the products of weights and in heads.
     #[inline(always)]
-    fn gather<I: Isa<f64>>(
-        self,
-        isa: I,
-        c: usize,
-        near: &[Near],
-        far: &Leaf<M>,
-        parts: &mut Parts<'_, M>,
-        add: bool,
-    ) -> [I::V; M] {
+    fn gather<I: Isa<f64>>(self, isa: I, c: usize, far: &Leaf<M>, parts: &mut Parts<'_, M>, add: bool) -> [I::V; M] {
         let (u, siblings) = (&parts.u[c], self.block.siblings);
         let mut sum = [isa.splat(0.0); M];
         add_inner(isa, u, load(isa, far), &mut parts.factors[BEFORE][c], add);
@@ -113,15 +104,12 @@ impl<const M: usize> At<'_, M> {
         for (j, (source, lags)) in sources.enumerate() {
             let add = add || j > 0;
             let s = &blocks::<M>(source.places[0].get())[self.q];
-            let around = convolve_around(isa, &lags[self.plan.places + 1 - M..], &s[c]);
-            add_inner(isa, u, around, &mut parts.factors[OUTSIDE][c], add);
-            add_scaled(isa, &self.block.outsides[c], around, &mut sum);
-            for &Near { source, first_lag, .. } in near {
-                let here = convolve(isa, &lags[first_lag..], &s[source]);
-                if c != source + 1 {
-                    add_inner(isa, u, here, &mut parts.factors[c][source], add);
+            for source in 0..c {
+                let here = convolve(isa, &lags[self.plan.near(c - source)..], &s[source]);
+                if c > source + 1 {
+                    add_inner(isa, u, here, &mut parts.factors[BETWEEN][between(c, source)], add);
                 }
-                add_scaled(isa, &siblings.between[c][source], here, &mut sum);
+                add_scaled(isa, siblings.between(c, source), here, &mut sum);
             }
         }
         for i in 0..M {
@@ -166,15 +154,13 @@ impl<const M: usize> At<'_, M> {
         let sums = generators.chunks_exact_mut(2 * self.plan.places);
         for (lags, sums) in self.lags.chunks_exact(self.each).zip(sums) {
             let sums = &mut blocks_mut::<M>(&mut sums[self.plan.places..])[self.q];
-            for (c, pairs) in self.plan.of_source.iter().enumerate() {
+            for source in 0..CHILDREN {
                 let mut sum = [isa.splat(0.0); M];
-                let around = convolve_around_back(isa, &lags[self.plan.places + 1 - M..], &u[c]);
-                add_scaled(isa, &self.block.outsides[c], around, &mut sum);
-                for &Near { target, first_lag, .. } in pairs {
-                    let near = convolve_back(isa, &lags[first_lag..], &u[target]);
-                    add_scaled(isa, &self.block.siblings.between[target][c], near, &mut sum);
+                for target in source + 1..CHILDREN {
+                    let near = convolve_back(isa, &lags[self.plan.near(target - source)..], &u[target]);
+                    add_scaled(isa, self.block.siblings.between(target, source), near, &mut sum);
                 }
-                add_leaf(isa, sum, &mut sums[c], add);
+                add_leaf(isa, sum, &mut sums[source], add);
             }
         }
     }

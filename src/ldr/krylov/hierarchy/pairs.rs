@@ -70,7 +70,6 @@ pub(super) fn combine<
     I: Isa<f64>,
     const P: usize,
     const S: usize,
-    const ADD: bool,
     const CONJ: bool,
     const GRADIENT: bool,
     const FIRST: bool,
@@ -78,6 +77,7 @@ pub(super) fn combine<
     isa: I,
     half: usize,
     pairs: [Pair<'_>; P],
+    add: bool,
     out: &mut [f64],
     y: &[f64],
 ) -> [I::V; P] {
@@ -91,7 +91,7 @@ pub(super) fn combine<
     let mut sums = [isa.splat(0.0); P];
     for k in 0..half {
         let zero = isa.splat(0.0);
-        let mut z = match ADD {
+        let mut z = match add {
             true => Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) },
             false => Complex { re: zero, im: zero },
         };
@@ -167,12 +167,13 @@ pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize, const FI
     inner
 }
 
-/// `sum = Σ_p factor_p conj(a_p) b_p`; added if asked.
+/// `sum = Σ_p factor_p conj(a_p) b_p`; added if asked. The factors may be known to be one.
 #[inline(always)]
-pub(super) fn correlate<I: Isa<f64>, const P: usize, const ADD: bool>(
+pub(super) fn correlate<I: Isa<f64>, const P: usize, const ONES: bool>(
     isa: I,
     half: usize,
     pairs: [Pair<'_>; P],
+    add: bool,
     sum: &mut [f64],
 ) {
     let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
@@ -183,12 +184,17 @@ pub(super) fn correlate<I: Isa<f64>, const P: usize, const ADD: bool>(
     let sum_im = &mut sum_im[..half];
     for k in 0..half {
         let zero = isa.splat(0.0);
-        let mut z = match ADD {
+        let mut z = match add {
             true => Complex { re: isa.load(&sum_re[k]), im: isa.load(&sum_im[k]) },
             false => Complex { re: zero, im: zero },
         };
         for p in 0..P {
-            let product = mul_conj::<f64, I>(isa, complex(isa, b[p], k), complex(isa, a[p], k));
+            let (b, a) = (complex(isa, b[p], k), complex(isa, a[p], k));
+            if ONES {
+                z = add_mul_conj(isa, b, a, z);
+                continue;
+            }
+            let product = mul_conj::<f64, I>(isa, b, a);
             z.re = isa.mul_add(factors[p], product.re, z.re);
             z.im = isa.mul_add(factors[p], product.im, z.im);
         }
@@ -204,7 +210,7 @@ pub(super) fn lane_sums<I: Isa<f64>>(isa: I, mut tile: [I::V; W]) -> I::V {
     isa.add(isa.add(tile[0], tile[1]), isa.add(tile[2], tile[3]))
 }
 
-/// The sums over the lanes of `factor_p conj(a_p) b` go to lane p of `out`, for up to three a_p.
+/// The sums over the lanes of `factor_p conj(a_p) b` go to lane p of `out`, for up to four a_p.
 #[inline(always)]
 pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
     isa: I,

@@ -1,8 +1,11 @@
 //! Products between the children of a parent, where children are registers: four parents at a time.
+//!
+//! The first child gets nothing from its siblings, and the last one gives them nothing. So there are three spectra for each parent, those of
+//! the first three children as sources or of the last three as targets.
 
-use super::factors::{Siblings, SiblingsGradient};
+use super::factors::{BETWEEN, Siblings, SiblingsGradient, between};
 use super::pairs::{Pair, combine, correlate};
-use super::plan::{CHILDREN, DISTANCES, Level, W};
+use super::plan::{DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
 
 /// Four parents, one a lane.
@@ -13,7 +16,7 @@ pub(super) struct Parents<'a> {
 }
 
 impl<'a> Parents<'a> {
-    /// Writes, or adds, the spectra of what children get from their siblings.
+    /// Writes, or adds, the spectra of what targets get from their siblings.
     pub fn combine(self, sources: &[f64], segments: &[f64], add: bool, out: &mut [f64]) {
         f64::run(Combine { parents: self, sources, segments, add, out });
     }
@@ -40,58 +43,45 @@ impl<'a> Parents<'a> {
         f64::run(Correlate { parents: self, sources, y, add, sums });
     }
 
-    fn child(self, spectra: &[f64], child: usize) -> &[f64] {
-        &spectra[child * self.level.block()..][..self.level.block()]
+    fn block(self, spectra: &[f64], number: usize) -> &[f64] {
+        &spectra[number * self.level.block()..][..self.level.block()]
     }
 
-    /// The siblings of a target as sources, its neighbour before it first.
-    #[inline(always)]
-    fn of_target<'b>(self, target: usize, sources: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
-        let mut pairs = [Pair::NONE; DISTANCES];
-        for (p, pair) in pairs.iter_mut().enumerate() {
-            let source = before(target, p);
-            let b = self.level.segment_of(segments, self.level.segment(target, source));
-            *pair = Pair { a: self.child(sources, source), b, factor: self.siblings.between[target][source] };
-        }
-        pairs
+    fn pair<'b>(self, target: usize, source: usize, a: &'b [f64], b: &'b [f64]) -> Pair<'b> {
+        Pair { a, b, factor: *self.siblings.between(target, source) }
     }
 
-    /// The siblings of a source as targets, its neighbour behind it first.
+    /// The sources before target P, its neighbour first.
     #[inline(always)]
-    fn of_source<'b>(self, source: usize, y: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; DISTANCES] {
-        let mut pairs = [Pair::NONE; DISTANCES];
-        for (p, pair) in pairs.iter_mut().enumerate() {
-            let target = behind(source, p);
-            let b = self.level.segment_of(segments, self.level.segment(target, source));
-            *pair = Pair { a: self.child(y, target), b, factor: self.siblings.between[target][source] };
-        }
-        pairs
-    }
-
-    /// The first P pairs of children so far apart, with the target behind the source or before it.
-    #[inline(always)]
-    fn apart<'b, const P: usize>(self, behind: bool, sources: &'b [f64], y: &'b [f64]) -> [Pair<'b>; P] {
+    fn of_target<'b, const P: usize>(self, sources: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; P] {
         let mut pairs = [Pair::NONE; P];
         for (p, pair) in pairs.iter_mut().enumerate() {
-            let (low, high) = (p, p + CHILDREN - P);
-            let (target, source) = if behind { (high, low) } else { (low, high) };
-            let factor = self.siblings.between[target][source];
-            *pair = Pair { a: self.child(sources, source), b: self.child(y, target), factor };
+            let source = P - 1 - p;
+            *pair = self.pair(P, source, self.block(sources, source), self.level.segment_of(segments, p));
         }
         pairs
     }
-}
 
-/// The sibling p + 1 before a child, around the cycle.
-#[inline(always)]
-fn before(child: usize, p: usize) -> usize {
-    (child + DISTANCES - p) % CHILDREN
-}
+    /// The targets behind source 3 − P, its neighbour first.
+    #[inline(always)]
+    fn of_source<'b, const P: usize>(self, y: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; P] {
+        let (mut pairs, source) = ([Pair::NONE; P], DISTANCES - P);
+        for (p, pair) in pairs.iter_mut().enumerate() {
+            *pair = self.pair(source + p + 1, source, self.block(y, source + p), self.level.segment_of(segments, p));
+        }
+        pairs
+    }
 
-/// The sibling p + 1 behind a child, around the cycle.
-#[inline(always)]
-fn behind(child: usize, p: usize) -> usize {
-    (child + 1 + p) % CHILDREN
+    /// All P pairs of children 4 − P apart.
+    #[inline(always)]
+    fn apart<'b, const P: usize>(self, sources: &'b [f64], y: &'b [f64]) -> [Pair<'b>; P] {
+        let (mut pairs, distance) = ([Pair::NONE; P], DISTANCES + 1 - P);
+        for (source, pair) in pairs.iter_mut().enumerate() {
+            let target = source + distance;
+            *pair = self.pair(target, source, self.block(sources, source), self.block(y, target - 1));
+        }
+        pairs
+    }
 }
 
 struct Combine<'a> {
@@ -102,20 +92,21 @@ struct Combine<'a> {
     out: &'a mut [f64],
 }
 
+impl Combine<'_> {
+    #[inline(always)]
+    fn target<I: Isa<f64>, const P: usize>(&mut self, isa: I) {
+        let Self { parents, sources, segments, add, out } = self;
+        let (pairs, out) = (parents.of_target::<P>(sources, segments), &mut out[(P - 1) * parents.level.block()..]);
+        combine::<I, P, W, false, false, true>(isa, parents.level.half, pairs, *add, out, &[]);
+    }
+}
+
 impl Kernel<f64> for Combine<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { parents, sources, segments, add, out } = self;
-        let half = parents.level.half;
-        for (target, out) in out.chunks_exact_mut(parents.level.block()).enumerate() {
-            let pairs = parents.of_target(target, sources, segments);
-            match (add, target > 0) {
-                (false, false) => combine::<I, DISTANCES, W, false, false, false, false>(isa, half, pairs, out, &[]),
-                (false, true) => combine::<I, DISTANCES, W, false, false, false, true>(isa, half, pairs, out, &[]),
-                (true, false) => combine::<I, DISTANCES, W, true, false, false, false>(isa, half, pairs, out, &[]),
-                (true, true) => combine::<I, DISTANCES, W, true, false, false, true>(isa, half, pairs, out, &[]),
-            };
-        }
+    fn run<I: Isa<f64>>(mut self, isa: I) {
+        self.target::<I, 1>(isa);
+        self.target::<I, 2>(isa);
+        self.target::<I, 3>(isa);
     }
 }
 
@@ -130,25 +121,27 @@ struct CombineWithGradient<'a> {
     gradient: &'a mut SiblingsGradient,
 }
 
+impl CombineWithGradient<'_> {
+    #[inline(always)]
+    fn target<I: Isa<f64>, const P: usize>(&mut self, isa: I) {
+        let Self { parents, sources, y, segments, add: [add, add_gradient], out, gradient } = self;
+        let (pairs, y) = (parents.of_target::<P>(sources, segments), parents.block(y, P - 1));
+        let out = &mut out[(P - 1) * parents.level.block()..];
+        let new = combine::<I, P, W, false, true, true>(isa, parents.level.half, pairs, *add, out, y);
+        for (p, new) in new.into_iter().enumerate().skip(1) {
+            let sum = &mut gradient[BETWEEN][between(P, P - 1 - p)];
+            let total = if *add_gradient { isa.add(isa.load(sum), new) } else { new };
+            isa.store(sum, total);
+        }
+    }
+}
+
 impl Kernel<f64> for CombineWithGradient<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { parents, sources, y, segments, add: [add, add_gradient], out, gradient } = self;
-        let half = parents.level.half;
-        for (target, out) in out.chunks_exact_mut(parents.level.block()).enumerate() {
-            let (pairs, y) = (parents.of_target(target, sources, segments), parents.child(y, target));
-            let new = match (add, target > 0) {
-                (false, false) => combine::<I, DISTANCES, W, false, false, true, false>(isa, half, pairs, out, y),
-                (false, true) => combine::<I, DISTANCES, W, false, false, true, true>(isa, half, pairs, out, y),
-                (true, false) => combine::<I, DISTANCES, W, true, false, true, false>(isa, half, pairs, out, y),
-                (true, true) => combine::<I, DISTANCES, W, true, false, true, true>(isa, half, pairs, out, y),
-            };
-            for (p, new) in new.into_iter().enumerate() {
-                let sum = &mut gradient[target][before(target, p)];
-                let total = if add_gradient { isa.add(isa.load(sum), new) } else { new };
-                isa.store(sum, total);
-            }
-        }
+    fn run<I: Isa<f64>>(mut self, isa: I) {
+        self.target::<I, 1>(isa);
+        self.target::<I, 2>(isa);
+        self.target::<I, 3>(isa);
     }
 }
 
@@ -160,20 +153,22 @@ struct CombineBack<'a> {
     sums: &'a mut [f64],
 }
 
+impl CombineBack<'_> {
+    #[inline(always)]
+    fn source<I: Isa<f64>, const P: usize>(&mut self, isa: I) {
+        let Self { parents, y, segments, add, sums } = self;
+        let pairs = parents.of_source::<P>(y, segments);
+        let sums = &mut sums[(DISTANCES - P) * parents.level.block()..];
+        combine::<I, P, W, true, false, true>(isa, parents.level.half, pairs, *add, sums, &[]);
+    }
+}
+
 impl Kernel<f64> for CombineBack<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { parents, y, segments, add, sums } = self;
-        let half = parents.level.half;
-        for (source, sums) in sums.chunks_exact_mut(parents.level.block()).enumerate() {
-            let pairs = parents.of_source(source, y, segments);
-            match (add, source < DISTANCES) {
-                (false, false) => combine::<I, DISTANCES, W, false, true, false, false>(isa, half, pairs, sums, &[]),
-                (false, true) => combine::<I, DISTANCES, W, false, true, false, true>(isa, half, pairs, sums, &[]),
-                (true, false) => combine::<I, DISTANCES, W, true, true, false, false>(isa, half, pairs, sums, &[]),
-                (true, true) => combine::<I, DISTANCES, W, true, true, false, true>(isa, half, pairs, sums, &[]),
-            };
-        }
+    fn run<I: Isa<f64>>(mut self, isa: I) {
+        self.source::<I, 3>(isa);
+        self.source::<I, 2>(isa);
+        self.source::<I, 1>(isa);
     }
 }
 
@@ -187,23 +182,18 @@ struct Correlate<'a> {
 
 impl Correlate<'_> {
     #[inline(always)]
-    fn each<I: Isa<f64>, const ADD: bool>(self, isa: I) {
-        let Self { parents, sources, y, sums, .. } = self;
-        let half = parents.level.half;
-        for (segment, sums) in sums.chunks_exact_mut(parents.level.block()).enumerate() {
-            let behind = segment < DISTANCES;
-            match segment % DISTANCES {
-                0 => correlate::<I, 3, ADD>(isa, half, parents.apart(behind, sources, y), sums),
-                1 => correlate::<I, 2, ADD>(isa, half, parents.apart(behind, sources, y), sums),
-                _ => correlate::<I, 1, ADD>(isa, half, parents.apart(behind, sources, y), sums),
-            }
-        }
+    fn apart<I: Isa<f64>, const P: usize, const ONES: bool>(&mut self, isa: I) {
+        let Self { parents, sources, y, add, sums } = self;
+        let (pairs, sums) = (parents.apart::<P>(sources, y), &mut sums[(DISTANCES - P) * parents.level.block()..]);
+        correlate::<I, P, ONES>(isa, parents.level.half, pairs, *add, sums);
     }
 }
 
 impl Kernel<f64> for Correlate<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        if self.add { self.each::<I, true>(isa) } else { self.each::<I, false>(isa) }
+    fn run<I: Isa<f64>>(mut self, isa: I) {
+        self.apart::<I, 3, true>(isa);
+        self.apart::<I, 2, false>(isa);
+        self.apart::<I, 1, false>(isa);
     }
 }

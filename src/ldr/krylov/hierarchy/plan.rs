@@ -20,6 +20,9 @@ const LONGEST: usize = LEAVES[LEAVES.len() - 1];
 /// Distances between the children of a parent.
 pub(super) const DISTANCES: usize = CHILDREN - 1;
 
+/// Segments in a block.
+const SEGMENTS: usize = W;
+
 /// Numbers behind a block whose registers are also read from their second, third or fourth number on.
 pub(super) const BEHIND: usize = 2 * W;
 
@@ -35,19 +38,6 @@ pub(in super::super) struct Plan {
     pub places: usize,
     /// From the blocks, the parents of leaves, up to the whole, which is another one.
     pub(super) levels: Vec<Level>,
-    /// Pairs of leaves of a block: with each leaf as the target, with each as the source, and those with the same lags.
-    pub(super) of_target: Vec<Vec<Near>>,
-    pub(super) of_source: Vec<Vec<Near>>,
-    pub(super) apart: Vec<Vec<Near>>,
-}
-
-/// Two leaves of a block.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Near {
-    pub target: usize,
-    pub source: usize,
-    /// Where their lags begin among the padded ones: at the lag from the last place of the source to the first of the target.
-    pub first_lag: usize,
 }
 
 /// Parents of one size.
@@ -58,9 +48,11 @@ pub(super) struct Level {
     /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. Only blocks do without: no length has a
     /// prime factor above 7.
     ring: Option<Ring<f64>>,
-    /// Where among the padded lags the segments of the distances begin: those to children before, then those to children behind, around
-    /// the cycle. Both are the same for the whole if nothing is padded.
+    /// Where among the padded lags the segments of the distances begin: those to children before, then, for the whole, those around the
+    /// cycle, to the child itself first. For the whole both are the same if nothing is padded.
     pub starts: Vec<usize>,
+    /// Where the padded lags end.
+    end: usize,
 }
 
 impl Plan {
@@ -73,13 +65,7 @@ impl Plan {
         let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
         let places = leaf << (2 * levels);
         let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
-        let near = near(leaf, places - order, places);
-        let with = |has: &dyn Fn(&Near) -> bool| near.iter().copied().filter(has).collect::<Vec<_>>();
-        let of_target = (0..CHILDREN).map(|c| with(&|near| near.target == c)).collect();
-        let of_source = (0..CHILDREN).map(|c| with(&|near| near.source == c)).collect();
-        let apart =
-            [1, 2, 3, -1, -2, -3].map(|d| with(&|near| near.target as isize - near.source as isize == d)).to_vec();
-        Self { order, rank, leaf, places, levels, of_target, of_source, apart }
+        Self { order, rank, leaf, places, levels }
     }
 
     /// Registers of a vector.
@@ -102,14 +88,19 @@ impl Plan {
         (self.children(level) / CHILDREN).max(1)
     }
 
-    /// Numbers in the spectra of one source, or of y, for the children of a level; those of the whole stand twice.
+    /// Numbers in the spectra of one source, or of y, for those children of a level that are one; those of the whole stand twice.
     pub fn spectra_len(&self, level: usize) -> usize {
-        if level == self.top() { 4 * self.places + BEHIND } else { 2 * self.places }
+        if level == self.top() { 4 * self.places + BEHIND } else { self.sums_len(level) }
+    }
+
+    /// Numbers in the gradient in the spectra of one source.
+    pub fn sums_len(&self, level: usize) -> usize {
+        2 * self.places / CHILDREN * if level == self.top() { CHILDREN } else { DISTANCES }
     }
 
     /// Numbers of a sequence with room for all lags that a segment may have.
     pub fn lags_len(&self) -> usize {
-        2 * self.places - self.order
+        2 * self.places - self.order + W
     }
 
     /// Numbers from one such sequence to the next, and whether it is not just the lags.
@@ -122,16 +113,25 @@ impl Plan {
         self.places - self.order
     }
 
-    /// The spectra of the children of a level; those of the whole stand twice.
-    pub fn transform(&self, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+    /// Where among the padded lags those from a leaf to another one of its block begin, so far behind it.
+    pub fn near(&self, distance: usize) -> usize {
+        self.first_lag() + distance * self.leaf + 1 - self.leaf
+    }
+
+    /// The spectra of the children of a level, of each parent three from this one on; or all of those of the whole, which stand twice.
+    pub fn transform(&self, number: usize, first: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
         let level = &self.levels[number];
         if number == self.top() {
             let block = &mut scratch[..level.block()];
             level.forward(places, block);
             return Top::double(block, spectra);
         }
-        let blocks = spectra.chunks_exact_mut(level.block()).zip(places.chunks_exact(level.half * W));
-        blocks.for_each(|(block, places)| level.forward(places, block));
+        let child = level.half * W;
+        let parents = spectra.chunks_exact_mut(DISTANCES * level.block()).zip(places.chunks_exact(CHILDREN * child));
+        for (blocks, places) in parents {
+            let children = blocks.chunks_exact_mut(level.block()).zip(places[first * child..].chunks_exact(child));
+            children.for_each(|(block, places)| level.forward(places, block));
+        }
     }
 
     /// Puts a vector in lanes.
@@ -157,33 +157,27 @@ impl Plan {
     }
 }
 
-/// All pairs of leaves of a block, with the target behind the source or before it.
-fn near(leaf: usize, first_lag: usize, places: usize) -> Vec<Near> {
-    let pair = |target, source| {
-        let zero = if target > source { first_lag } else { places };
-        Near { target, source, first_lag: zero + target * leaf + 1 - leaf - source * leaf }
-    };
-    let all = (0..CHILDREN).flat_map(|target| (0..CHILDREN).map(move |source| (target, source)));
-    all.filter(|(target, source)| target != source).map(|(target, source)| pair(target, source)).collect()
-}
-
 impl Level {
     fn new(half: usize, is_leaf: bool, places: usize, order: usize) -> Self {
         let first_lag = places - order;
         let before = (0..DISTANCES).map(|d| first_lag + d * half);
-        let behind = (0..DISTANCES).map(|d| places - (d + 2) * half);
-        let same = CHILDREN * half == order;
-        let starts = if same { before.collect() } else { before.chain(behind).collect() };
+        let around = (0..CHILDREN).map(|d| places - (d + 1) * half);
+        let is_whole = CHILDREN * half == places;
+        let starts = match is_whole {
+            false => before.collect(),
+            true if first_lag == 0 => around.rev().collect(),
+            true => before.chain(around).collect(),
+        };
         let ring = if is_leaf { None } else { Ring::new(half, Turn::QUARTER) };
-        Self { half, ring, starts }
+        Self { half, ring, starts, end: places }
     }
 
     /// The segment of a target and a source among the children of a parent.
     pub fn segment(&self, target: usize, source: usize) -> usize {
-        match (target.checked_sub(source), self.starts.len()) {
-            (Some(distance), _) => distance - 1,
-            (None, DISTANCES) => CHILDREN - 1 - (source - target),
-            (None, _) => DISTANCES + source - target - 1,
+        match target.checked_sub(source + 1) {
+            Some(distance) => distance,
+            None if self.starts.len() == CHILDREN => DISTANCES - (source - target),
+            None => DISTANCES + source - target,
         }
     }
 
@@ -211,13 +205,13 @@ impl Level {
 
     /// Numbers in the spectra of all segments of one sequence.
     pub fn segments_len(&self) -> usize {
-        self.starts.len() / DISTANCES * self.block() + W
+        self.blocks_len() + W
     }
 
-    /// The spectra of the segments of a padded sequence, over h: three a block.
+    /// The spectra of the segments of a padded sequence, over h: four a block.
     pub fn segments(&self, lags: &[f64], spectra: &mut [f64]) {
-        for (starts, block) in self.starts.chunks(DISTANCES).zip(spectra.chunks_exact_mut(self.block())) {
-            f64::run(Load { starts, lags, factor: (self.half as f64).recip(), block });
+        for (starts, block) in self.starts.chunks(SEGMENTS).zip(spectra.chunks_exact_mut(self.block())) {
+            f64::run(Load { starts, end: self.end, lags, factor: (self.half as f64).recip(), block });
             let (re, im) = block.split_at_mut(self.half * W);
             if let Some(ring) = &self.ring {
                 ring.forward(re, im);
@@ -227,7 +221,7 @@ impl Level {
 
     /// The numbers of a segment's spectrum, one in each register.
     pub fn segment_of<'a>(&self, spectra: &'a [f64], segment: usize) -> &'a [f64] {
-        let at = segment / DISTANCES * self.block() + segment % DISTANCES;
+        let at = segment / SEGMENTS * self.block() + segment % SEGMENTS;
         &spectra[at..at + self.block()]
     }
 
@@ -236,25 +230,24 @@ impl Level {
         self.starts.len() * self.block()
     }
 
-    /// Numbers in the spectra of all segments, three a block.
+    /// Numbers in the spectra of all segments, four a block.
     pub fn blocks_len(&self) -> usize {
-        self.sums_len() / DISTANCES
+        self.starts.len().div_ceil(SEGMENTS) * self.block()
     }
 
-    /// Sums over the lanes, for each segment, into three a block.
-    pub fn gather(&self, sums: &[f64], blocks: &mut [f64]) {
-        let sums = sums.chunks_exact(DISTANCES * self.block());
-        sums.zip(blocks.chunks_exact_mut(self.block())).for_each(|(sums, block)| f64::run(Gather { sums, block }));
+    /// Sums over the lanes, for each segment of a level below the whole, into one block.
+    pub fn gather(&self, sums: &[f64], block: &mut [f64]) {
+        f64::run(Gather { sums, block });
     }
 
-    /// Adds to a padded sequence the segments that spectra stand for, three a block; they are used up.
+    /// Adds to a padded sequence the segments that spectra stand for, four a block; they are used up.
     pub fn add_segments(&self, blocks: &mut [f64], lags: &mut [f64]) {
-        for (starts, block) in self.starts.chunks(DISTANCES).zip(blocks.chunks_exact_mut(self.block())) {
+        for (starts, block) in self.starts.chunks(SEGMENTS).zip(blocks.chunks_exact_mut(self.block())) {
             let (re, im) = block.split_at_mut(self.half * W);
             if let Some(ring) = &self.ring {
                 ring.inverse(re, im);
             }
-            f64::run(AddBack { starts, factor: (self.half as f64).recip(), block, lags });
+            f64::run(AddBack { starts, end: self.end, factor: (self.half as f64).recip(), block, lags });
         }
     }
 }
@@ -276,9 +269,10 @@ fn turned_in_tile(q: usize, l: usize, half: usize) -> (usize, f64) {
     (at + l, sign)
 }
 
-/// Three segments into the first three lanes of a block.
+/// Up to four segments into the lanes of a block. There are zeros behind the end of the lags.
 struct Load<'a> {
     starts: &'a [usize],
+    end: usize,
     lags: &'a [f64],
     factor: f64,
     block: &'a mut [f64],
@@ -287,13 +281,15 @@ struct Load<'a> {
 impl Kernel<f64> for Load<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { starts, lags, factor, block } = self;
+        let Self { starts, end, lags, factor, block } = self;
         let block = lanes_mut::<f64>(block);
         let (len, half) = (block.len(), block.len() / 2);
         for q in (0..len).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
-            for d in 0..DISTANCES {
-                tile[d] = isa.load(&lanes::<f64>(&lags[starts[d] + q..][..W])[0]);
+            for (tile, start) in tile.iter_mut().zip(starts) {
+                if start + q < end {
+                    *tile = isa.load(&lanes::<f64>(&lags[start + q..][..W])[0]);
+                }
             }
             isa.transpose(&mut tile);
             for l in 0..W {
@@ -326,9 +322,10 @@ impl Kernel<f64> for Gather<'_> {
     }
 }
 
-/// Adds the first three lanes of a block, times a factor, to their segments.
+/// Adds the lanes of a block, times a factor, to their segments, up to the end of the lags.
 struct AddBack<'a> {
     starts: &'a [usize],
+    end: usize,
     factor: f64,
     block: &'a [f64],
     lags: &'a mut [f64],
@@ -337,7 +334,7 @@ struct AddBack<'a> {
 impl Kernel<f64> for AddBack<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { starts, factor, block, lags } = self;
+        let Self { starts, end, factor, block, lags } = self;
         let block = lanes::<f64>(block);
         for q in (0..block.len()).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
@@ -346,10 +343,12 @@ impl Kernel<f64> for AddBack<'_> {
                 tile[l] = isa.mul(isa.load(&block[at]), isa.splat(sign * factor));
             }
             isa.transpose(&mut tile);
-            for d in 0..DISTANCES {
-                let to = &mut lanes_mut::<f64>(&mut lags[starts[d] + q..][..W])[0];
-                let sum = isa.add(tile[d], isa.load(to));
-                isa.store(to, sum);
+            for (tile, start) in tile.iter().zip(starts) {
+                if start + q < end {
+                    let to = &mut lanes_mut::<f64>(&mut lags[start + q..][..W])[0];
+                    let sum = isa.add(*tile, isa.load(to));
+                    isa.store(to, sum);
+                }
             }
         }
     }

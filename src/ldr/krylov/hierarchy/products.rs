@@ -3,7 +3,7 @@
 use super::blocks_backward::BlocksGradient;
 use super::factors::{BEFORE, SiblingsGradient};
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
-use super::states::{States, Sums, of_factors};
+use super::states::{States, Sums, of_factors, of_turns};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -26,25 +26,27 @@ struct At<'a> {
     add: bool,
 }
 
-/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources and in factors.
+/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources and in factors,
+/// those of the whole as they are.
 #[derive(Debug)]
 struct AtLevel<'a> {
     places: &'a [f64],
     y: &'a [f64],
     sums: &'a mut [f64],
-    factors: &'a mut [SiblingsGradient],
+    factors: &'a mut [f64],
     add: bool,
 }
 
 impl At<'_> {
     fn level(&mut self, plan: &Plan, number: usize) -> AtLevel<'_> {
         let (kept, at) = (States { plan, keep: true }, Sums(plan));
-        let (spectra, factors) = self.sums.split_at_mut(at.factors(number).start);
+        let factors = if number == plan.top() { at.turns() } else { at.factors(number) };
+        let (spectra, rest) = self.sums.split_at_mut(factors.start);
         AtLevel {
             places: &self.states[kept.places(number)],
             y: &self.states[kept.spectra(number)],
-            sums: &mut spectra[at.spectra(number, 0).start..at.spectra(number + 1, 0).start],
-            factors: of_factors(&mut factors[..at.factors(number).len()]),
+            sums: &mut spectra[at.spectra(number, 0).start..at.spectra(number, plan.rank).start],
+            factors: &mut rest[..factors.len()],
             add: self.add,
         }
     }
@@ -118,7 +120,7 @@ impl Hierarchy {
             let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
             f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
             let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
-            plan.transform(number, &places[here], spectra, scratch);
+            plan.transform(number, 1, &places[here], spectra, scratch);
             for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
                 let sources = source.spectra(number);
                 self.correlate(plan, number, [sources, spectra], lags, scratch);
@@ -141,7 +143,7 @@ impl Hierarchy {
             self.top.correlate(level, sources, y, blocks);
             return level.add_segments(blocks, lags);
         }
-        let (sums, each) = (take_whole(&mut scratch, level.sums_len()), CHILDREN * level.block());
+        let (sums, each) = (take_whole(&mut scratch, level.sums_len()), DISTANCES * level.block());
         let spectra = sources.chunks_exact(each).zip(y.chunks_exact(each));
         for (q, (parents, (sources, y))) in self.parents(plan, number).zip(spectra).enumerate() {
             parents.correlate(sources, y, q > 0, sums);
@@ -203,10 +205,11 @@ impl Hierarchy {
             }
             Some(at) => {
                 let AtLevel { y, sums, factors, add, .. } = at.level(plan, number);
-                for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                let (Some(turns), len) = (of_turns(factors), plan.sums_len(number)) else { return };
+                let sums = sums.chunks_exact_mut(len);
+                for (j, ((source, segments), sums)) in self.sources.iter().zip(step.segments()).zip(sums).enumerate() {
                     let (given, add) = ([source.spectra(number), y], [j > 0, add]);
-                    let found = [&mut *out, &mut sums[2 * j * plan.places..][..2 * plan.places]];
-                    self.top.combine_with_gradient(level, given, segments, add, found, &mut factors[0]);
+                    self.top.combine_with_gradient(level, given, segments, add, [&mut *out, sums], turns);
                 }
             }
         }
@@ -220,7 +223,7 @@ impl Hierarchy {
     fn combine(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];
-        let (child, each) = (level.half * W, CHILDREN * level.block());
+        let (child, each, len) = (level.half * W, DISTANCES * level.block(), plan.sums_len(number));
         let mut gradient = gradient.map(|at| at.level(plan, number));
         let out = &mut scratch[..each];
         for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {
@@ -231,20 +234,22 @@ impl Hierarchy {
                     parents.combine(sources, segments, j > 0, out);
                     continue;
                 };
-                let (y, sums) = (&y[part.clone()], &mut sums[2 * j * plan.places..][part.clone()]);
+                let (y, sums, factors) = (&y[part.clone()], &mut sums[j * len..][part.clone()], of_factors(factors));
                 parents.combine_with_gradient([sources, y], segments, [j > 0, j > 0 || *add], out, &mut factors[q]);
                 parents.combine_back(y, segments, *add, sums);
             }
+            // The first child has no siblings before it.
+            let far_behind = &mut far[child..];
             if let Some(AtLevel { places, factors, add, .. }) = &mut gradient {
-                let (y, sums) = (&places[q * far.len()..][..far.len()], factors[q][BEFORE].as_flattened_mut());
-                f64::run(Inner { child, a: y, b: far, add: *add, sums });
+                let (y, sums) = (&places[q * CHILDREN * child..][child..], &mut of_factors(factors)[q][BEFORE][1..]);
+                f64::run(Inner { child, a: y, b: far_behind, add: *add, sums: sums.as_flattened_mut() });
             }
             if self.sources.is_empty() {
                 continue;
             }
-            // What comes from far away reaches I through the siblings before it.
-            let blocks = out.chunks_exact_mut(level.block()).zip(far.chunks_exact_mut(child));
-            for ((out, far), before) in blocks.zip(&parents.siblings.before) {
+            // What comes from far away reaches a child through its siblings before it.
+            let blocks = out.chunks_exact_mut(level.block()).zip(far_behind.chunks_exact_mut(child));
+            for ((out, far), before) in blocks.zip(&parents.siblings.before[1..]) {
                 level.inverse(out, Some(before), far);
             }
         }

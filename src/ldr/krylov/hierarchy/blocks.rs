@@ -6,7 +6,7 @@
 use super::blocks_backward::{BlocksGradient, CombineWithGradient};
 use super::factors::Siblings;
 use super::leaf::{self, Leaf, leaves, leaves_mut, load, store};
-use super::plan::{CHILDREN, Plan};
+use super::plan::{CHILDREN, DISTANCES, Plan};
 use super::{Hierarchy, Lane, Source};
 use crate::transform::isa::{Isa, Kernel, Kernels};
 
@@ -55,6 +55,48 @@ pub(super) struct Block<'a, const M: usize> {
     pub heads: &'a [Leaf<M>; CHILDREN],
 }
 
+/// Sources, and the padded lags that are the coefficients of their powers, so many numbers each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub sources: &'a [Source],
+    pub plan: &'a Plan,
+    pub lags: &'a [f64],
+    pub each: usize,
+}
+
+impl<'a> Sources<'a> {
+    pub fn len(self) -> usize {
+        self.sources.len()
+    }
+
+    /// One of them in four blocks.
+    #[inline(always)]
+    pub fn acting<const M: usize>(self, j: usize, block: usize) -> Acting<'a, M> {
+        let (source, lags) = (&self.sources[j], &self.lags[j * self.each..]);
+        let mut near = [&[][..]; DISTANCES];
+        for (d, near) in near.iter_mut().enumerate() {
+            *near = &lags[self.plan.near(d + 1)..][..2 * M - 1];
+        }
+        let inside = &lags[self.plan.first_lag()..][..M];
+        let (generator, places) = (source.generator.get(), source.places[0].get());
+        Acting { generator: &blocks::<M>(generator)[block], places: &blocks::<M>(places)[block], inside, near }
+    }
+}
+
+/// A source in four blocks, and the coefficients of its powers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acting<'a, const M: usize> {
+    pub generator: &'a [Leaf<M>; CHILDREN],
+    /// Times tails.
+    pub places: &'a [Leaf<M>; CHILDREN],
+    /// The coefficients for a leaf, and for leaves so far apart.
+    pub inside: &'a [f64],
+    pub near: [&'a [f64]; DISTANCES],
+}
+
+/// Targets and sources among leaves but for neighbours.
+pub(super) const APART: [(usize, usize); 3] = [(2, 0), (3, 1), (3, 0)];
+
 impl Hierarchy {
     #[inline(always)]
     pub(super) fn blocks<const M: usize>(&self) -> impl Iterator<Item = Block<'_, M>> {
@@ -70,7 +112,8 @@ impl Hierarchy {
 
     /// From what leaves get from far away to the product, in place, for the padded lags of all generators, so many numbers each.
     pub(super) fn combine_blocks(&self, plan: &Plan, lags: &[f64], each: usize, far: &mut [f64]) {
-        f64::run(OfLeaves { leaf: plan.leaf, kernel: Combine { hierarchy: self, plan, lags, each, far } });
+        let sources = Sources { sources: &self.sources, plan, lags, each };
+        f64::run(OfLeaves { leaf: plan.leaf, kernel: Combine { hierarchy: self, sources, far } });
     }
 
     /// The same, the product only if wanted, and adds its gradient.
@@ -83,15 +126,16 @@ impl Hierarchy {
         wanted: bool,
         gradient: BlocksGradient<'_>,
     ) {
-        let kernel = CombineWithGradient { hierarchy: self, plan, lags, each, far, wanted, gradient };
+        let sources = Sources { sources: &self.sources, plan, lags, each };
+        let kernel = CombineWithGradient { hierarchy: self, sources, far, wanted, gradient };
         f64::run(OfLeaves { leaf: plan.leaf, kernel });
     }
 }
 
-/// `Σ_j t_{i−j} s_j`.
+/// Adds `Σ_j t_{i−j} s_j`.
 #[inline(always)]
-pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..2 * M - 1], [isa.splat(0.0); M]);
+pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>, mut sums: [I::V; M]) -> [I::V; M] {
+    let t = &t[..2 * M - 1];
     for j in 0..M {
         let s = isa.load(&s[j]);
         for i in 0..M {
@@ -101,10 +145,15 @@ pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<
     sums
 }
 
-/// `Σ_i t_{i−j} u_i`.
+/// Adds `Σ_i t_{i−j} u_i`.
 #[inline(always)]
-pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], u: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..2 * M - 1], [isa.splat(0.0); M]);
+pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(
+    isa: I,
+    t: &[f64],
+    u: &Leaf<M>,
+    mut sums: [I::V; M],
+) -> [I::V; M] {
+    let t = &t[..2 * M - 1];
     for i in 0..M {
         let u = isa.load(&u[i]);
         for j in 0..M {
@@ -215,51 +264,59 @@ impl LeafKernel for Expand<'_> {
 
 struct Combine<'a> {
     hierarchy: &'a Hierarchy,
-    plan: &'a Plan,
-    lags: &'a [f64],
-    each: usize,
+    sources: Sources<'a>,
     far: &'a mut [f64],
 }
 
 impl LeafKernel for Combine<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
-        let Self { hierarchy, plan, lags, each, far } = self;
+        let Self { hierarchy, sources, far } = self;
         let blocks_of_far = blocks_mut::<M>(far).iter_mut();
         for (q, (block, far)) in hierarchy.blocks::<M>().zip(blocks_of_far).enumerate() {
-            for target in 0..CHILDREN {
-                let mut sum = [isa.splat(0.0); M];
-                add_scaled(isa, &block.siblings.before[target], load(isa, &far[target]), &mut sum);
-                for (source, lags) in hierarchy.sources.iter().zip(lags.chunks_exact(each)) {
-                    let s = &blocks::<M>(source.places[0].get())[q];
-                    for source in 0..target {
-                        let here = convolve(isa, &lags[plan.near(target - source)..], &s[source]);
-                        add_scaled(isa, block.siblings.between(target, source), here, &mut sum);
-                    }
-                }
-                for i in 0..M {
-                    sum[i] = isa.mul(sum[i], isa.load(&block.heads[target][i]));
-                }
-                for (source, lags) in hierarchy.sources.iter().zip(lags.chunks_exact(each)) {
-                    let g = &blocks::<M>(source.generator.get())[q][target];
-                    add_inside(isa, plan, [&block.weights[target], g], lags, &mut sum);
-                }
-                store(isa, sum, &mut far[target]);
+            let mut sums = [[isa.splat(0.0); M]; CHILDREN];
+            for c in 0..CHILDREN {
+                add_scaled(isa, &block.siblings.before[c], load(isa, &far[c]), &mut sums[c]);
             }
+            for j in 0..sources.len() {
+                let Acting { places, near, .. } = sources.acting::<M>(j, q);
+                for c in 1..CHILDREN {
+                    sums[c] = convolve(isa, near[0], &places[c - 1], sums[c]);
+                }
+                for (target, source) in APART {
+                    let here = convolve(isa, near[target - source - 1], &places[source], [isa.splat(0.0); M]);
+                    add_scaled(isa, block.siblings.between(target, source), here, &mut sums[target]);
+                }
+            }
+            block.end(isa, sources, q, sums, far);
         }
     }
 }
 
-/// Adds the product inside a leaf.
-#[inline(always)]
-pub(super) fn add_inside<I: Isa<f64>, const M: usize>(
-    isa: I,
-    plan: &Plan,
-    given: [&Leaf<M>; 2],
-    lags: &[f64],
-    z: &mut [I::V; M],
-) {
-    if let Some(t) = lags[plan.first_lag()..].first_chunk() {
-        leaf::combine(isa, given, t, z);
+impl<const M: usize> Block<'_, M> {
+    /// The product, from what leaves get from elsewhere.
+    #[inline(always)]
+    pub fn end<I: Isa<f64>>(
+        self,
+        isa: I,
+        sources: Sources<'_>,
+        q: usize,
+        mut sums: [[I::V; M]; CHILDREN],
+        z: &mut [Leaf<M>; CHILDREN],
+    ) {
+        for c in 0..CHILDREN {
+            for i in 0..M {
+                sums[c][i] = isa.mul(sums[c][i], isa.load(&self.heads[c][i]));
+            }
+        }
+        for j in 0..sources.len() {
+            let Acting { generator, inside, .. } = sources.acting(j, q);
+            for c in 0..CHILDREN {
+                leaf::combine(isa, [&self.weights[c], &generator[c]], inside, &mut sums[c]);
+            }
+        }
+        for c in 0..CHILDREN {
+            store(isa, sums[c], &mut z[c]);
+        }
     }
 }

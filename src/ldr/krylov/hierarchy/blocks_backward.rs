@@ -2,7 +2,7 @@
 
 use super::Hierarchy;
 use super::blocks::{
-    Block, LeafKernel, add_inner, add_inside, add_scaled, blocks, blocks_mut, convolve, convolve_back,
+    APART, Acting, Block, LeafKernel, Sources, add_inner, add_scaled, blocks, blocks_mut, convolve, convolve_back,
 };
 use super::factors::{BEFORE, BETWEEN, SiblingsGradient, between};
 use super::leaf::{self, Leaf, load, store};
@@ -38,6 +38,7 @@ impl<'a> BlocksGradient<'a> {
 
 /// The same, block by block.
 struct Parts<'a, const M: usize> {
+    block: Block<'a, M>,
     y: &'a [Leaf<M>; CHILDREN],
     /// Times heads.
     u: &'a [Leaf<M>; CHILDREN],
@@ -48,9 +49,7 @@ struct Parts<'a, const M: usize> {
 
 pub(super) struct CombineWithGradient<'a> {
     pub hierarchy: &'a Hierarchy,
-    pub plan: &'a Plan,
-    pub lags: &'a [f64],
-    pub each: usize,
+    pub sources: Sources<'a>,
     pub far: &'a mut [f64],
     pub wanted: bool,
     pub gradient: BlocksGradient<'a>,
@@ -59,109 +58,103 @@ pub(super) struct CombineWithGradient<'a> {
 impl LeafKernel for CombineWithGradient<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
-        let Self { hierarchy, plan, lags, each, far, wanted, gradient } = self;
-        let add = gradient.add;
+        let Self { hierarchy, sources, far, wanted, gradient } = self;
+        let (add, places) = (gradient.add, sources.plan.places);
         let [heads, weights] = [gradient.heads, gradient.weights].map(|v| blocks_mut::<M>(v).iter_mut());
         let given = blocks::<M>(gradient.y).iter().zip(blocks_mut::<M>(far));
         let sums = heads.zip(weights).zip(gradient.factors);
         let all = hierarchy.blocks::<M>().zip(given).zip(sums).enumerate();
         for (q, ((block, (y, far)), ((heads, weights), factors))) in all {
             let u = &multiply(isa, y, block.heads);
-            let mut parts = Parts { y, u, heads, weights, factors };
-            let block = At { hierarchy, plan, block, q, lags, each };
-            for c in 0..CHILDREN {
-                let sum = block.gather(isa, c, &far[c], &mut parts, add);
-                if wanted {
-                    store(isa, block.finish(isa, c, sum), &mut far[c]);
-                }
-                block.inside(isa, c, &mut parts, gradient.generators, add);
+            let mut parts = Parts { block, y, u, heads, weights, factors };
+            let mut sums = parts.begin(isa, far, add);
+            for j in 0..sources.len() {
+                parts.gather(isa, sources.acting(j, q), add || j > 0, &mut sums);
             }
-            block.near(isa, u, gradient.generators, add);
+            parts.heads(isa, &sums, add);
+            if wanted {
+                block.end(isa, sources, q, sums, far);
+            }
+            for j in 0..sources.len() {
+                let (acting, sums) = (sources.acting(j, q), &mut gradient.generators[2 * j * places..][..2 * places]);
+                let (inside, near) = sums.split_at_mut(places);
+                parts.inside(isa, acting, [add || j > 0, add], &mut blocks_mut(inside)[q]);
+                parts.near(isa, acting, add, &mut blocks_mut(near)[q]);
+            }
         }
     }
 }
 
-/// Four blocks of some, and what they are multiplied by.
-#[derive(Clone, Copy)]
-struct At<'a, const M: usize> {
-    hierarchy: &'a Hierarchy,
-    plan: &'a Plan,
-    block: Block<'a, M>,
-    q: usize,
-    lags: &'a [f64],
-    each: usize,
-}
-
-impl<const M: usize> At<'_, M> {
-    /// What a leaf gets from elsewhere, with the gradients in the products of weights and in heads.
+impl<const M: usize> Parts<'_, M> {
+    /// What comes from far away, through the leaves before each, with the gradient in these.
     #[inline(always)]
-    fn gather<I: Isa<f64>>(self, isa: I, c: usize, far: &Leaf<M>, parts: &mut Parts<'_, M>, add: bool) -> [I::V; M] {
-        let (u, siblings) = (&parts.u[c], self.block.siblings);
-        let mut sum = [isa.splat(0.0); M];
-        add_inner(isa, u, load(isa, far), &mut parts.factors[BEFORE][c], add);
-        add_scaled(isa, &siblings.before[c], load(isa, far), &mut sum);
-        let sources = self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each));
-        for (j, (source, lags)) in sources.enumerate() {
-            let add = add || j > 0;
-            let s = &blocks::<M>(source.places[0].get())[self.q];
-            for source in 0..c {
-                let here = convolve(isa, &lags[self.plan.near(c - source)..], &s[source]);
-                if c > source + 1 {
-                    add_inner(isa, u, here, &mut parts.factors[BETWEEN][between(c, source)], add);
-                }
-                add_scaled(isa, siblings.between(c, source), here, &mut sum);
+    fn begin<I: Isa<f64>>(&mut self, isa: I, far: &[Leaf<M>; CHILDREN], add: bool) -> [[I::V; M]; CHILDREN] {
+        let mut sums = [[isa.splat(0.0); M]; CHILDREN];
+        for c in 0..CHILDREN {
+            let far = load(isa, &far[c]);
+            add_inner(isa, &self.u[c], far, &mut self.factors[BEFORE][c], add);
+            add_scaled(isa, &self.block.siblings.before[c], far, &mut sums[c]);
+        }
+        sums
+    }
+
+    /// Adds what leaves get from others, with the gradient in the products between them.
+    #[inline(always)]
+    fn gather<I: Isa<f64>>(&mut self, isa: I, acting: Acting<'_, M>, add: bool, sums: &mut [[I::V; M]; CHILDREN]) {
+        let Acting { places, near, .. } = acting;
+        for c in 1..CHILDREN {
+            sums[c] = convolve(isa, near[0], &places[c - 1], sums[c]);
+        }
+        for (target, source) in APART {
+            let here = convolve(isa, near[target - source - 1], &places[source], [isa.splat(0.0); M]);
+            add_inner(isa, &self.u[target], here, &mut self.factors[BETWEEN][between(target, source)], add);
+            add_scaled(isa, self.block.siblings.between(target, source), here, &mut sums[target]);
+        }
+    }
+
+    /// The gradient in heads.
+    #[inline(always)]
+    fn heads<I: Isa<f64>>(&mut self, isa: I, sums: &[[I::V; M]; CHILDREN], add: bool) {
+        for c in 0..CHILDREN {
+            for i in 0..M {
+                let d_head = &mut self.heads[c][i];
+                let before = if add { isa.load(d_head) } else { isa.splat(0.0) };
+                isa.store(d_head, isa.mul_add(isa.load(&self.y[c][i]), sums[c][i], before));
             }
         }
-        for i in 0..M {
-            let d_head = &mut parts.heads[c][i];
-            let before = if add { isa.load(d_head) } else { isa.splat(0.0) };
-            isa.store(d_head, isa.mul_add(isa.load(&parts.y[c][i]), sum[i], before));
-        }
-        sum
     }
 
-    /// The product.
+    /// The gradients inside leaves, to be added to in weights and in the generator.
     #[inline(always)]
-    fn finish<I: Isa<f64>>(self, isa: I, c: usize, sum: [I::V; M]) -> [I::V; M] {
-        let mut z = sum;
-        for i in 0..M {
-            z[i] = isa.mul(sum[i], isa.load(&self.block.heads[c][i]));
+    fn inside<I: Isa<f64>>(
+        &mut self,
+        isa: I,
+        acting: Acting<'_, M>,
+        [add_weights, add]: [bool; 2],
+        sums: &mut [Leaf<M>; CHILDREN],
+    ) {
+        for c in 0..CHILDREN {
+            let mut d_weights = if add_weights { load(isa, &self.weights[c]) } else { [isa.splat(0.0); M] };
+            let given = [&self.block.weights[c], &acting.generator[c]];
+            let d = leaf::backward(isa, given, acting.inside, &self.y[c], &mut d_weights);
+            add_leaf(isa, d, &mut sums[c], add);
+            store(isa, d_weights, &mut self.weights[c]);
         }
-        for (source, lags) in self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each)) {
-            let g = &blocks::<M>(source.generator.get())[self.q][c];
-            add_inside(isa, self.plan, [&self.block.weights[c], g], lags, &mut z);
-        }
-        z
     }
 
-    /// The gradients inside a leaf.
+    /// The gradients in the generator times tails.
     #[inline(always)]
-    fn inside<I: Isa<f64>>(self, isa: I, c: usize, parts: &mut Parts<'_, M>, generators: &mut [f64], add: bool) {
-        let mut d_weights = if add { load(isa, &parts.weights[c]) } else { [isa.splat(0.0); M] };
-        let sums = generators.chunks_exact_mut(2 * self.plan.places);
-        for ((source, lags), sums) in self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each)).zip(sums) {
-            let g = &blocks::<M>(source.generator.get())[self.q][c];
-            let Some(t) = lags[self.plan.first_lag()..].first_chunk() else { continue };
-            let d = leaf::backward(isa, [&self.block.weights[c], g], t, &parts.y[c], &mut d_weights);
-            add_leaf(isa, d, &mut blocks_mut::<M>(&mut sums[..self.plan.places])[self.q][c], add);
+    fn near<I: Isa<f64>>(&self, isa: I, acting: Acting<'_, M>, add: bool, sums: &mut [Leaf<M>; CHILDREN]) {
+        let mut d = [[isa.splat(0.0); M]; CHILDREN];
+        for c in 1..CHILDREN {
+            d[c - 1] = convolve_back(isa, acting.near[0], &self.u[c], d[c - 1]);
         }
-        store(isa, d_weights, &mut parts.weights[c]);
-    }
-
-    /// The gradients in generators times tails.
-    #[inline(always)]
-    fn near<I: Isa<f64>>(self, isa: I, u: &[Leaf<M>; CHILDREN], generators: &mut [f64], add: bool) {
-        let sums = generators.chunks_exact_mut(2 * self.plan.places);
-        for (lags, sums) in self.lags.chunks_exact(self.each).zip(sums) {
-            let sums = &mut blocks_mut::<M>(&mut sums[self.plan.places..])[self.q];
-            for source in 0..CHILDREN {
-                let mut sum = [isa.splat(0.0); M];
-                for target in source + 1..CHILDREN {
-                    let near = convolve_back(isa, &lags[self.plan.near(target - source)..], &u[target]);
-                    add_scaled(isa, self.block.siblings.between(target, source), near, &mut sum);
-                }
-                add_leaf(isa, sum, &mut sums[source], add);
-            }
+        for (target, source) in APART {
+            let here = convolve_back(isa, acting.near[target - source - 1], &self.u[target], [isa.splat(0.0); M]);
+            add_scaled(isa, self.block.siblings.between(target, source), here, &mut d[source]);
+        }
+        for c in 0..CHILDREN {
+            add_leaf(isa, d[c], &mut sums[c], add);
         }
     }
 }

@@ -94,9 +94,6 @@ pub(super) struct Acting<'a, const M: usize> {
     pub near: [&'a [f64]; DISTANCES],
 }
 
-/// Targets and sources among leaves but for neighbours.
-pub(super) const APART: [(usize, usize); 3] = [(2, 0), (3, 1), (3, 0)];
-
 impl Hierarchy {
     #[inline(always)]
     pub(super) fn blocks<const M: usize>(&self) -> impl Iterator<Item = Block<'_, M>> {
@@ -134,12 +131,11 @@ impl Hierarchy {
 
 /// Adds `Σ_j t_{i−j} s_j`.
 #[inline(always)]
-pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>, mut sums: [I::V; M]) -> [I::V; M] {
+pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: [I::V; M], mut sums: [I::V; M]) -> [I::V; M] {
     let t = &t[..2 * M - 1];
     for j in 0..M {
-        let s = isa.load(&s[j]);
         for i in 0..M {
-            sums[i] = isa.mul_add(isa.splat(t[M - 1 + i - j]), s, sums[i]);
+            sums[i] = isa.mul_add(isa.splat(t[M - 1 + i - j]), s[j], sums[i]);
         }
     }
     sums
@@ -150,17 +146,26 @@ pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<
 pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(
     isa: I,
     t: &[f64],
-    u: &Leaf<M>,
+    u: [I::V; M],
     mut sums: [I::V; M],
 ) -> [I::V; M] {
     let t = &t[..2 * M - 1];
     for i in 0..M {
-        let u = isa.load(&u[i]);
         for j in 0..M {
-            sums[j] = isa.mul_add(isa.splat(t[M - 1 + i - j]), u, sums[j]);
+            sums[j] = isa.mul_add(isa.splat(t[M - 1 + i - j]), u[i], sums[j]);
         }
     }
     sums
+}
+
+/// `factor a`.
+#[inline(always)]
+pub(super) fn scaled<I: Isa<f64>, const M: usize>(isa: I, factor: &Lane, mut a: [I::V; M]) -> [I::V; M] {
+    let factor = isa.load(factor);
+    for i in 0..M {
+        a[i] = isa.mul(factor, a[i]);
+    }
+    a
 }
 
 /// `sums += factor a`.
@@ -182,21 +187,13 @@ pub(super) fn add_inner<I: Isa<f64>, const M: usize>(isa: I, a: &Leaf<M>, b: [I:
     isa.store(sum, isa.add(sums[0], sums[1]));
 }
 
-/// Adds `factor Σ u_i s_j` over the places so far apart, for each i − j: below zero, and from zero on.
+/// Adds `Σ u_i s_j` over the places so far apart, for each i − j: below zero, and from zero on.
 #[inline(always)]
-fn correlate<I: Isa<f64>, const M: usize>(
-    isa: I,
-    factor: &Lane,
-    u: &Leaf<M>,
-    s: &Leaf<M>,
-    [below, above]: [&mut [I::V; M]; 2],
-) {
-    let (factor, s) = (isa.load(factor), load(isa, s));
+fn correlate<I: Isa<f64>, const M: usize>(isa: I, u: [I::V; M], s: [I::V; M], [below, above]: [&mut [I::V; M]; 2]) {
     for i in 0..M {
-        let u = isa.mul(factor, isa.load(&u[i]));
         for j in 0..M {
             let sum = if i < j { &mut below[M - 1 + i - j] } else { &mut above[i - j] };
-            *sum = isa.mul_add(u, s[j], *sum);
+            *sum = isa.mul_add(u[i], s[j], *sum);
         }
     }
 }
@@ -241,9 +238,15 @@ impl Expand<'_> {
         let (mut below, mut above) = ([isa.splat(0.0); M], [isa.splat(0.0); M]);
         for ((block, s), u) in self.hierarchy.blocks::<M>().zip(s).zip(u) {
             for target in distance..CHILDREN {
-                let source = target - distance;
-                let factor = block.siblings.between(target, source);
-                correlate(isa, factor, &u[target], &s[source], [&mut below, &mut above]);
+                let (mut u, mut s) = (load(isa, &u[target]), load(isa, &s[target - distance]));
+                // All that is not a neighbour goes through one of the two leaves between.
+                if distance > 1 && target == distance {
+                    s = scaled(isa, &block.siblings.products[1], s);
+                }
+                if distance > 1 && target == CHILDREN - 1 {
+                    u = scaled(isa, &block.siblings.products[2], u);
+                }
+                correlate(isa, u, s, [&mut below, &mut above]);
             }
         }
         let lags = &mut self.lags[self.plan.near(distance)..];
@@ -279,14 +282,7 @@ impl LeafKernel for Combine<'_> {
                 add_scaled(isa, &block.siblings.before[c], load(isa, &far[c]), &mut sums[c]);
             }
             for j in 0..sources.len() {
-                let Acting { places, near, .. } = sources.acting::<M>(j, q);
-                for c in 1..CHILDREN {
-                    sums[c] = convolve(isa, near[0], &places[c - 1], sums[c]);
-                }
-                for (target, source) in APART {
-                    let here = convolve(isa, near[target - source - 1], &places[source], [isa.splat(0.0); M]);
-                    add_scaled(isa, block.siblings.between(target, source), here, &mut sums[target]);
-                }
+                block.gather(isa, sources.acting(j, q), &mut sums);
             }
             block.end(isa, sources, q, sums, far);
         }
@@ -294,6 +290,26 @@ impl LeafKernel for Combine<'_> {
 }
 
 impl<const M: usize> Block<'_, M> {
+    /// Adds what leaves get from others; returns what the last of them gets through the leaf before it.
+    #[inline(always)]
+    pub fn gather<I: Isa<f64>>(
+        self,
+        isa: I,
+        Acting { places, near, .. }: Acting<'_, M>,
+        sums: &mut [[I::V; M]; CHILDREN],
+    ) -> [I::V; M] {
+        let [_, m1, m2, _] = &self.siblings.products;
+        for c in 1..CHILDREN {
+            sums[c] = convolve(isa, near[0], load(isa, &places[c - 1]), sums[c]);
+        }
+        let first = scaled(isa, m1, load(isa, &places[0]));
+        sums[2] = convolve(isa, near[1], first, sums[2]);
+        let through = convolve(isa, near[1], load(isa, &places[1]), [isa.splat(0.0); M]);
+        let through = convolve(isa, near[2], first, through);
+        add_scaled(isa, m2, through, &mut sums[3]);
+        through
+    }
+
     /// The product, from what leaves get from elsewhere.
     #[inline(always)]
     pub fn end<I: Isa<f64>>(

@@ -2,9 +2,9 @@
 
 use super::Hierarchy;
 use super::blocks::{
-    APART, Acting, Block, LeafKernel, Sources, add_inner, add_scaled, blocks, blocks_mut, convolve, convolve_back,
+    Acting, Block, LeafKernel, Sources, add_inner, add_scaled, blocks, blocks_mut, convolve_back, scaled,
 };
-use super::factors::{BEFORE, BETWEEN, SiblingsGradient, between};
+use super::factors::{BEFORE, BETWEEN, SiblingsGradient};
 use super::leaf::{self, Leaf, load, store};
 use super::plan::{CHILDREN, Plan, W};
 use super::states::{Sums, of_factors};
@@ -69,7 +69,8 @@ impl LeafKernel for CombineWithGradient<'_> {
             let mut parts = Parts { block, y, u, heads, weights, factors };
             let mut sums = parts.begin(isa, far, add);
             for j in 0..sources.len() {
-                parts.gather(isa, sources.acting(j, q), add || j > 0, &mut sums);
+                let through = block.gather(isa, sources.acting(j, q), &mut sums);
+                add_inner(isa, &u[3], through, &mut parts.factors[BETWEEN][2], add || j > 0);
             }
             parts.heads(isa, &sums, add);
             if wanted {
@@ -78,7 +79,8 @@ impl LeafKernel for CombineWithGradient<'_> {
             for j in 0..sources.len() {
                 let (acting, sums) = (sources.acting(j, q), &mut gradient.generators[2 * j * places..][..2 * places]);
                 let (inside, near) = sums.split_at_mut(places);
-                parts.inside(isa, acting, [add || j > 0, add], &mut blocks_mut(inside)[q]);
+                let add = [add || j > 0, add];
+                parts.inside(isa, acting, add, &mut blocks_mut(inside)[q]);
                 parts.near(isa, acting, add, &mut blocks_mut(near)[q]);
             }
         }
@@ -96,20 +98,6 @@ impl<const M: usize> Parts<'_, M> {
             add_scaled(isa, &self.block.siblings.before[c], far, &mut sums[c]);
         }
         sums
-    }
-
-    /// Adds what leaves get from others, with the gradient in the products between them.
-    #[inline(always)]
-    fn gather<I: Isa<f64>>(&mut self, isa: I, acting: Acting<'_, M>, add: bool, sums: &mut [[I::V; M]; CHILDREN]) {
-        let Acting { places, near, .. } = acting;
-        for c in 1..CHILDREN {
-            sums[c] = convolve(isa, near[0], &places[c - 1], sums[c]);
-        }
-        for (target, source) in APART {
-            let here = convolve(isa, near[target - source - 1], &places[source], [isa.splat(0.0); M]);
-            add_inner(isa, &self.u[target], here, &mut self.factors[BETWEEN][between(target, source)], add);
-            add_scaled(isa, self.block.siblings.between(target, source), here, &mut sums[target]);
-        }
     }
 
     /// The gradient in heads.
@@ -142,20 +130,28 @@ impl<const M: usize> Parts<'_, M> {
         }
     }
 
-    /// The gradients in the generator times tails.
+    /// The gradients in the generator times tails, and in the second leaf as it is between others.
     #[inline(always)]
-    fn near<I: Isa<f64>>(&self, isa: I, acting: Acting<'_, M>, add: bool, sums: &mut [Leaf<M>; CHILDREN]) {
-        let mut d = [[isa.splat(0.0); M]; CHILDREN];
-        for c in 1..CHILDREN {
-            d[c - 1] = convolve_back(isa, acting.near[0], &self.u[c], d[c - 1]);
-        }
-        for (target, source) in APART {
-            let here = convolve_back(isa, acting.near[target - source - 1], &self.u[target], [isa.splat(0.0); M]);
-            add_scaled(isa, self.block.siblings.between(target, source), here, &mut d[source]);
-        }
-        for c in 0..CHILDREN {
-            add_leaf(isa, d[c], &mut sums[c], add);
-        }
+    fn near<I: Isa<f64>>(
+        &mut self,
+        isa: I,
+        Acting { places, near, .. }: Acting<'_, M>,
+        [add_factor, add]: [bool; 2],
+        sums: &mut [Leaf<M>; CHILDREN],
+    ) {
+        let ([_, m1, m2, _], zero) = (&self.block.siblings.products, [isa.splat(0.0); M]);
+        let [_, u1, u2, u3] = self.u;
+        let last = scaled(isa, m2, load(isa, u3));
+        let through = convolve_back(isa, near[1], load(isa, u2), zero);
+        let through = convolve_back(isa, near[2], last, through);
+        add_inner(isa, &places[0], through, &mut self.factors[BETWEEN][1], add_factor);
+        let mut d = convolve_back(isa, near[0], load(isa, u1), zero);
+        add_scaled(isa, m1, through, &mut d);
+        add_leaf(isa, d, &mut sums[0], add);
+        let d = convolve_back(isa, near[0], load(isa, u2), zero);
+        add_leaf(isa, convolve_back(isa, near[1], last, d), &mut sums[1], add);
+        add_leaf(isa, convolve_back(isa, near[0], load(isa, u3), zero), &mut sums[2], add);
+        add_leaf(isa, zero, &mut sums[3], add);
     }
 }
 

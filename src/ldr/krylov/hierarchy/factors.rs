@@ -27,25 +27,16 @@ pub(super) struct Siblings {
     pub products: Four,
     pub before: Four,
     pub after: Four,
-    /// For each target, of the places between the first child and it, and for the last one also between the second and it.
-    between: [Lane; 3],
 }
 
-/// The gradient in the factors of four parents: in those of siblings before and behind each child, and in those between a target and a
-/// source. Where a factor is one, what is there means nothing.
+/// The gradient in the factors of four parents: in the products of siblings before and behind each child, and in those of children that
+/// are between others. Where there is no such thing, what is there means nothing.
 pub(super) type SiblingsGradient = [Four; 3];
 
-/// Where in a gradient that of siblings before and behind is, and that between.
+/// Where in a gradient these are.
 pub(super) const BEFORE: usize = 0;
 pub(super) const AFTER: usize = 1;
 pub(super) const BETWEEN: usize = 2;
-
-/// Which of the products [between](Siblings::between) is that of a source and a target behind it, but for neighbours, between which there
-/// is nothing.
-#[inline(always)]
-pub(super) fn between(target: usize, source: usize) -> usize {
-    if target - source == CHILDREN - 1 { 2 } else { source }
-}
 
 impl Siblings {
     fn new(products: Four) -> Self {
@@ -54,8 +45,7 @@ impl Siblings {
             before[c] = times(before[c - 1], products[c - 1]);
             after[CHILDREN - 1 - c] = times(after[CHILDREN - c], products[CHILDREN - c]);
         }
-        let between = [products[1], products[2], times(products[1], products[2])];
-        Self { products, before, after, between }
+        Self { products, before, after }
     }
 
     fn product(&self) -> Lane {
@@ -63,9 +53,8 @@ impl Siblings {
     }
 
     /// The product of all places between a source and a target behind it.
-    #[inline(always)]
-    pub fn between(&self, target: usize, source: usize) -> &Lane {
-        if target == source + 1 { &ONES } else { &self.between[between(target, source)] }
+    pub fn between(&self, target: usize, source: usize) -> Lane {
+        self.products[source + 1..target].iter().fold(ONES, |product, &child| times(product, child))
     }
 
     /// The gradient in the products of the children, given that in the product of all of them.
@@ -78,8 +67,8 @@ impl Siblings {
         for c in 0..CHILDREN {
             products[c] = isa.mul(whole, isa.mul(before[c], after[c]));
         }
-        for (c, other) in [(1, 2), (2, 1)] {
-            products[c] = isa.add(products[c], isa.mul_add(d_between[2], own[other], d_between[c - 1]));
+        for c in 1..CHILDREN - 1 {
+            products[c] = isa.add(products[c], d_between[c]);
         }
         for c in (1..CHILDREN).rev() {
             products[c - 1] = isa.mul_add(d_before[c], before[c - 1], products[c - 1]);

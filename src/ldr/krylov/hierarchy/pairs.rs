@@ -26,7 +26,7 @@ impl Pair<'_> {
 
 /// The real and imaginary parts of spectra with a stride.
 #[inline(always)]
-fn parts<const S: usize>(spectrum: &[f64], half: usize) -> [&[[f64; S]]; 2] {
+pub(super) fn parts<const S: usize>(spectrum: &[f64], half: usize) -> [&[[f64; S]]; 2] {
     let (re, im) = spectrum[..2 * half * S].as_chunks().0.split_at(half);
     [&re[..half], &im[..half]]
 }
@@ -40,13 +40,13 @@ fn register<I: Isa<f64>, const S: usize>(isa: I, numbers: &[f64; S]) -> I::V {
 }
 
 #[inline(always)]
-fn complex<I: Isa<f64>, const S: usize>(isa: I, [re, im]: [&[[f64; S]]; 2], k: usize) -> Complex<I::V> {
+pub(super) fn complex<I: Isa<f64>, const S: usize>(isa: I, [re, im]: [&[[f64; S]]; 2], k: usize) -> Complex<I::V> {
     Complex { re: register(isa, &re[k]), im: register(isa, &im[k]) }
 }
 
 /// `z + a b`.
 #[inline(always)]
-fn add_mul<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
+pub(super) fn add_mul<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
     Complex {
         re: isa.neg_mul_add(a.im, b.im, isa.mul_add(a.re, b.re, z.re)),
         im: isa.mul_add(a.im, b.re, isa.mul_add(a.re, b.im, z.im)),
@@ -55,65 +55,48 @@ fn add_mul<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I
 
 /// `z + a conj(b)`.
 #[inline(always)]
-fn add_mul_conj<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
+pub(super) fn add_mul_conj<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
     Complex {
         re: isa.mul_add(a.im, b.im, isa.mul_add(a.re, b.re, z.re)),
         im: isa.neg_mul_add(a.re, b.im, isa.mul_add(a.im, b.re, z.im)),
     }
 }
 
-/// `out = Σ_p factor_p a_p b_p` for segments b, or with b conjugated; added if asked. For the gradient in the factors it returns the inner
-/// products of each `a_p b_p` with y, lane by lane. With the first factor known to be one the first pair is not multiplied by it, nor is
-/// there a gradient.
+/// `out = Σ_p factor_p a_p s_p` for segments s; added if asked. The first factors may be known to be one.
 #[inline(always)]
-pub(super) fn combine<
-    I: Isa<f64>,
-    const P: usize,
-    const S: usize,
-    const CONJ: bool,
-    const GRADIENT: bool,
-    const FIRST: bool,
->(
+pub(super) fn combine<I: Isa<f64>, const P: usize, const S: usize, const FIRST: bool>(
     isa: I,
     half: usize,
     pairs: [Pair<'_>; P],
     add: bool,
     out: &mut [f64],
-    y: &[f64],
-) -> [I::V; P] {
+) {
     let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
     for (p, pair) in pairs.iter().enumerate() {
         (a[p], b[p], factors[p]) = (parts::<S>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
     }
-    let y = if GRADIENT { parts::<S>(y, half) } else { [&[][..]; 2] };
     let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
     let out_im = &mut out_im[..half];
-    let mut sums = [isa.splat(0.0); P];
     for k in 0..half {
         let zero = isa.splat(0.0);
         let mut z = match add {
             true => Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) },
             false => Complex { re: zero, im: zero },
         };
-        let y = if GRADIENT { complex(isa, y, k) } else { z };
         for p in 0..P {
             let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
             let a = complex(isa, a[p], k);
             if FIRST && p == 0 {
-                z = if CONJ { add_mul_conj(isa, a, s, z) } else { add_mul(isa, a, s, z) };
+                z = add_mul(isa, a, s, z);
                 continue;
             }
-            let product = if CONJ { mul_conj::<f64, I>(isa, a, s) } else { mul::<f64, I>(isa, a, s) };
+            let product = mul::<f64, I>(isa, a, s);
             z.re = isa.mul_add(factors[p], product.re, z.re);
             z.im = isa.mul_add(factors[p], product.im, z.im);
-            if GRADIENT {
-                sums[p] = isa.mul_add(y.re, product.re, isa.mul_add(y.im, product.im, sums[p]));
-            }
         }
         isa.store(&mut out_re[k], z.re);
         isa.store(&mut out_im[k], z.im);
     }
-    sums
 }
 
 /// `out = Σ_p factor_p a_p s_p` for segments s, and the gradients of its inner product with y: in the spectra that the a_p are,
@@ -165,42 +148,6 @@ pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize, const FI
         isa.store(&mut sums_im[k], d.im);
     }
     inner
-}
-
-/// `sum = Σ_p factor_p conj(a_p) b_p`; added if asked. The factors may be known to be one.
-#[inline(always)]
-pub(super) fn correlate<I: Isa<f64>, const P: usize, const ONES: bool>(
-    isa: I,
-    half: usize,
-    pairs: [Pair<'_>; P],
-    add: bool,
-    sum: &mut [f64],
-) {
-    let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
-    for (p, pair) in pairs.iter().enumerate() {
-        (a[p], b[p], factors[p]) = (parts::<W>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
-    }
-    let (sum_re, sum_im) = lanes_mut::<f64>(&mut sum[..2 * half * W]).split_at_mut(half);
-    let sum_im = &mut sum_im[..half];
-    for k in 0..half {
-        let zero = isa.splat(0.0);
-        let mut z = match add {
-            true => Complex { re: isa.load(&sum_re[k]), im: isa.load(&sum_im[k]) },
-            false => Complex { re: zero, im: zero },
-        };
-        for p in 0..P {
-            let (b, a) = (complex(isa, b[p], k), complex(isa, a[p], k));
-            if ONES {
-                z = add_mul_conj(isa, b, a, z);
-                continue;
-            }
-            let product = mul_conj::<f64, I>(isa, b, a);
-            z.re = isa.mul_add(factors[p], product.re, z.re);
-            z.im = isa.mul_add(factors[p], product.im, z.im);
-        }
-        isa.store(&mut sum_re[k], z.re);
-        isa.store(&mut sum_im[k], z.im);
-    }
 }
 
 /// The sum of the numbers in each register, side by side.

@@ -1,12 +1,17 @@
 //! Products between the children of a parent, where children are registers: four parents at a time.
 //!
 //! The first child gets nothing from its siblings, and the last one gives them nothing. So there are three spectra for each parent, those of
-//! the first three children as sources or of the last three as targets.
+//! the first three children as sources or of the last three as targets. With a_j of the sources, s_d of the segments and the products m_1
+//! and m_2 of the two children between others, targets get
+//!
+//! `a_0 s_1`, `a_1 s_1 + m_1 a_0 s_2` and `a_2 s_1 + m_2 (a_1 s_2 + m_1 a_0 s_3)`.
 
-use super::factors::{BETWEEN, Siblings, SiblingsGradient, between};
-use super::pairs::{Pair, combine, correlate};
+use super::Lane;
+use super::factors::{BETWEEN, Siblings, SiblingsGradient};
+use super::pairs::{add_mul, add_mul_conj, complex, parts};
 use super::plan::{DISTANCES, Level, W};
-use crate::transform::isa::{Isa, Kernel, Kernels};
+use crate::transform::butterfly::{Complex, mul, mul_conj};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes_mut};
 
 /// Four parents, one a lane.
 #[derive(Debug, Clone, Copy)]
@@ -15,27 +20,23 @@ pub(super) struct Parents<'a> {
     pub siblings: &'a Siblings,
 }
 
-impl<'a> Parents<'a> {
+impl Parents<'_> {
     /// Writes, or adds, the spectra of what targets get from their siblings.
     pub fn combine(self, sources: &[f64], segments: &[f64], add: bool, out: &mut [f64]) {
         f64::run(Combine { parents: self, sources, segments, add, out });
     }
 
-    /// The same, and writes, or adds, the gradient in the factors between them, given the spectra of y.
+    /// The same, and the gradients, given the spectra of y: in the spectra of the sources, and in the products between. What is to be added
+    /// to is told for the products, the gradient in the sources and that in products between.
     pub fn combine_with_gradient(
         self,
         [sources, y]: [&[f64]; 2],
         segments: &[f64],
-        add: [bool; 2],
-        out: &mut [f64],
+        add: [bool; 3],
+        found: [&mut [f64]; 2],
         gradient: &mut SiblingsGradient,
     ) {
-        f64::run(CombineWithGradient { parents: self, sources, y, segments, add, out, gradient });
-    }
-
-    /// Writes, or adds, the gradient in the spectra of the sources.
-    pub fn combine_back(self, y: &[f64], segments: &[f64], add: bool, sums: &mut [f64]) {
-        f64::run(CombineBack { parents: self, y, segments, add, sums });
+        f64::run(CombineWithGradient { parents: self, sources, y, segments, add, found, gradient });
     }
 
     /// Writes, or adds, the gradient in the spectra of the segments, a block for each, lanes apart.
@@ -43,45 +44,145 @@ impl<'a> Parents<'a> {
         f64::run(Correlate { parents: self, sources, y, add, sums });
     }
 
-    fn block(self, spectra: &[f64], number: usize) -> &[f64] {
-        &spectra[number * self.level.block()..][..self.level.block()]
-    }
-
-    fn pair<'b>(self, target: usize, source: usize, a: &'b [f64], b: &'b [f64]) -> Pair<'b> {
-        Pair { a, b, factor: *self.siblings.between(target, source) }
-    }
-
-    /// The sources before target P, its neighbour first.
-    #[inline(always)]
-    fn of_target<'b, const P: usize>(self, sources: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; P] {
-        let mut pairs = [Pair::NONE; P];
-        for (p, pair) in pairs.iter_mut().enumerate() {
-            let source = P - 1 - p;
-            *pair = self.pair(P, source, self.block(sources, source), self.level.segment_of(segments, p));
+    fn segments(self, segments: &[f64]) -> Three<'_> {
+        let mut three = Three { half: self.level.half, parts: [[&[]; 2]; DISTANCES] };
+        for (d, of_segment) in three.parts.iter_mut().enumerate() {
+            *of_segment = parts::<W>(self.level.segment_of(segments, d), three.half);
         }
-        pairs
+        three
     }
 
-    /// The targets behind source 3 − P, its neighbour first.
+    /// The products of the children between others.
     #[inline(always)]
-    fn of_source<'b, const P: usize>(self, y: &'b [f64], segments: &'b [f64]) -> [Pair<'b>; P] {
-        let (mut pairs, source) = ([Pair::NONE; P], DISTANCES - P);
-        for (p, pair) in pairs.iter_mut().enumerate() {
-            *pair = self.pair(source + p + 1, source, self.block(y, source + p), self.level.segment_of(segments, p));
+    fn between<I: Isa<f64>>(self, isa: I) -> [I::V; 2] {
+        [isa.load(&self.siblings.products[1]), isa.load(&self.siblings.products[2])]
+    }
+}
+
+/// Three spectra of so many complex numbers, real and imaginary parts.
+#[derive(Clone, Copy)]
+struct Three<'a> {
+    half: usize,
+    parts: [[&'a [Lane]; 2]; DISTANCES],
+}
+
+impl<'a> Three<'a> {
+    #[inline(always)]
+    fn new(spectra: &'a [f64], half: usize) -> Self {
+        let mut three = Self { half, parts: [[&[]; 2]; DISTANCES] };
+        for (c, child) in three.parts.iter_mut().enumerate() {
+            *child = parts::<W>(&spectra[2 * c * half * W..], half);
         }
-        pairs
+        three
     }
 
-    /// All P pairs of children 4 − P apart.
     #[inline(always)]
-    fn apart<'b, const P: usize>(self, sources: &'b [f64], y: &'b [f64]) -> [Pair<'b>; P] {
-        let (mut pairs, distance) = ([Pair::NONE; P], DISTANCES + 1 - P);
-        for (source, pair) in pairs.iter_mut().enumerate() {
-            let target = source + distance;
-            *pair = self.pair(target, source, self.block(sources, source), self.block(y, target - 1));
+    fn at<I: Isa<f64>>(self, isa: I, k: usize) -> [Complex<I::V>; DISTANCES] {
+        let mut z = zeros(isa);
+        for c in 0..DISTANCES {
+            z[c] = complex(isa, self.parts[c], k);
         }
-        pairs
+        z
     }
+
+    /// The first numbers of the registers, in all lanes.
+    #[inline(always)]
+    fn splat<I: Isa<f64>>(self, isa: I, k: usize) -> [Complex<I::V>; DISTANCES] {
+        let mut z = zeros(isa);
+        for c in 0..DISTANCES {
+            let [re, im] = self.parts[c];
+            z[c] = Complex { re: isa.splat(re[k][0]), im: isa.splat(im[k][0]) };
+        }
+        z
+    }
+}
+
+/// The same to be written.
+struct ThreeMut<'a> {
+    parts: [[&'a mut [Lane]; 2]; DISTANCES],
+}
+
+impl<'a> ThreeMut<'a> {
+    #[inline(always)]
+    fn new(spectra: &'a mut [f64], half: usize) -> Self {
+        let mut rest = &mut lanes_mut::<f64>(spectra)[..2 * DISTANCES * half];
+        let mut three = Self { parts: [[&mut [], &mut []], [&mut [], &mut []], [&mut [], &mut []]] };
+        for part in three.parts.as_flattened_mut() {
+            (*part, rest) = rest.split_at_mut(half);
+        }
+        three
+    }
+
+    /// What is added to, or zeros.
+    #[inline(always)]
+    fn begin<I: Isa<f64>>(&self, isa: I, k: usize, add: bool) -> [Complex<I::V>; DISTANCES] {
+        let mut z = zeros(isa);
+        if add {
+            for c in 0..DISTANCES {
+                let [re, im] = &self.parts[c];
+                z[c] = Complex { re: isa.load(&re[k]), im: isa.load(&im[k]) };
+            }
+        }
+        z
+    }
+
+    #[inline(always)]
+    fn store<I: Isa<f64>>(&mut self, isa: I, k: usize, z: [Complex<I::V>; DISTANCES]) {
+        for c in 0..DISTANCES {
+            let [re, im] = &mut self.parts[c];
+            isa.store(&mut re[k], z[c].re);
+            isa.store(&mut im[k], z[c].im);
+        }
+    }
+}
+
+#[inline(always)]
+fn zeros<I: Isa<f64>>(isa: I) -> [Complex<I::V>; DISTANCES] {
+    [Complex { re: isa.splat(0.0), im: isa.splat(0.0) }; DISTANCES]
+}
+
+#[inline(always)]
+fn scaled<I: Isa<f64>>(isa: I, factor: I::V, a: Complex<I::V>) -> Complex<I::V> {
+    Complex { re: isa.mul(factor, a.re), im: isa.mul(factor, a.im) }
+}
+
+#[inline(always)]
+fn add_scaled<I: Isa<f64>>(isa: I, factor: I::V, a: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
+    Complex { re: isa.mul_add(factor, a.re, z.re), im: isa.mul_add(factor, a.im, z.im) }
+}
+
+/// Adds what targets get, and what the last of them gets through the child before it.
+#[inline(always)]
+fn targets<I: Isa<f64>>(
+    isa: I,
+    a: [Complex<I::V>; DISTANCES],
+    s: [Complex<I::V>; DISTANCES],
+    [m1, m2]: [I::V; 2],
+    mut z: [Complex<I::V>; DISTANCES],
+) -> ([Complex<I::V>; DISTANCES], Complex<I::V>) {
+    let first = scaled(isa, m1, a[0]);
+    let through = add_mul(isa, first, s[2], mul::<f64, I>(isa, a[1], s[1]));
+    for c in 0..DISTANCES {
+        z[c] = add_mul(isa, a[c], s[0], z[c]);
+    }
+    ([z[0], add_mul(isa, first, s[1], z[1]), add_scaled(isa, m2, through, z[2])], through)
+}
+
+/// Adds the gradient in the sources, given y, and that in what the first of them gives through the child behind it.
+#[inline(always)]
+fn sources<I: Isa<f64>>(
+    isa: I,
+    y: [Complex<I::V>; DISTANCES],
+    s: [Complex<I::V>; DISTANCES],
+    [m1, m2]: [I::V; 2],
+    mut z: [Complex<I::V>; DISTANCES],
+) -> ([Complex<I::V>; DISTANCES], Complex<I::V>) {
+    let last = scaled(isa, m2, y[2]);
+    let through = add_mul_conj(isa, last, s[2], mul_conj::<f64, I>(isa, y[1], s[1]));
+    for c in 0..DISTANCES {
+        z[c] = add_mul_conj(isa, y[c], s[0], z[c]);
+    }
+    ([add_scaled(isa, m1, through, z[0]), add_mul_conj(isa, last, s[1], z[1]), z[2]], through)
 }
 
 struct Combine<'a> {
@@ -92,21 +193,19 @@ struct Combine<'a> {
     out: &'a mut [f64],
 }
 
-impl Combine<'_> {
-    #[inline(always)]
-    fn target<I: Isa<f64>, const P: usize>(&mut self, isa: I) {
-        let Self { parents, sources, segments, add, out } = self;
-        let (pairs, out) = (parents.of_target::<P>(sources, segments), &mut out[(P - 1) * parents.level.block()..]);
-        combine::<I, P, W, false, false, true>(isa, parents.level.half, pairs, *add, out, &[]);
-    }
-}
-
 impl Kernel<f64> for Combine<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(mut self, isa: I) {
-        self.target::<I, 1>(isa);
-        self.target::<I, 2>(isa);
-        self.target::<I, 3>(isa);
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { parents, sources, segments, add, out } = self;
+        let half = parents.level.half;
+        let (sources, segments, mut out) =
+            (Three::new(sources, half), parents.segments(segments), ThreeMut::new(out, half));
+        let between = parents.between(isa);
+        for k in 0..half {
+            let z = out.begin(isa, k, add);
+            let (z, _) = targets(isa, sources.at(isa, k), segments.splat(isa, k), between, z);
+            out.store(isa, k, z);
+        }
     }
 }
 
@@ -115,60 +214,34 @@ struct CombineWithGradient<'a> {
     sources: &'a [f64],
     y: &'a [f64],
     segments: &'a [f64],
-    /// To spectra, and to the gradient.
-    add: [bool; 2],
-    out: &'a mut [f64],
+    /// To the products, to the gradient in the sources, and to that in products between.
+    add: [bool; 3],
+    /// The products, and the gradient in the sources.
+    found: [&'a mut [f64]; 2],
     gradient: &'a mut SiblingsGradient,
-}
-
-impl CombineWithGradient<'_> {
-    #[inline(always)]
-    fn target<I: Isa<f64>, const P: usize>(&mut self, isa: I) {
-        let Self { parents, sources, y, segments, add: [add, add_gradient], out, gradient } = self;
-        let (pairs, y) = (parents.of_target::<P>(sources, segments), parents.block(y, P - 1));
-        let out = &mut out[(P - 1) * parents.level.block()..];
-        let new = combine::<I, P, W, false, true, true>(isa, parents.level.half, pairs, *add, out, y);
-        for (p, new) in new.into_iter().enumerate().skip(1) {
-            let sum = &mut gradient[BETWEEN][between(P, P - 1 - p)];
-            let total = if *add_gradient { isa.add(isa.load(sum), new) } else { new };
-            isa.store(sum, total);
-        }
-    }
 }
 
 impl Kernel<f64> for CombineWithGradient<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(mut self, isa: I) {
-        self.target::<I, 1>(isa);
-        self.target::<I, 2>(isa);
-        self.target::<I, 3>(isa);
-    }
-}
-
-struct CombineBack<'a> {
-    parents: Parents<'a>,
-    y: &'a [f64],
-    segments: &'a [f64],
-    add: bool,
-    sums: &'a mut [f64],
-}
-
-impl CombineBack<'_> {
-    #[inline(always)]
-    fn source<I: Isa<f64>, const P: usize>(&mut self, isa: I) {
-        let Self { parents, y, segments, add, sums } = self;
-        let pairs = parents.of_source::<P>(y, segments);
-        let sums = &mut sums[(DISTANCES - P) * parents.level.block()..];
-        combine::<I, P, W, true, false, true>(isa, parents.level.half, pairs, *add, sums, &[]);
-    }
-}
-
-impl Kernel<f64> for CombineBack<'_> {
-    #[inline(always)]
-    fn run<I: Isa<f64>>(mut self, isa: I) {
-        self.source::<I, 3>(isa);
-        self.source::<I, 2>(isa);
-        self.source::<I, 1>(isa);
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { parents, sources: a, y, segments, add, found: [out, sums], gradient } = self;
+        let half = parents.level.half;
+        let (a, y, segments) = (Three::new(a, half), Three::new(y, half), parents.segments(segments));
+        let (mut out, mut sums, between) = (ThreeMut::new(out, half), ThreeMut::new(sums, half), parents.between(isa));
+        let mut inner = [isa.splat(0.0); 2];
+        for k in 0..half {
+            let (a, y, s) = (a.at(isa, k), y.at(isa, k), segments.splat(isa, k));
+            let (z, through) = targets(isa, a, s, between, out.begin(isa, k, add[0]));
+            out.store(isa, k, z);
+            inner[1] = isa.mul_add(y[2].re, through.re, isa.mul_add(y[2].im, through.im, inner[1]));
+            let (d, through) = sources(isa, y, s, between, sums.begin(isa, k, add[1]));
+            sums.store(isa, k, d);
+            inner[0] = isa.mul_add(a[0].re, through.re, isa.mul_add(a[0].im, through.im, inner[0]));
+        }
+        for (sum, new) in gradient[BETWEEN][1..].iter_mut().zip(inner) {
+            let total = if add[2] { isa.add(isa.load(sum), new) } else { new };
+            isa.store(sum, total);
+        }
     }
 }
 
@@ -180,20 +253,22 @@ struct Correlate<'a> {
     sums: &'a mut [f64],
 }
 
-impl Correlate<'_> {
-    #[inline(always)]
-    fn apart<I: Isa<f64>, const P: usize, const ONES: bool>(&mut self, isa: I) {
-        let Self { parents, sources, y, add, sums } = self;
-        let (pairs, sums) = (parents.apart::<P>(sources, y), &mut sums[(DISTANCES - P) * parents.level.block()..]);
-        correlate::<I, P, ONES>(isa, parents.level.half, pairs, *add, sums);
-    }
-}
-
 impl Kernel<f64> for Correlate<'_> {
     #[inline(always)]
-    fn run<I: Isa<f64>>(mut self, isa: I) {
-        self.apart::<I, 3, true>(isa);
-        self.apart::<I, 2, false>(isa);
-        self.apart::<I, 1, false>(isa);
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { parents, sources, y, add, sums } = self;
+        let half = parents.level.half;
+        let (sources, y, mut sums) = (Three::new(sources, half), Three::new(y, half), ThreeMut::new(sums, half));
+        let [m1, m2] = parents.between(isa);
+        for k in 0..half {
+            let (a, y, mut z) = (sources.at(isa, k), y.at(isa, k), sums.begin(isa, k, add));
+            let (first, last) = (scaled(isa, m1, a[0]), scaled(isa, m2, y[2]));
+            for c in 0..DISTANCES {
+                z[0] = add_mul_conj(isa, y[c], a[c], z[0]);
+            }
+            z[1] = add_mul_conj(isa, last, a[1], add_mul_conj(isa, y[1], first, z[1]));
+            z[2] = add_mul_conj(isa, last, first, z[2]);
+            sums.store(isa, k, z);
+        }
     }
 }

@@ -235,8 +235,8 @@ impl Hierarchy {
                     continue;
                 };
                 let (y, sums, factors) = (&y[part.clone()], &mut sums[j * len..][part.clone()], of_factors(factors));
-                parents.combine_with_gradient([sources, y], segments, [j > 0, j > 0 || *add], out, &mut factors[q]);
-                parents.combine_back(y, segments, *add, sums);
+                let (add, found) = ([j > 0, *add, j > 0 || *add], [&mut *out, sums]);
+                parents.combine_with_gradient([sources, y], segments, add, found, &mut factors[q]);
             }
             // The first child has no siblings before it.
             let far_behind = &mut far[child..];

@@ -71,7 +71,7 @@ impl Sums<'_> {
         let others = Self::is_begun(sums);
         if !others {
             // Without a generator nothing is written.
-            let written = if self.0.rank == 0 { self.turns().start } else { self.len() };
+            let written = if self.0.rank == 0 { self.weights().start } else { self.len() };
             sums[written..self.len()].fill(0.0);
         }
         sums[0] = 1.0;

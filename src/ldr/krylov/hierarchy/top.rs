@@ -132,7 +132,7 @@ impl Combine<'_> {
     fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
         let Self { top, level, sources, segments, add, out } = self;
         let pairs = top.of_targets::<P>(level, sources, segments);
-        combine::<I, P, TWICE, false, false, FIRST>(isa, level.half, pairs, add, out, &[]);
+        combine::<I, P, TWICE, FIRST>(isa, level.half, pairs, add, out);
     }
 }
 

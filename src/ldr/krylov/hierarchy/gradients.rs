@@ -76,12 +76,12 @@ impl Hierarchy {
             factors = rest;
             let parents = d_places.chunks_exact_mut(CHILDREN * child);
             let parents = parents.zip(source.places[number].get().chunks_exact(CHILDREN * child));
-            let blocks = blocks.chunks_exact_mut(2 * DISTANCES * child).zip(&self.factors.levels[number]);
+            let blocks = blocks.chunks_exact_mut(DISTANCES * level.block()).zip(&self.factors.levels[number]);
             for (((d, s), d_factors), (blocks, siblings)) in parents.zip(factors_here).zip(blocks) {
                 // The last child has no siblings behind it.
                 let (d, sums) = (&mut d[..DISTANCES * child], &mut d_factors[AFTER][..DISTANCES]);
                 f64::run(Inner { child, a: s, b: d, add: j > 0, sums: sums.as_flattened_mut() });
-                let children = blocks.chunks_exact_mut(2 * child).zip(d.chunks_exact_mut(child));
+                let children = blocks.chunks_exact_mut(level.block()).zip(d.chunks_exact_mut(child));
                 children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, Some(after), d));
             }
         }

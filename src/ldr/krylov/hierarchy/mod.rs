@@ -82,7 +82,7 @@ impl Hierarchy {
     /// Takes up weights, N numbers, and generators, N numbers each. `None` where a product of weights is too large, or none that is finite.
     pub fn new(plan: &Plan, weights: &[f64], generators: &[f64]) -> Option<Self> {
         let places = plan.places;
-        let mut scratch = vec![0.0; 3 * places];
+        let mut scratch = vec![0.0; places + plan.blocks_len()];
         let mut padded = vec![1.0; places];
         padded[..plan.order].copy_from_slice(&weights[..plan.order]);
         let [mut weights, mut heads, mut tails] = [(); 3].map(|()| Aligned::zeros(places));

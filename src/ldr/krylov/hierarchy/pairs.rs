@@ -5,7 +5,7 @@
 //! are the lanes, is two registers, since each register stands there twice and is read from the middle to be rotated.
 
 use super::Lane;
-use super::plan::W;
+use super::plan::{GAP, W};
 use crate::transform::butterfly::{Complex, mul, mul_conj};
 use crate::transform::isa::{Isa, lanes_mut};
 
@@ -27,8 +27,15 @@ impl Pair<'_> {
 /// The real and imaginary parts of spectra with a stride.
 #[inline(always)]
 pub(super) fn parts<const S: usize>(spectrum: &[f64], half: usize) -> [&[[f64; S]]; 2] {
-    let (re, im) = spectrum[..2 * half * S].as_chunks().0.split_at(half);
-    [&re[..half], &im[..half]]
+    let (re, im) = spectrum.split_at(half * S + GAP / W * S);
+    [&re.as_chunks().0[..half], &im.as_chunks().0[..half]]
+}
+
+/// The same to be written.
+#[inline(always)]
+pub(super) fn parts_mut(spectrum: &mut [f64], half: usize) -> [&mut [Lane]; 2] {
+    let (re, im) = spectrum.split_at_mut(half * W + GAP);
+    [&mut lanes_mut::<f64>(re)[..half], &mut lanes_mut::<f64>(&mut im[..half * W])[..half]]
 }
 
 #[inline(always)]
@@ -75,8 +82,7 @@ pub(super) fn combine<I: Isa<f64>, const P: usize, const S: usize, const FIRST: 
     for (p, pair) in pairs.iter().enumerate() {
         (a[p], b[p], factors[p]) = (parts::<S>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
     }
-    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
-    let out_im = &mut out_im[..half];
+    let [out_re, out_im] = parts_mut(out, half);
     for k in 0..half {
         let zero = isa.splat(0.0);
         let mut z = match add {
@@ -118,9 +124,7 @@ pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize, const FI
         factors[p] = [isa.load(&pairs[p].factor), isa.load(&back[p].factor)];
     }
     let y = parts::<S>(y, half);
-    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
-    let (sums_re, sums_im) = lanes_mut::<f64>(&mut sums[..2 * half * W]).split_at_mut(half);
-    let (out_im, sums_im) = (&mut out_im[..half], &mut sums_im[..half]);
+    let ([out_re, out_im], [sums_re, sums_im]) = (parts_mut(out, half), parts_mut(sums, half));
     let mut inner = [isa.splat(0.0); P];
     for k in 0..half {
         let zero = Complex { re: isa.splat(0.0), im: isa.splat(0.0) };
@@ -170,8 +174,7 @@ pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
         (a[p], factors[p]) = (parts::<S>(pair.a, half), isa.load(&pair.factor));
     }
     let b = parts::<S>(pairs[0].b, half);
-    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
-    let out_im = &mut out_im[..half];
+    let [out_re, out_im] = parts_mut(out, half);
     for k in 0..half {
         let mut tiles = [[isa.splat(0.0); W]; 2];
         let b = complex(isa, b, k);

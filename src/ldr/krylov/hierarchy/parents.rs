@@ -8,10 +8,10 @@
 
 use super::Lane;
 use super::factors::{BETWEEN, Siblings, SiblingsGradient};
-use super::pairs::{add_mul, add_mul_conj, complex, parts};
-use super::plan::{DISTANCES, Level, W};
+use super::pairs::{add_mul, add_mul_conj, complex, parts, parts_mut};
+use super::plan::{DISTANCES, GAP, Level, W};
 use crate::transform::butterfly::{Complex, mul, mul_conj};
-use crate::transform::isa::{Isa, Kernel, Kernels, lanes_mut};
+use crate::transform::isa::{Isa, Kernel, Kernels};
 
 /// Four parents, one a lane.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,7 @@ impl<'a> Three<'a> {
     fn new(spectra: &'a [f64], half: usize) -> Self {
         let mut three = Self { half, parts: [[&[]; 2]; DISTANCES] };
         for (c, child) in three.parts.iter_mut().enumerate() {
-            *child = parts::<W>(&spectra[2 * c * half * W..], half);
+            *child = parts::<W>(&spectra[2 * c * (half * W + GAP)..], half);
         }
         three
     }
@@ -105,12 +105,9 @@ struct ThreeMut<'a> {
 impl<'a> ThreeMut<'a> {
     #[inline(always)]
     fn new(spectra: &'a mut [f64], half: usize) -> Self {
-        let mut rest = &mut lanes_mut::<f64>(spectra)[..2 * DISTANCES * half];
-        let mut three = Self { parts: [[&mut [], &mut []], [&mut [], &mut []], [&mut [], &mut []]] };
-        for part in three.parts.as_flattened_mut() {
-            (*part, rest) = rest.split_at_mut(half);
-        }
-        three
+        let (first, rest) = spectra.split_at_mut(2 * (half * W + GAP));
+        let (second, third) = rest.split_at_mut(2 * (half * W + GAP));
+        Self { parts: [parts_mut(first, half), parts_mut(second, half), parts_mut(third, half)] }
     }
 
     /// What is added to, or zeros.
@@ -229,14 +226,20 @@ impl Kernel<f64> for CombineWithGradient<'_> {
         let (a, y, segments) = (Three::new(a, half), Three::new(y, half), parents.segments(segments));
         let (mut out, mut sums, between) = (ThreeMut::new(out, half), ThreeMut::new(sums, half), parents.between(isa));
         let mut inner = [isa.splat(0.0); 2];
+        // One after the other: together they need more registers than there are.
         for k in 0..half {
-            let (a, y, s) = (a.at(isa, k), y.at(isa, k), segments.splat(isa, k));
-            let (z, through) = targets(isa, a, s, between, out.begin(isa, k, add[0]));
+            let z = out.begin(isa, k, add[0]);
+            let (z, through) = targets(isa, a.at(isa, k), segments.splat(isa, k), between, z);
             out.store(isa, k, z);
-            inner[1] = isa.mul_add(y[2].re, through.re, isa.mul_add(y[2].im, through.im, inner[1]));
-            let (d, through) = sources(isa, y, s, between, sums.begin(isa, k, add[1]));
+            let last = complex(isa, y.parts[2], k);
+            inner[1] = isa.mul_add(last.re, through.re, isa.mul_add(last.im, through.im, inner[1]));
+        }
+        for k in 0..half {
+            let d = sums.begin(isa, k, add[1]);
+            let (d, through) = sources(isa, y.at(isa, k), segments.splat(isa, k), between, d);
             sums.store(isa, k, d);
-            inner[0] = isa.mul_add(a[0].re, through.re, isa.mul_add(a[0].im, through.im, inner[0]));
+            let first = complex(isa, a.parts[0], k);
+            inner[0] = isa.mul_add(first.re, through.re, isa.mul_add(first.im, through.im, inner[0]));
         }
         for (sum, new) in gradient[BETWEEN][1..].iter_mut().zip(inner) {
             let total = if add[2] { isa.add(isa.load(sum), new) } else { new };

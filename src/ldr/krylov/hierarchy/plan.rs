@@ -20,6 +20,10 @@ const LONGEST: usize = LEAVES[LEAVES.len() - 1];
 /// Distances between the children of a parent.
 pub(super) const DISTANCES: usize = CHILDREN - 1;
 
+/// Numbers behind the real and behind the imaginary parts of spectra: a cache line, without which those whose length is a power of two would
+/// all be in the same sets of a cache.
+pub(super) const GAP: usize = 2 * W;
+
 /// Segments in a block.
 const SEGMENTS: usize = W;
 
@@ -90,12 +94,18 @@ impl Plan {
 
     /// Numbers in the spectra of one source, or of y, for those children of a level that are one; those of the whole stand twice.
     pub fn spectra_len(&self, level: usize) -> usize {
-        if level == self.top() { 4 * self.places + BEHIND } else { self.sums_len(level) }
+        if level == self.top() { 2 * self.sums_len(level) + BEHIND } else { self.sums_len(level) }
     }
 
     /// Numbers in the gradient in the spectra of one source.
     pub fn sums_len(&self, level: usize) -> usize {
-        2 * self.places / CHILDREN * if level == self.top() { CHILDREN } else { DISTANCES }
+        self.levels[level].block() * if level == self.top() { 1 } else { DISTANCES * self.parents(level) }
+    }
+
+    /// Numbers in the spectra of one parent's children.
+    pub fn blocks_len(&self) -> usize {
+        let below = self.levels[..self.top()].iter().map(|level| DISTANCES * level.block());
+        below.max().unwrap_or(0).max(self.sums_len(self.top()))
     }
 
     /// Numbers of a sequence with room for all lags that a segment may have.
@@ -183,12 +193,18 @@ impl Level {
 
     /// Numbers in a block of four signals.
     pub fn block(&self) -> usize {
-        2 * self.half * W
+        2 * (self.half * W + GAP)
+    }
+
+    /// Its real and its imaginary parts.
+    fn split<'a>(&self, block: &'a mut [f64]) -> (&'a mut [f64], &'a mut [f64]) {
+        let (re, im) = block.split_at_mut(block.len() / 2);
+        (&mut re[..self.half * W], &mut im[..self.half * W])
     }
 
     /// The spectra of four signals of h numbers, continued by zeros.
     pub fn forward(&self, signals: &[f64], block: &mut [f64]) {
-        let (re, im) = block.split_at_mut(self.half * W);
+        let (re, im) = self.split(block);
         if let Some(ring) = &self.ring {
             ring.forward_from_real(signals, re, im);
         }
@@ -197,7 +213,7 @@ impl Level {
     /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for, or z; they are used
     /// up.
     pub fn inverse(&self, block: &mut [f64], factor: Option<&Lane>, signals: &mut [f64]) {
-        let (re, im) = block.split_at_mut(self.half * W);
+        let (re, im) = self.split(block);
         if let Some(ring) = &self.ring {
             ring.inverse_to_real(re, im, factor, signals);
         }
@@ -211,8 +227,8 @@ impl Level {
     /// The spectra of the segments of a padded sequence, over h: four a block.
     pub fn segments(&self, lags: &[f64], spectra: &mut [f64]) {
         for (starts, block) in self.starts.chunks(SEGMENTS).zip(spectra.chunks_exact_mut(self.block())) {
-            f64::run(Load { starts, end: self.end, lags, factor: (self.half as f64).recip(), block });
-            let (re, im) = block.split_at_mut(self.half * W);
+            f64::run(Load { half: self.half, starts, end: self.end, lags, factor: (self.half as f64).recip(), block });
+            let (re, im) = self.split(block);
             if let Some(ring) = &self.ring {
                 ring.forward(re, im);
             }
@@ -243,11 +259,12 @@ impl Level {
     /// Adds to a padded sequence the segments that spectra stand for, four a block; they are used up.
     pub fn add_segments(&self, blocks: &mut [f64], lags: &mut [f64]) {
         for (starts, block) in self.starts.chunks(SEGMENTS).zip(blocks.chunks_exact_mut(self.block())) {
-            let (re, im) = block.split_at_mut(self.half * W);
+            let (re, im) = self.split(block);
             if let Some(ring) = &self.ring {
                 ring.inverse(re, im);
             }
-            f64::run(AddBack { starts, end: self.end, factor: (self.half as f64).recip(), block, lags });
+            let factor = (self.half as f64).recip();
+            f64::run(AddBack { half: self.half, starts, end: self.end, factor, block, lags });
         }
     }
 }
@@ -256,7 +273,7 @@ impl Level {
 /// halves of signals to first halves.
 #[inline(always)]
 fn turned(q: usize, half: usize) -> (usize, f64) {
-    if q < half { (q + half, -1.0) } else { (q - half, 1.0) }
+    if q < half { (q + half + GAP / W, -1.0) } else { (q - half, 1.0) }
 }
 
 /// The same for the register of a tile that begins with q: most tiles are in one half.
@@ -271,6 +288,7 @@ fn turned_in_tile(q: usize, l: usize, half: usize) -> (usize, f64) {
 
 /// Up to four segments into the lanes of a block. There are zeros behind the end of the lags.
 struct Load<'a> {
+    half: usize,
     starts: &'a [usize],
     end: usize,
     lags: &'a [f64],
@@ -281,10 +299,9 @@ struct Load<'a> {
 impl Kernel<f64> for Load<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { starts, end, lags, factor, block } = self;
+        let Self { half, starts, end, lags, factor, block } = self;
         let block = lanes_mut::<f64>(block);
-        let (len, half) = (block.len(), block.len() / 2);
-        for q in (0..len).step_by(W) {
+        for q in (0..2 * half).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
             for (tile, start) in tile.iter_mut().zip(starts) {
                 if start + q < end {
@@ -324,6 +341,7 @@ impl Kernel<f64> for Gather<'_> {
 
 /// Adds the lanes of a block, times a factor, to their segments, up to the end of the lags.
 struct AddBack<'a> {
+    half: usize,
     starts: &'a [usize],
     end: usize,
     factor: f64,
@@ -334,12 +352,12 @@ struct AddBack<'a> {
 impl Kernel<f64> for AddBack<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { starts, end, factor, block, lags } = self;
+        let Self { half, starts, end, factor, block, lags } = self;
         let block = lanes::<f64>(block);
-        for q in (0..block.len()).step_by(W) {
+        for q in (0..2 * half).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
             for l in 0..W {
-                let (at, sign) = turned_in_tile(q, l, block.len() / 2);
+                let (at, sign) = turned_in_tile(q, l, half);
                 tile[l] = isa.mul(isa.load(&block[at]), isa.splat(sign * factor));
             }
             isa.transpose(&mut tile);

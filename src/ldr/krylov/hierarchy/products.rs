@@ -68,8 +68,9 @@ impl Hierarchy {
         };
         let sums = plan.levels.iter().enumerate().map(sums).max().unwrap_or(0);
         let lags = plan.rank * whole(plan.lags_len());
-        let forward = 3 * places + plan.rank * segments;
-        let transposed = sums.max(2 * places);
+        let blocks = plan.blocks_len();
+        let forward = places + blocks + plan.rank * segments;
+        let transposed = sums.max(blocks);
         lags + forward.max(transposed) + SKIPPED
     }
 

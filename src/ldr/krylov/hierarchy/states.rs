@@ -39,7 +39,7 @@ impl States<'_> {
     /// The spectra of that, but for leaves.
     pub fn spectra(self, level: usize) -> Range<usize> {
         let (places, top) = (self.plan.places, self.plan.top());
-        let kept = self.plan.sums_len(1) * level.saturating_sub(1);
+        let kept: usize = (1..level).map(|below| whole(self.plan.spectra_len(below))).sum();
         let start = if self.keep { (2 + top) * places + kept } else { 3 * places };
         start..start + whole(self.plan.spectra_len(level))
     }
@@ -98,8 +98,8 @@ impl Sums<'_> {
     /// In the spectra of the sources of a level, but for leaves, and generator.
     pub fn spectra(self, level: usize, generator: usize) -> Range<usize> {
         let (len, rank) = (self.0.sums_len(level), self.0.rank);
-        // Those of levels below the whole are of the same length.
-        let start = self.generators().end + self.0.sums_len(1) * (level - 1) * rank + len * generator;
+        let below: usize = (1..level).map(|below| self.0.sums_len(below) * rank).sum();
+        let start = self.generators().end + below + len * generator;
         start..start + len
     }
 

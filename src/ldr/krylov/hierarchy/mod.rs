@@ -35,7 +35,7 @@ use crate::transform::isa::{lanes, lanes_mut};
 use factors::{Factors, Siblings, flush};
 use parents::Parents;
 pub(super) use plan::Plan;
-use plan::{CHILDREN, W};
+use plan::{CHILDREN, DISTANCES, W};
 pub(super) use products::Gradient;
 use top::Top;
 
@@ -65,7 +65,7 @@ pub(super) struct Hierarchy {
 #[derive(Debug)]
 struct Source {
     generator: Aligned,
-    /// Times tails, and times the weights of siblings behind, for each level.
+    /// Times tails, and times the weights of siblings behind, for each level below the whole.
     places: Vec<Aligned>,
     /// The spectra of that, but for leaves.
     spectra: Vec<Aligned>,
@@ -116,11 +116,13 @@ impl Hierarchy {
                     let (half, siblings) = (plan.levels[below].half, &self.factors.levels[below]);
                     scale(half, siblings.iter().map(|s| s.after), here.get_mut());
                     let mut transformed = Aligned::zeros(plan.spectra_len(number));
-                    plan.transform(number, 0, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
+                    transform(plan, number, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
                     spectra.push(transformed);
                 }
             }
-            places.push(here);
+            if number < plan.top() {
+                places.push(here);
+            }
         }
         let finite = spectra.iter().chain(&places[..1]).fold(true, |all, numbers| all & is_finite(numbers.get()));
         let finite = finite && are_powers_finite(plan.leaf, self.weights.get(), lane.get());
@@ -130,6 +132,18 @@ impl Hierarchy {
     fn parents<'a>(&'a self, plan: &'a Plan, level: usize) -> impl Iterator<Item = Parents<'a>> {
         let siblings = self.factors.levels[level].iter();
         siblings.map(move |siblings| Parents { level: &plan.levels[level], siblings })
+    }
+}
+
+/// The spectra of the sources of a level.
+fn transform(plan: &Plan, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+    if number == plan.top() {
+        return plan.transform_whole(places, spectra, scratch);
+    }
+    let level = &plan.levels[number];
+    let parents = places.chunks_exact(CHILDREN * level.half * W);
+    for (places, blocks) in parents.zip(spectra.chunks_exact_mut(DISTANCES * level.block())) {
+        level.forward_three(places, blocks);
     }
 }
 

@@ -42,6 +42,8 @@ pub(in super::super) struct Plan {
     pub places: usize,
     /// From the blocks, the parents of leaves, up to the whole, which is another one.
     pub(super) levels: Vec<Level>,
+    /// Numbers in the spectra of one source that are below each level, and fours of parents.
+    pub(super) below: Vec<[usize; 2]>,
 }
 
 /// Parents of one size.
@@ -68,8 +70,15 @@ impl Plan {
         }
         let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
         let places = leaf << (2 * levels);
-        let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
-        Self { order, rank, leaf, places, levels }
+        let levels: Vec<_> =
+            (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
+        let mut plan = Self { order, rank, leaf, places, levels, below: vec![[0; 2]] };
+        for level in 0..plan.top() {
+            let [sums, parents] = plan.below[level];
+            let own = if level == 0 { 0 } else { plan.sums_len(level) };
+            plan.below.push([sums + own, parents + plan.parents(level)]);
+        }
+        plan
     }
 
     /// Registers of a vector.
@@ -128,20 +137,12 @@ impl Plan {
         self.first_lag() + distance * self.leaf + 1 - self.leaf
     }
 
-    /// The spectra of the children of a level, of each parent three from this one on; or all of those of the whole, which stand twice.
-    pub fn transform(&self, number: usize, first: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
-        let level = &self.levels[number];
-        if number == self.top() {
-            let block = &mut scratch[..level.block()];
-            level.forward(places, block);
-            return Top::double(block, spectra);
-        }
-        let child = level.half * W;
-        let parents = spectra.chunks_exact_mut(DISTANCES * level.block()).zip(places.chunks_exact(CHILDREN * child));
-        for (blocks, places) in parents {
-            let children = blocks.chunks_exact_mut(level.block()).zip(places[first * child..].chunks_exact(child));
-            children.for_each(|(block, places)| level.forward(places, block));
-        }
+    /// The spectra of the children of the whole, twice.
+    pub fn transform_whole(&self, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+        let level = &self.levels[self.top()];
+        let block = &mut scratch[..level.block()];
+        level.forward(places, block);
+        Top::double(block, spectra);
     }
 
     /// Puts a vector in lanes.
@@ -207,6 +208,13 @@ impl Level {
         let (re, im) = self.split(block);
         if let Some(ring) = &self.ring {
             ring.forward_from_real(signals, re, im);
+        }
+    }
+
+    /// The spectra of three children side by side.
+    pub fn forward_three(&self, children: &[f64], blocks: &mut [f64]) {
+        for (block, child) in blocks.chunks_exact_mut(self.block()).zip(children.chunks_exact(self.half * W)) {
+            self.forward(child, block);
         }
     }
 

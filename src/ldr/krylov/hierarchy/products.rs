@@ -62,15 +62,12 @@ impl Hierarchy {
     pub fn scratch_len(plan: &Plan) -> usize {
         let places = whole(plan.places);
         let segments = plan.levels.iter().map(|level| whole(level.segments_len())).max().unwrap_or(0);
-        let sums = |(number, level): (usize, &Level)| {
-            let sums = if number == plan.top() { 0 } else { whole(level.sums_len()) };
-            sums + whole(level.blocks_len())
-        };
-        let sums = plan.levels.iter().enumerate().map(sums).max().unwrap_or(0);
+        let (block, below) = (plan.levels[plan.top()].blocks_len(), &plan.levels[..plan.top()]);
+        let sums = below.iter().map(|level| level.block() + plan.rank * level.sums_len()).max().unwrap_or(0).max(block);
         let lags = plan.rank * whole(plan.lags_len());
         let blocks = plan.blocks_len();
         let forward = places + blocks + plan.rank * segments;
-        let transposed = sums.max(blocks);
+        let transposed = sums.max(blocks).max(places);
         lags + forward.max(transposed) + SKIPPED
     }
 
@@ -114,43 +111,60 @@ impl Hierarchy {
         for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
             self.expand_blocks(plan, source, [at.y(), at.places(0)].map(|part| &states[part]), lags);
         }
-        for number in 1..plan.levels.len() {
-            let (places, spectra) = states.split_at_mut(at.spectra(1).start);
-            let (below, here) = (at.places(number - 1), at.places(number));
-            let (from, to) = two(places, below, here.clone());
-            let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
-            f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
-            let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
-            plan.transform(number, 1, &places[here], spectra, scratch);
-            for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
-                let sources = source.spectra(number);
-                self.correlate(plan, number, [sources, spectra], lags, scratch);
-            }
+        for number in 1..plan.top() {
+            self.expand_level(plan, number, all_lags, at, states, scratch);
         }
+        self.expand_whole(plan, all_lags, at, states, scratch);
     }
 
-    /// Adds to the lags of a level what spectra of sources and of y have to do with each other.
-    fn correlate(
+    /// Adds what children of a level below the whole have to do with each other.
+    fn expand_level(
         &self,
         plan: &Plan,
         number: usize,
-        [sources, y]: [&[f64]; 2],
-        lags: &mut [f64],
+        all_lags: &mut [f64],
+        at: States<'_>,
+        states: &mut [f64],
         mut scratch: &mut [f64],
     ) {
-        let level = &plan.levels[number];
-        let blocks = take_whole(&mut scratch, level.blocks_len());
-        if number == plan.top() {
-            self.top.correlate(level, sources, y, blocks);
-            return level.add_segments(blocks, lags);
+        let (level, below) = (&plan.levels[number], &plan.levels[number - 1]);
+        let (child, each) = (level.half * W, DISTANCES * level.block());
+        let (places, spectra) = states.split_at_mut(at.spectra(1).start);
+        let spectra = &mut spectra[at.spectra(number).start - places.len()..];
+        let (from, to) = two(places, at.places(number - 1), at.places(number));
+        let (block, sums) = (take_whole(&mut scratch, level.block()), take_whole(&mut scratch, plan.rank * each));
+        let children = from.chunks_exact(CHILDREN * child).zip(to.chunks_exact_mut(CHILDREN * child));
+        let children = children.zip(self.factors.levels[number - 1].chunks_exact(CHILDREN));
+        for (q, (parents, ((from, to), siblings))) in self.parents(plan, number).zip(children).enumerate() {
+            let factors = siblings.iter().flat_map(|siblings| &siblings.before);
+            f64::run(Scale { child: below.half * W, factors, from, to });
+            let y = &mut spectra[if at.keep { q * each } else { 0 }..][..each];
+            level.forward_three(&to[child..], y);
+            for (source, sums) in self.sources.iter().zip(sums.chunks_exact_mut(each)) {
+                parents.correlate(&source.spectra(number)[q * each..][..each], y, q > 0, sums);
+            }
         }
-        let (sums, each) = (take_whole(&mut scratch, level.sums_len()), DISTANCES * level.block());
-        let spectra = sources.chunks_exact(each).zip(y.chunks_exact(each));
-        for (q, (parents, (sources, y))) in self.parents(plan, number).zip(spectra).enumerate() {
-            parents.correlate(sources, y, q > 0, sums);
+        let (each_lags, _) = plan.lags_each();
+        for (sums, lags) in sums.chunks_exact(each).zip(all_lags.chunks_exact_mut(each_lags)) {
+            level.gather(sums, block);
+            level.add_segments(block, lags);
         }
-        level.gather(sums, blocks);
-        level.add_segments(blocks, lags);
+    }
+
+    /// Adds what the children of the whole have to do with each other.
+    fn expand_whole(&self, plan: &Plan, all_lags: &mut [f64], at: States<'_>, states: &mut [f64], scratch: &mut [f64]) {
+        let (number, level) = (plan.top(), &plan.levels[plan.top()]);
+        let (places, spectra) = states.split_at_mut(at.spectra(1).start);
+        let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
+        let (from, to) = two(places, at.places(number - 1), at.places(number));
+        let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
+        f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
+        plan.transform_whole(to, spectra, scratch);
+        let (blocks, (each_lags, _)) = (&mut scratch[..level.blocks_len()], plan.lags_each());
+        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each_lags)) {
+            self.top.correlate(level, source.spectra(number), spectra, blocks);
+            level.add_segments(blocks, lags);
+        }
     }
 
     /// `y = Σ_jk t_jk A^k g_j`, if asked, for t of r×N numbers; and adds the gradient of the product with the y that states were left by.

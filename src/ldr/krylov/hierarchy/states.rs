@@ -17,12 +17,7 @@ pub(super) struct States<'a> {
 impl States<'_> {
     /// Numbers in all of them.
     pub fn len(self) -> usize {
-        let top = self.plan.top();
-        if self.keep { self.spectra(top).end } else { self.spectra(1).start + self.longest() }
-    }
-
-    fn longest(self) -> usize {
-        whole(self.plan.spectra_len(self.plan.top()))
+        self.spectra(self.plan.top()).end
     }
 
     /// The vector y.
@@ -30,17 +25,23 @@ impl States<'_> {
         0..self.plan.places
     }
 
-    /// y times heads, for the children of a level below the whole.
+    /// y times heads, for the children of a level. Those of leaves and of the whole are not kept.
     pub fn places(self, level: usize) -> Range<usize> {
-        let start = self.plan.places * if self.keep { 1 + level } else { 1 + level % 2 };
-        start..start + self.plan.places
+        let top = self.plan.top();
+        let number = match level {
+            _ if !self.keep => 1 + level % 2,
+            0 => top,
+            _ if level == top => top.max(2),
+            _ => level,
+        };
+        self.plan.places * number..self.plan.places * (number + 1)
     }
 
-    /// The spectra of that, but for leaves.
+    /// The spectra of that, but for leaves. Below the whole those of one parent only, unless they are kept.
     pub fn spectra(self, level: usize) -> Range<usize> {
-        let (places, top) = (self.plan.places, self.plan.top());
-        let kept: usize = (1..level).map(|below| whole(self.plan.spectra_len(below))).sum();
-        let start = if self.keep { (2 + top) * places + kept } else { 3 * places };
+        let [kept, _] = self.plan.below[level];
+        let start =
+            if self.keep { (1 + self.plan.top().max(2)) * self.plan.places + kept } else { 3 * self.plan.places };
         start..start + whole(self.plan.spectra_len(level))
     }
 }
@@ -98,8 +99,8 @@ impl Sums<'_> {
     /// In the spectra of the sources of a level, but for leaves, and generator.
     pub fn spectra(self, level: usize, generator: usize) -> Range<usize> {
         let (len, rank) = (self.0.sums_len(level), self.0.rank);
-        let below: usize = (1..level).map(|below| self.0.sums_len(below) * rank).sum();
-        let start = self.generators().end + below + len * generator;
+        let [below, _] = self.0.below[level];
+        let start = self.generators().end + below * rank + len * generator;
         start..start + len
     }
 
@@ -111,8 +112,8 @@ impl Sums<'_> {
 
     /// In the factors of parents below the whole.
     pub fn factors(self, level: usize) -> Range<usize> {
-        let before: usize = (0..level).map(|level| self.0.parents(level) * FACTORS).sum();
-        let start = self.turns().end + before;
+        let [_, below] = self.0.below[level];
+        let start = self.turns().end + below * FACTORS;
         start..start + self.0.parents(level) * FACTORS
     }
 

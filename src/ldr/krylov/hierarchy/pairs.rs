@@ -69,89 +69,56 @@ pub(super) fn add_mul_conj<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::
     }
 }
 
-/// `out = Σ_p factor_p a_p s_p` for segments s; added if asked. The first factors may be known to be one.
+/// `out = Σ_p factor_p a_p s_p` for segments s, or with s conjugated; added if asked. For the gradient in the factors it returns the inner
+/// products of each `a_p s_p` with y, lane by lane. The first factors may be known to be one, and then there is no gradient in them.
 #[inline(always)]
-pub(super) fn combine<I: Isa<f64>, const P: usize, const S: usize, const FIRST: bool>(
+pub(super) fn combine<
+    I: Isa<f64>,
+    const P: usize,
+    const S: usize,
+    const CONJ: bool,
+    const GRADIENT: bool,
+    const FIRST: bool,
+>(
     isa: I,
     half: usize,
     pairs: [Pair<'_>; P],
+    y: &[f64],
     add: bool,
     out: &mut [f64],
-) {
+) -> [I::V; P] {
     let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
     for (p, pair) in pairs.iter().enumerate() {
         (a[p], b[p], factors[p]) = (parts::<S>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
     }
+    let y = if GRADIENT { parts::<S>(y, half) } else { [&[][..]; 2] };
     let [out_re, out_im] = parts_mut(out, half);
+    let mut sums = [isa.splat(0.0); P];
     for k in 0..half {
         let zero = isa.splat(0.0);
         let mut z = match add {
             true => Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) },
             false => Complex { re: zero, im: zero },
         };
+        let y = if GRADIENT { complex(isa, y, k) } else { z };
         for p in 0..P {
             let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
             let a = complex(isa, a[p], k);
             if FIRST && p == 0 {
-                z = add_mul(isa, a, s, z);
+                z = if CONJ { add_mul_conj(isa, a, s, z) } else { add_mul(isa, a, s, z) };
                 continue;
             }
-            let product = mul::<f64, I>(isa, a, s);
+            let product = if CONJ { mul_conj::<f64, I>(isa, a, s) } else { mul::<f64, I>(isa, a, s) };
             z.re = isa.mul_add(factors[p], product.re, z.re);
             z.im = isa.mul_add(factors[p], product.im, z.im);
-        }
-        isa.store(&mut out_re[k], z.re);
-        isa.store(&mut out_im[k], z.im);
-    }
-}
-
-/// `out = Σ_p factor_p a_p s_p` for segments s, and the gradients of its inner product with y: in the spectra that the a_p are,
-/// `sums = Σ_p factor'_p y_p conj(s_p)`, and in the factors, lane by lane, which is returned. What is to be added to is told for out and sums. The first factors may be known to be one, as for [`combine`].
-#[inline(always)]
-pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize, const FIRST: bool>(
-    isa: I,
-    half: usize,
-    [pairs, back]: [[Pair<'_>; P]; 2],
-    y: &[f64],
-    [add_out, add_sums]: [bool; 2],
-    [out, sums]: [&mut [f64]; 2],
-) -> [I::V; P] {
-    let (mut a, mut a_back, mut b) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [[&[][..]; 2]; P]);
-    let mut factors = [[isa.splat(0.0); 2]; P];
-    for p in 0..P {
-        (a[p], a_back[p]) = (parts::<S>(pairs[p].a, half), parts::<S>(back[p].a, half));
-        b[p] = parts::<W>(pairs[p].b, half);
-        factors[p] = [isa.load(&pairs[p].factor), isa.load(&back[p].factor)];
-    }
-    let y = parts::<S>(y, half);
-    let ([out_re, out_im], [sums_re, sums_im]) = (parts_mut(out, half), parts_mut(sums, half));
-    let mut inner = [isa.splat(0.0); P];
-    for k in 0..half {
-        let zero = Complex { re: isa.splat(0.0), im: isa.splat(0.0) };
-        let mut z = if add_out { Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) } } else { zero };
-        let mut d = if add_sums { Complex { re: isa.load(&sums_re[k]), im: isa.load(&sums_im[k]) } } else { zero };
-        let y = complex(isa, y, k);
-        for p in 0..P {
-            let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
-            if FIRST && p == 0 {
-                z = add_mul(isa, complex(isa, a[p], k), s, z);
-                d = add_mul_conj(isa, complex(isa, a_back[p], k), s, d);
-                continue;
+            if GRADIENT {
+                sums[p] = isa.mul_add(y.re, product.re, isa.mul_add(y.im, product.im, sums[p]));
             }
-            let product = mul::<f64, I>(isa, complex(isa, a[p], k), s);
-            z.re = isa.mul_add(factors[p][0], product.re, z.re);
-            z.im = isa.mul_add(factors[p][0], product.im, z.im);
-            inner[p] = isa.mul_add(y.re, product.re, isa.mul_add(y.im, product.im, inner[p]));
-            let product = mul_conj::<f64, I>(isa, complex(isa, a_back[p], k), s);
-            d.re = isa.mul_add(factors[p][1], product.re, d.re);
-            d.im = isa.mul_add(factors[p][1], product.im, d.im);
         }
         isa.store(&mut out_re[k], z.re);
         isa.store(&mut out_im[k], z.im);
-        isa.store(&mut sums_re[k], d.re);
-        isa.store(&mut sums_im[k], d.im);
     }
-    inner
+    sums
 }
 
 /// The sum of the numbers in each register, side by side.

@@ -5,7 +5,7 @@
 
 use super::Lane;
 use super::factors::Factors;
-use super::pairs::{Pair, combine, combine_both, correlate_apart};
+use super::pairs::{Pair, combine, correlate_apart};
 use super::plan::{CHILDREN, DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
 
@@ -132,7 +132,7 @@ impl Combine<'_> {
     fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
         let Self { top, level, sources, segments, add, out } = self;
         let pairs = top.of_targets::<P>(level, sources, segments);
-        combine::<I, P, TWICE, FIRST>(isa, level.half, pairs, add, out);
+        combine::<I, P, TWICE, false, false, FIRST>(isa, level.half, pairs, &[], add, out);
     }
 }
 
@@ -163,8 +163,11 @@ impl CombineWithGradient<'_> {
     #[inline(always)]
     fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
         let Self { top, level, given: [sources, y], segments, add, found, gradient } = self;
-        let pairs = [top.of_targets::<P>(level, sources, segments), top.of_sources::<P>(level, y, segments)];
-        let new = combine_both::<I, P, TWICE, FIRST>(isa, level.half, pairs, y, add, found);
+        let (half, [out, sums]) = (level.half, found);
+        let pairs = top.of_targets::<P>(level, sources, segments);
+        let new = combine::<I, P, TWICE, false, true, FIRST>(isa, half, pairs, y, add[0], out);
+        let pairs = top.of_sources::<P>(level, y, segments);
+        combine::<I, P, TWICE, true, false, FIRST>(isa, half, pairs, &[], add[1], sums);
         // All sources act by the same factors.
         let add_gradient = add[0] || add[1];
         for (sum, new) in gradient.iter_mut().zip(new) {

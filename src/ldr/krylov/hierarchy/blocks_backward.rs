@@ -6,7 +6,7 @@ use super::blocks::{
 };
 use super::factors::{BEFORE, BETWEEN, SiblingsGradient};
 use super::leaf::{self, Leaf, load, store};
-use super::plan::{CHILDREN, Plan, W};
+use super::plan::{CHILDREN, W};
 use super::states::{Sums, of_factors};
 use crate::transform::isa::Isa;
 
@@ -94,7 +94,9 @@ impl<const M: usize> Parts<'_, M> {
         let mut sums = [[isa.splat(0.0); M]; CHILDREN];
         for c in 0..CHILDREN {
             let far = load(isa, &far[c]);
-            add_inner(isa, &self.u[c], far, &mut self.factors[BEFORE][c], add);
+            if c > 0 {
+                add_inner(isa, &self.u[c], far, &mut self.factors[BEFORE][c], add);
+            }
             add_scaled(isa, &self.block.siblings.before[c], far, &mut sums[c]);
         }
         sums

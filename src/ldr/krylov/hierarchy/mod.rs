@@ -45,9 +45,9 @@ type Lane = [f64; W];
 /// The largest product of weights, and so the growth of rounding errors, that is let through.
 const GROWTH: f64 = 1e6;
 
-/// The same for the children of the whole with themselves. A head and a tail of the same child may overlap, and stand for more than a cycle,
-/// by a quarter at most.
-const SELF_GROWTH: f64 = 32.0 * GROWTH;
+/// The same for the children of the whole with themselves. A head and a tail of the same child may overlap, and so stand for more than a
+/// cycle, by a third at most: that is the product of all weights times that of some which are no more than a third.
+const SELF_GROWTH: f64 = 100.0 * GROWTH;
 
 /// What products need of an operator and its generators, in lanes.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Products and transposed products.
 
 use super::blocks_backward::BlocksGradient;
-use super::factors::{BEFORE, SiblingsGradient};
+use super::factors::BEFORE;
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
 use super::states::{States, Sums, of_factors, of_turns};
 use super::{Hierarchy, Lane};

@@ -131,11 +131,12 @@ impl Hierarchy {
 
 /// Adds `Σ_j t_{i−j} s_j`.
 #[inline(always)]
-pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: [I::V; M], mut sums: [I::V; M]) -> [I::V; M] {
+pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>, mut sums: [I::V; M]) -> [I::V; M] {
     let t = &t[..2 * M - 1];
     for j in 0..M {
+        let s = isa.load(&s[j]);
         for i in 0..M {
-            sums[i] = isa.mul_add(isa.splat(t[M - 1 + i - j]), s[j], sums[i]);
+            sums[i] = isa.mul_add(isa.splat(t[M - 1 + i - j]), s, sums[i]);
         }
     }
     sums
@@ -146,13 +147,14 @@ pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: [I::V;
 pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(
     isa: I,
     t: &[f64],
-    u: [I::V; M],
+    u: &Leaf<M>,
     mut sums: [I::V; M],
 ) -> [I::V; M] {
     let t = &t[..2 * M - 1];
     for i in 0..M {
+        let u = isa.load(&u[i]);
         for j in 0..M {
-            sums[j] = isa.mul_add(isa.splat(t[M - 1 + i - j]), u[i], sums[j]);
+            sums[j] = isa.mul_add(isa.splat(t[M - 1 + i - j]), u, sums[j]);
         }
     }
     sums
@@ -300,11 +302,12 @@ impl<const M: usize> Block<'_, M> {
     ) -> [I::V; M] {
         let [_, m1, m2, _] = &self.siblings.products;
         for c in 1..CHILDREN {
-            sums[c] = convolve(isa, near[0], load(isa, &places[c - 1]), sums[c]);
+            sums[c] = convolve(isa, near[0], &places[c - 1], sums[c]);
         }
-        let first = scaled(isa, m1, load(isa, &places[0]));
+        let first = &mut [Lane::default(); M];
+        store(isa, scaled(isa, m1, load(isa, &places[0])), first);
         sums[2] = convolve(isa, near[1], first, sums[2]);
-        let through = convolve(isa, near[1], load(isa, &places[1]), [isa.splat(0.0); M]);
+        let through = convolve(isa, near[1], &places[1], [isa.splat(0.0); M]);
         let through = convolve(isa, near[2], first, through);
         add_scaled(isa, m2, through, &mut sums[3]);
         through

@@ -1,6 +1,5 @@
 //! Products of blocks together with their gradients.
 
-use super::Hierarchy;
 use super::blocks::{
     Acting, Block, LeafKernel, Sources, add_inner, add_scaled, blocks, blocks_mut, convolve_back, scaled,
 };
@@ -8,6 +7,7 @@ use super::factors::{BEFORE, BETWEEN, SiblingsGradient};
 use super::leaf::{self, Leaf, load, store};
 use super::plan::{CHILDREN, W};
 use super::states::{Sums, of_factors};
+use super::{Hierarchy, Lane};
 use crate::transform::isa::Isa;
 
 /// What the gradient of blocks is gathered in.
@@ -143,16 +143,17 @@ impl<const M: usize> Parts<'_, M> {
     ) {
         let ([_, m1, m2, _], zero) = (&self.block.siblings.products, [isa.splat(0.0); M]);
         let [_, u1, u2, u3] = self.u;
-        let last = scaled(isa, m2, load(isa, u3));
-        let through = convolve_back(isa, near[1], load(isa, u2), zero);
+        let last = &mut [Lane::default(); M];
+        store(isa, scaled(isa, m2, load(isa, u3)), last);
+        let through = convolve_back(isa, near[1], u2, zero);
         let through = convolve_back(isa, near[2], last, through);
         add_inner(isa, &places[0], through, &mut self.factors[BETWEEN][1], add_factor);
-        let mut d = convolve_back(isa, near[0], load(isa, u1), zero);
+        let mut d = convolve_back(isa, near[0], u1, zero);
         add_scaled(isa, m1, through, &mut d);
         add_leaf(isa, d, &mut sums[0], add);
-        let d = convolve_back(isa, near[0], load(isa, u2), zero);
+        let d = convolve_back(isa, near[0], u2, zero);
         add_leaf(isa, convolve_back(isa, near[1], last, d), &mut sums[1], add);
-        add_leaf(isa, convolve_back(isa, near[0], load(isa, u3), zero), &mut sums[2], add);
+        add_leaf(isa, convolve_back(isa, near[0], u3, zero), &mut sums[2], add);
         add_leaf(isa, zero, &mut sums[3], add);
     }
 }

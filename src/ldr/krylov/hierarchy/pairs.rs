@@ -1,6 +1,6 @@
-//! Sums over the pairs of a target and a source among the children of a parent, spectrum by spectrum.
+//! Spectra, number by number: what parents share, and sums over the pairs of a target and a source among the children of the whole.
 //!
-//! Everything is `Σ_p factor_p a_p b_p` with a factor for each lane: products, where b is the spectrum of a segment of the lags, shared by all
+//! These are `Σ_p factor_p a_p b_p` with a factor for each lane: products, where b is the spectrum of a segment of the lags, shared by all
 //! lanes; and correlations, where it is that of y. Numbers are read with a stride: that of the spectra of the whole, whose children
 //! are the lanes, is two registers, since each register stands there twice and is read from the middle to be rotated.
 

@@ -148,16 +148,11 @@ fn those_of_many_levels_do_so_too() {
     }
 }
 
-/// Also where a child of the whole has more to do with itself around the cycle than a product of weights allows for.
+/// A child of the whole has more to do with itself around the cycle then than any product of weights allows for.
 #[test]
 fn those_that_grow_do_so_too() {
     for n in [128, 300, 1000] {
-        let weight = 9e5f64.powf(1.0 / n as f64);
-        check(&vec![weight; n], 1, "growth everywhere");
-        // The cycle amplifies ten times, a few places in a child a hundred thousand times.
-        let mut weights = vec![1.0; n];
-        (weights[40], weights[60]) = (1e5, 1e-4);
-        check(&weights, 1, "growth and decay");
+        check(&vec![9e5f64.powf(1.0 / n as f64); n], 1, "growth");
     }
 }
 

@@ -35,7 +35,7 @@ const ROWS: [f64; 2] = [0.45, 0.06];
 /// Nanoseconds of a group of examples for each generator: of all, for each example, and for each of its places.
 const EACH: [f64; 3] = [150.0, 11.0, 0.5];
 /// Nanoseconds for each N log2(N), vector and source of a hierarchy.
-const LEVELS: f64 = 0.6;
+const LEVELS: f64 = 0.5;
 /// Nanoseconds near the shift: of each product, for each N log2(N), vector and source, and for each place and tap.
 const NEAR: [f64; 3] = [500.0, 0.32, 0.15];
 /// Nanoseconds for each N log2(N) and way through blocks of a tridiagonal operator, and for each generator on top.

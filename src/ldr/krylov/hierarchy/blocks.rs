@@ -1,13 +1,12 @@
 //! Blocks of four leaves: places that are so few that their lags are taken one by one.
 //!
-//! From a leaf to another one of its block, and from a place of a leaf around the whole cycle to one that is not behind it in the same leaf,
-//! P_ij has rank one, as between all children; the weights between are those outside the leaf in the latter case. So all of that
-//! are convolutions of `tail g` with lags. The rest stays inside the leaf: [`leaf`].
+//! From a leaf to another one of its block P_ij has rank one, as between all children, so that these are convolutions of `tail g`
+//! with lags. The rest stays inside the leaf: [`leaf`].
 
 use super::blocks_backward::{BlocksGradient, CombineWithGradient};
-use super::factors::{Four, Siblings};
+use super::factors::Siblings;
 use super::leaf::{self, Leaf, leaves, leaves_mut, load, store};
-use super::plan::{CHILDREN, Near, Plan};
+use super::plan::{CHILDREN, DISTANCES, Plan};
 use super::{Hierarchy, Lane, Source};
 use crate::transform::isa::{Isa, Kernel, Kernels};
 
@@ -52,19 +51,55 @@ impl<K: LeafKernel> Kernel<f64> for OfLeaves<K> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a, const M: usize> {
     pub siblings: &'a Siblings,
-    /// The products of all weights outside each leaf.
-    pub outsides: &'a Four,
     pub weights: &'a [Leaf<M>; CHILDREN],
     pub heads: &'a [Leaf<M>; CHILDREN],
+}
+
+/// Sources, and the padded lags that are the coefficients of their powers, so many numbers each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub sources: &'a [Source],
+    pub plan: &'a Plan,
+    pub lags: &'a [f64],
+    pub each: usize,
+}
+
+impl<'a> Sources<'a> {
+    pub fn len(self) -> usize {
+        self.sources.len()
+    }
+
+    /// One of them in four blocks.
+    #[inline(always)]
+    pub fn acting<const M: usize>(self, j: usize, block: usize) -> Acting<'a, M> {
+        let (source, lags) = (&self.sources[j], &self.lags[j * self.each..]);
+        let mut near = [&[][..]; DISTANCES];
+        for (d, near) in near.iter_mut().enumerate() {
+            *near = &lags[self.plan.near(d + 1)..][..2 * M - 1];
+        }
+        let inside = &lags[self.plan.first_lag()..][..M];
+        let (generator, places) = (source.generator.get(), source.places[0].get());
+        Acting { generator: &blocks::<M>(generator)[block], places: &blocks::<M>(places)[block], inside, near }
+    }
+}
+
+/// A source in four blocks, and the coefficients of its powers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acting<'a, const M: usize> {
+    pub generator: &'a [Leaf<M>; CHILDREN],
+    /// Times tails.
+    pub places: &'a [Leaf<M>; CHILDREN],
+    /// The coefficients for a leaf, and for leaves so far apart.
+    pub inside: &'a [f64],
+    pub near: [&'a [f64]; DISTANCES],
 }
 
 impl Hierarchy {
     #[inline(always)]
     pub(super) fn blocks<const M: usize>(&self) -> impl Iterator<Item = Block<'_, M>> {
-        let outsides = self.factors.outsides.as_chunks::<CHILDREN>().0;
         let leaves = blocks::<M>(self.weights.get()).iter().zip(blocks::<M>(self.heads.get()));
-        let parts = self.factors.levels[0].iter().zip(outsides).zip(leaves);
-        parts.map(|((siblings, outsides), (weights, heads))| Block { siblings, outsides, weights, heads })
+        let parts = self.factors.levels[0].iter().zip(leaves);
+        parts.map(|(siblings, (weights, heads))| Block { siblings, weights, heads })
     }
 
     /// Adds to the padded lags what is inside blocks of `⟨A^k g, y⟩`, given y and y times heads.
@@ -74,7 +109,8 @@ impl Hierarchy {
 
     /// From what leaves get from far away to the product, in place, for the padded lags of all generators, so many numbers each.
     pub(super) fn combine_blocks(&self, plan: &Plan, lags: &[f64], each: usize, far: &mut [f64]) {
-        f64::run(OfLeaves { leaf: plan.leaf, kernel: Combine { hierarchy: self, plan, lags, each, far } });
+        let sources = Sources { sources: &self.sources, plan, lags, each };
+        f64::run(OfLeaves { leaf: plan.leaf, kernel: Combine { hierarchy: self, sources, far } });
     }
 
     /// The same, the product only if wanted, and adds its gradient.
@@ -87,15 +123,16 @@ impl Hierarchy {
         wanted: bool,
         gradient: BlocksGradient<'_>,
     ) {
-        let kernel = CombineWithGradient { hierarchy: self, plan, lags, each, far, wanted, gradient };
+        let sources = Sources { sources: &self.sources, plan, lags, each };
+        let kernel = CombineWithGradient { hierarchy: self, sources, far, wanted, gradient };
         f64::run(OfLeaves { leaf: plan.leaf, kernel });
     }
 }
 
-/// `Σ_j t_{i−j} s_j`.
+/// Adds `Σ_j t_{i−j} s_j`.
 #[inline(always)]
-pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..2 * M - 1], [isa.splat(0.0); M]);
+pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>, mut sums: [I::V; M]) -> [I::V; M] {
+    let t = &t[..2 * M - 1];
     for j in 0..M {
         let s = isa.load(&s[j]);
         for i in 0..M {
@@ -105,10 +142,15 @@ pub(super) fn convolve<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<
     sums
 }
 
-/// `Σ_i t_{i−j} u_i`.
+/// Adds `Σ_i t_{i−j} u_i`.
 #[inline(always)]
-pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], u: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..2 * M - 1], [isa.splat(0.0); M]);
+pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(
+    isa: I,
+    t: &[f64],
+    u: &Leaf<M>,
+    mut sums: [I::V; M],
+) -> [I::V; M] {
+    let t = &t[..2 * M - 1];
     for i in 0..M {
         let u = isa.load(&u[i]);
         for j in 0..M {
@@ -118,30 +160,14 @@ pub(super) fn convolve_back<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], u: &
     sums
 }
 
-/// [`convolve`] for i < j only: around the cycle.
+/// `factor a`.
 #[inline(always)]
-pub(super) fn convolve_around<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], s: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..M - 1], [isa.splat(0.0); M]);
-    for j in 1..M {
-        let s = isa.load(&s[j]);
-        for i in 0..j {
-            sums[i] = isa.mul_add(isa.splat(t[M - 1 + i - j]), s, sums[i]);
-        }
+pub(super) fn scaled<I: Isa<f64>, const M: usize>(isa: I, factor: &Lane, mut a: [I::V; M]) -> [I::V; M] {
+    let factor = isa.load(factor);
+    for i in 0..M {
+        a[i] = isa.mul(factor, a[i]);
     }
-    sums
-}
-
-/// [`convolve_back`] for i < j only.
-#[inline(always)]
-pub(super) fn convolve_around_back<I: Isa<f64>, const M: usize>(isa: I, t: &[f64], u: &Leaf<M>) -> [I::V; M] {
-    let (t, mut sums) = (&t[..M - 1], [isa.splat(0.0); M]);
-    for i in 0..M - 1 {
-        let u = isa.load(&u[i]);
-        for j in i + 1..M {
-            sums[j] = isa.mul_add(isa.splat(t[M - 1 + i - j]), u, sums[j]);
-        }
-    }
-    sums
+    a
 }
 
 /// `sums += factor a`.
@@ -163,39 +189,13 @@ pub(super) fn add_inner<I: Isa<f64>, const M: usize>(isa: I, a: &Leaf<M>, b: [I:
     isa.store(sum, isa.add(sums[0], sums[1]));
 }
 
-/// Adds `factor Σ u_i s_j` over the places so far apart, for each i − j: below zero, and from zero on.
+/// Adds `Σ u_i s_j` over the places so far apart, for each i − j: below zero, and from zero on.
 #[inline(always)]
-fn correlate<I: Isa<f64>, const M: usize>(
-    isa: I,
-    factor: &Lane,
-    u: &Leaf<M>,
-    s: &Leaf<M>,
-    [below, above]: [&mut [I::V; M]; 2],
-) {
-    let (factor, s) = (isa.load(factor), load(isa, s));
+fn correlate<I: Isa<f64>, const M: usize>(isa: I, u: [I::V; M], s: [I::V; M], [below, above]: [&mut [I::V; M]; 2]) {
     for i in 0..M {
-        let u = isa.mul(factor, isa.load(&u[i]));
         for j in 0..M {
             let sum = if i < j { &mut below[M - 1 + i - j] } else { &mut above[i - j] };
-            *sum = isa.mul_add(u, s[j], *sum);
-        }
-    }
-}
-
-/// [`correlate`] for i < j only.
-#[inline(always)]
-fn correlate_around<I: Isa<f64>, const M: usize>(
-    isa: I,
-    factor: &Lane,
-    u: &Leaf<M>,
-    s: &Leaf<M>,
-    below: &mut [I::V; M],
-) {
-    let (factor, s) = (isa.load(factor), load(isa, s));
-    for i in 0..M - 1 {
-        let u = isa.mul(factor, isa.load(&u[i]));
-        for j in i + 1..M {
-            below[M - 1 + i - j] = isa.mul_add(u, s[j], below[M - 1 + i - j]);
+            *sum = isa.mul_add(u[i], s[j], *sum);
         }
     }
 }
@@ -220,38 +220,40 @@ struct Expand<'a> {
 }
 
 impl Expand<'_> {
-    /// What is inside leaves, or goes around the cycle.
+    /// What is inside leaves.
     #[inline(always)]
     fn leaves<I: Isa<f64>, const M: usize>(&mut self, isa: I) {
-        let (g, s) = (blocks::<M>(self.source.generator.get()), blocks::<M>(self.source.places[0].get()));
-        let [y, u] = self.y.map(blocks::<M>);
-        let (mut below, mut above) = ([isa.splat(0.0); M], [isa.splat(0.0); M]);
-        for (q, block) in self.hierarchy.blocks::<M>().enumerate() {
+        let (g, y) = (blocks::<M>(self.source.generator.get()), blocks::<M>(self.y[0]));
+        let mut sums = [isa.splat(0.0); M];
+        for ((block, g), y) in self.hierarchy.blocks::<M>().zip(g).zip(y) {
             for c in 0..CHILDREN {
-                leaf::expand(isa, [&block.weights[c], &g[q][c]], &y[q][c], &mut above);
-                correlate_around(isa, &block.outsides[c], &u[q][c], &s[q][c], &mut below);
+                leaf::expand(isa, [&block.weights[c], &g[c]], &y[c], &mut sums);
             }
         }
-        add_lanes(isa, &above, &mut self.lags[self.plan.first_lag()..]);
-        add_lanes(isa, &below[..M - 1], &mut self.lags[self.plan.places + 1 - M..]);
+        add_lanes(isa, &sums, &mut self.lags[self.plan.first_lag()..]);
     }
 
-    /// What pairs of leaves with the same lags have to do with each other.
+    /// What pairs of leaves so far apart have to do with each other.
     #[inline(always)]
-    fn apart<I: Isa<f64>, const M: usize>(&mut self, isa: I, pairs: &[Near]) {
+    fn apart<I: Isa<f64>, const M: usize>(&mut self, isa: I, distance: usize) {
         let (s, u) = (blocks::<M>(self.source.places[0].get()), blocks::<M>(self.y[1]));
         let (mut below, mut above) = ([isa.splat(0.0); M], [isa.splat(0.0); M]);
-        for (q, block) in self.hierarchy.blocks::<M>().enumerate() {
-            for &Near { target, source, .. } in pairs {
-                let factor = &block.siblings.between[target][source];
-                correlate(isa, factor, &u[q][target], &s[q][source], [&mut below, &mut above]);
+        for ((block, s), u) in self.hierarchy.blocks::<M>().zip(s).zip(u) {
+            for target in distance..CHILDREN {
+                let (mut u, mut s) = (load(isa, &u[target]), load(isa, &s[target - distance]));
+                // All that is not a neighbour goes through one of the two leaves between.
+                if distance > 1 && target == distance {
+                    s = scaled(isa, &block.siblings.products[1], s);
+                }
+                if distance > 1 && target == CHILDREN - 1 {
+                    u = scaled(isa, &block.siblings.products[2], u);
+                }
+                correlate(isa, u, s, [&mut below, &mut above]);
             }
         }
-        if let Some(Near { first_lag, .. }) = pairs.first() {
-            let lags = &mut self.lags[*first_lag..];
-            add_lanes(isa, &below[..M - 1], lags);
-            add_lanes(isa, &above, &mut lags[M - 1..]);
-        }
+        let lags = &mut self.lags[self.plan.near(distance)..];
+        add_lanes(isa, &below[..M - 1], lags);
+        add_lanes(isa, &above, &mut lags[M - 1..]);
     }
 }
 
@@ -259,61 +261,81 @@ impl LeafKernel for Expand<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(mut self, isa: I) {
         self.leaves::<I, M>(isa);
-        for pairs in &self.plan.apart {
-            self.apart::<I, M>(isa, pairs);
+        for distance in 1..CHILDREN {
+            self.apart::<I, M>(isa, distance);
         }
     }
 }
 
 struct Combine<'a> {
     hierarchy: &'a Hierarchy,
-    plan: &'a Plan,
-    lags: &'a [f64],
-    each: usize,
+    sources: Sources<'a>,
     far: &'a mut [f64],
 }
 
 impl LeafKernel for Combine<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
-        let Self { hierarchy, plan, lags, each, far } = self;
+        let Self { hierarchy, sources, far } = self;
         let blocks_of_far = blocks_mut::<M>(far).iter_mut();
         for (q, (block, far)) in hierarchy.blocks::<M>().zip(blocks_of_far).enumerate() {
-            for (target, near) in plan.of_target.iter().enumerate() {
-                let mut sum = [isa.splat(0.0); M];
-                add_scaled(isa, &block.siblings.before[target], load(isa, &far[target]), &mut sum);
-                for (source, lags) in hierarchy.sources.iter().zip(lags.chunks_exact(each)) {
-                    let s = &blocks::<M>(source.places[0].get())[q];
-                    let around = convolve_around(isa, &lags[plan.places + 1 - M..], &s[target]);
-                    add_scaled(isa, &block.outsides[target], around, &mut sum);
-                    for &Near { source, first_lag, .. } in near {
-                        let far = convolve(isa, &lags[first_lag..], &s[source]);
-                        add_scaled(isa, &block.siblings.between[target][source], far, &mut sum);
-                    }
-                }
-                for i in 0..M {
-                    sum[i] = isa.mul(sum[i], isa.load(&block.heads[target][i]));
-                }
-                for (source, lags) in hierarchy.sources.iter().zip(lags.chunks_exact(each)) {
-                    let g = &blocks::<M>(source.generator.get())[q][target];
-                    add_inside(isa, plan, [&block.weights[target], g], lags, &mut sum);
-                }
-                store(isa, sum, &mut far[target]);
+            let mut sums = [[isa.splat(0.0); M]; CHILDREN];
+            for c in 0..CHILDREN {
+                add_scaled(isa, &block.siblings.before[c], load(isa, &far[c]), &mut sums[c]);
             }
+            for j in 0..sources.len() {
+                block.gather(isa, sources.acting(j, q), &mut sums);
+            }
+            block.end(isa, sources, q, sums, far);
         }
     }
 }
 
-/// Adds the product inside a leaf.
-#[inline(always)]
-pub(super) fn add_inside<I: Isa<f64>, const M: usize>(
-    isa: I,
-    plan: &Plan,
-    given: [&Leaf<M>; 2],
-    lags: &[f64],
-    z: &mut [I::V; M],
-) {
-    if let Some(t) = lags[plan.first_lag()..].first_chunk() {
-        leaf::combine(isa, given, t, z);
+impl<const M: usize> Block<'_, M> {
+    /// Adds what leaves get from others; returns what the last of them gets through the leaf before it.
+    #[inline(always)]
+    pub fn gather<I: Isa<f64>>(
+        self,
+        isa: I,
+        Acting { places, near, .. }: Acting<'_, M>,
+        sums: &mut [[I::V; M]; CHILDREN],
+    ) -> [I::V; M] {
+        let [_, m1, m2, _] = &self.siblings.products;
+        for c in 1..CHILDREN {
+            sums[c] = convolve(isa, near[0], &places[c - 1], sums[c]);
+        }
+        let first = &mut [Lane::default(); M];
+        store(isa, scaled(isa, m1, load(isa, &places[0])), first);
+        sums[2] = convolve(isa, near[1], first, sums[2]);
+        let through = convolve(isa, near[1], &places[1], [isa.splat(0.0); M]);
+        let through = convolve(isa, near[2], first, through);
+        add_scaled(isa, m2, through, &mut sums[3]);
+        through
+    }
+
+    /// The product, from what leaves get from elsewhere.
+    #[inline(always)]
+    pub fn end<I: Isa<f64>>(
+        self,
+        isa: I,
+        sources: Sources<'_>,
+        q: usize,
+        mut sums: [[I::V; M]; CHILDREN],
+        z: &mut [Leaf<M>; CHILDREN],
+    ) {
+        for c in 0..CHILDREN {
+            for i in 0..M {
+                sums[c][i] = isa.mul(sums[c][i], isa.load(&self.heads[c][i]));
+            }
+        }
+        for j in 0..sources.len() {
+            let Acting { generator, inside, .. } = sources.acting(j, q);
+            for c in 0..CHILDREN {
+                leaf::combine(isa, [&self.weights[c], &generator[c]], inside, &mut sums[c]);
+            }
+        }
+        for c in 0..CHILDREN {
+            store(isa, sums[c], &mut z[c]);
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! Products of blocks together with their gradients.
 
-use super::Hierarchy;
 use super::blocks::{
-    Block, LeafKernel, add_inner, add_inside, add_scaled, blocks, blocks_mut, convolve, convolve_around,
-    convolve_around_back, convolve_back,
+    Acting, Block, LeafKernel, Sources, add_inner, add_scaled, blocks, blocks_mut, convolve_back, scaled,
 };
-use super::factors::{BEFORE, OUTSIDE, SiblingsGradient};
+use super::factors::{BEFORE, BETWEEN, SiblingsGradient};
 use super::leaf::{self, Leaf, load, store};
-use super::plan::{CHILDREN, Near, Plan, W};
+use super::plan::{CHILDREN, W};
 use super::states::{Sums, of_factors};
+use super::{Hierarchy, Lane};
 use crate::transform::isa::Isa;
 
 /// What the gradient of blocks is gathered in.
@@ -39,6 +38,7 @@ impl<'a> BlocksGradient<'a> {
 
 /// The same, block by block.
 struct Parts<'a, const M: usize> {
+    block: Block<'a, M>,
     y: &'a [Leaf<M>; CHILDREN],
     /// Times heads.
     u: &'a [Leaf<M>; CHILDREN],
@@ -49,9 +49,7 @@ struct Parts<'a, const M: usize> {
 
 pub(super) struct CombineWithGradient<'a> {
     pub hierarchy: &'a Hierarchy,
-    pub plan: &'a Plan,
-    pub lags: &'a [f64],
-    pub each: usize,
+    pub sources: Sources<'a>,
     pub far: &'a mut [f64],
     pub wanted: bool,
     pub gradient: BlocksGradient<'a>,
@@ -60,123 +58,103 @@ pub(super) struct CombineWithGradient<'a> {
 impl LeafKernel for CombineWithGradient<'_> {
     #[inline(always)]
     fn each<I: Isa<f64>, const M: usize>(self, isa: I) {
-        let Self { hierarchy, plan, lags, each, far, wanted, gradient } = self;
-        let add = gradient.add;
+        let Self { hierarchy, sources, far, wanted, gradient } = self;
+        let (add, places) = (gradient.add, sources.plan.places);
         let [heads, weights] = [gradient.heads, gradient.weights].map(|v| blocks_mut::<M>(v).iter_mut());
         let given = blocks::<M>(gradient.y).iter().zip(blocks_mut::<M>(far));
         let sums = heads.zip(weights).zip(gradient.factors);
         let all = hierarchy.blocks::<M>().zip(given).zip(sums).enumerate();
         for (q, ((block, (y, far)), ((heads, weights), factors))) in all {
             let u = &multiply(isa, y, block.heads);
-            let mut parts = Parts { y, u, heads, weights, factors };
-            let block = At { hierarchy, plan, block, q, lags, each };
-            for (c, near) in plan.of_target.iter().enumerate() {
-                let sum = block.gather(isa, c, near, &far[c], &mut parts, add);
-                if wanted {
-                    store(isa, block.finish(isa, c, sum), &mut far[c]);
-                }
-                block.inside(isa, c, &mut parts, gradient.generators, add);
+            let mut parts = Parts { block, y, u, heads, weights, factors };
+            let mut sums = parts.begin(isa, far, add);
+            for j in 0..sources.len() {
+                let through = block.gather(isa, sources.acting(j, q), &mut sums);
+                add_inner(isa, &u[3], through, &mut parts.factors[BETWEEN][2], add || j > 0);
             }
-            block.near(isa, u, gradient.generators, add);
+            parts.heads(isa, &sums, add);
+            if wanted {
+                block.end(isa, sources, q, sums, far);
+            }
+            for j in 0..sources.len() {
+                let (acting, sums) = (sources.acting(j, q), &mut gradient.generators[2 * j * places..][..2 * places]);
+                let (inside, near) = sums.split_at_mut(places);
+                let add = [add || j > 0, add];
+                parts.inside(isa, acting, add, &mut blocks_mut(inside)[q]);
+                parts.near(isa, acting, add, &mut blocks_mut(near)[q]);
+            }
         }
     }
 }
 
-/// Four blocks of some, and what they are multiplied by.
-#[derive(Clone, Copy)]
-struct At<'a, const M: usize> {
-    hierarchy: &'a Hierarchy,
-    plan: &'a Plan,
-    block: Block<'a, M>,
-    q: usize,
-    lags: &'a [f64],
-    each: usize,
-}
-
-impl<const M: usize> At<'_, M> {
-    /// What a leaf gets from elsewhere, with the gradients in the products of weights and in heads.
+impl<const M: usize> Parts<'_, M> {
+    /// What comes from far away, through the leaves before each, with the gradient in these.
     #[inline(always)]
-    fn gather<I: Isa<f64>>(
-        self,
+    fn begin<I: Isa<f64>>(&mut self, isa: I, far: &[Leaf<M>; CHILDREN], add: bool) -> [[I::V; M]; CHILDREN] {
+        let mut sums = [[isa.splat(0.0); M]; CHILDREN];
+        for c in 0..CHILDREN {
+            let far = load(isa, &far[c]);
+            if c > 0 {
+                add_inner(isa, &self.u[c], far, &mut self.factors[BEFORE][c], add);
+            }
+            add_scaled(isa, &self.block.siblings.before[c], far, &mut sums[c]);
+        }
+        sums
+    }
+
+    /// The gradient in heads.
+    #[inline(always)]
+    fn heads<I: Isa<f64>>(&mut self, isa: I, sums: &[[I::V; M]; CHILDREN], add: bool) {
+        for c in 0..CHILDREN {
+            for i in 0..M {
+                let d_head = &mut self.heads[c][i];
+                let before = if add { isa.load(d_head) } else { isa.splat(0.0) };
+                isa.store(d_head, isa.mul_add(isa.load(&self.y[c][i]), sums[c][i], before));
+            }
+        }
+    }
+
+    /// The gradients inside leaves, to be added to in weights and in the generator.
+    #[inline(always)]
+    fn inside<I: Isa<f64>>(
+        &mut self,
         isa: I,
-        c: usize,
-        near: &[Near],
-        far: &Leaf<M>,
-        parts: &mut Parts<'_, M>,
-        add: bool,
-    ) -> [I::V; M] {
-        let (u, siblings) = (&parts.u[c], self.block.siblings);
-        let mut sum = [isa.splat(0.0); M];
-        add_inner(isa, u, load(isa, far), &mut parts.factors[BEFORE][c], add);
-        add_scaled(isa, &siblings.before[c], load(isa, far), &mut sum);
-        let sources = self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each));
-        for (j, (source, lags)) in sources.enumerate() {
-            let add = add || j > 0;
-            let s = &blocks::<M>(source.places[0].get())[self.q];
-            let around = convolve_around(isa, &lags[self.plan.places + 1 - M..], &s[c]);
-            add_inner(isa, u, around, &mut parts.factors[OUTSIDE][c], add);
-            add_scaled(isa, &self.block.outsides[c], around, &mut sum);
-            for &Near { source, first_lag, .. } in near {
-                let here = convolve(isa, &lags[first_lag..], &s[source]);
-                if c != source + 1 {
-                    add_inner(isa, u, here, &mut parts.factors[c][source], add);
-                }
-                add_scaled(isa, &siblings.between[c][source], here, &mut sum);
-            }
+        acting: Acting<'_, M>,
+        [add_weights, add]: [bool; 2],
+        sums: &mut [Leaf<M>; CHILDREN],
+    ) {
+        for c in 0..CHILDREN {
+            let mut d_weights = if add_weights { load(isa, &self.weights[c]) } else { [isa.splat(0.0); M] };
+            let given = [&self.block.weights[c], &acting.generator[c]];
+            let d = leaf::backward(isa, given, acting.inside, &self.y[c], &mut d_weights);
+            add_leaf(isa, d, &mut sums[c], add);
+            store(isa, d_weights, &mut self.weights[c]);
         }
-        for i in 0..M {
-            let d_head = &mut parts.heads[c][i];
-            let before = if add { isa.load(d_head) } else { isa.splat(0.0) };
-            isa.store(d_head, isa.mul_add(isa.load(&parts.y[c][i]), sum[i], before));
-        }
-        sum
     }
 
-    /// The product.
+    /// The gradients in the generator times tails, and in the second leaf as it is between others.
     #[inline(always)]
-    fn finish<I: Isa<f64>>(self, isa: I, c: usize, sum: [I::V; M]) -> [I::V; M] {
-        let mut z = sum;
-        for i in 0..M {
-            z[i] = isa.mul(sum[i], isa.load(&self.block.heads[c][i]));
-        }
-        for (source, lags) in self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each)) {
-            let g = &blocks::<M>(source.generator.get())[self.q][c];
-            add_inside(isa, self.plan, [&self.block.weights[c], g], lags, &mut z);
-        }
-        z
-    }
-
-    /// The gradients inside a leaf.
-    #[inline(always)]
-    fn inside<I: Isa<f64>>(self, isa: I, c: usize, parts: &mut Parts<'_, M>, generators: &mut [f64], add: bool) {
-        let mut d_weights = if add { load(isa, &parts.weights[c]) } else { [isa.splat(0.0); M] };
-        let sums = generators.chunks_exact_mut(2 * self.plan.places);
-        for ((source, lags), sums) in self.hierarchy.sources.iter().zip(self.lags.chunks_exact(self.each)).zip(sums) {
-            let g = &blocks::<M>(source.generator.get())[self.q][c];
-            let Some(t) = lags[self.plan.first_lag()..].first_chunk() else { continue };
-            let d = leaf::backward(isa, [&self.block.weights[c], g], t, &parts.y[c], &mut d_weights);
-            add_leaf(isa, d, &mut blocks_mut::<M>(&mut sums[..self.plan.places])[self.q][c], add);
-        }
-        store(isa, d_weights, &mut parts.weights[c]);
-    }
-
-    /// The gradients in generators times tails.
-    #[inline(always)]
-    fn near<I: Isa<f64>>(self, isa: I, u: &[Leaf<M>; CHILDREN], generators: &mut [f64], add: bool) {
-        let sums = generators.chunks_exact_mut(2 * self.plan.places);
-        for (lags, sums) in self.lags.chunks_exact(self.each).zip(sums) {
-            let sums = &mut blocks_mut::<M>(&mut sums[self.plan.places..])[self.q];
-            for (c, pairs) in self.plan.of_source.iter().enumerate() {
-                let mut sum = [isa.splat(0.0); M];
-                let around = convolve_around_back(isa, &lags[self.plan.places + 1 - M..], &u[c]);
-                add_scaled(isa, &self.block.outsides[c], around, &mut sum);
-                for &Near { target, first_lag, .. } in pairs {
-                    let near = convolve_back(isa, &lags[first_lag..], &u[target]);
-                    add_scaled(isa, &self.block.siblings.between[target][c], near, &mut sum);
-                }
-                add_leaf(isa, sum, &mut sums[c], add);
-            }
-        }
+    fn near<I: Isa<f64>>(
+        &mut self,
+        isa: I,
+        Acting { places, near, .. }: Acting<'_, M>,
+        [add_factor, add]: [bool; 2],
+        sums: &mut [Leaf<M>; CHILDREN],
+    ) {
+        let ([_, m1, m2, _], zero) = (&self.block.siblings.products, [isa.splat(0.0); M]);
+        let [_, u1, u2, u3] = self.u;
+        let last = &mut [Lane::default(); M];
+        store(isa, scaled(isa, m2, load(isa, u3)), last);
+        let through = convolve_back(isa, near[1], u2, zero);
+        let through = convolve_back(isa, near[2], last, through);
+        add_inner(isa, &places[0], through, &mut self.factors[BETWEEN][1], add_factor);
+        let mut d = convolve_back(isa, near[0], u1, zero);
+        add_scaled(isa, m1, through, &mut d);
+        add_leaf(isa, d, &mut sums[0], add);
+        let d = convolve_back(isa, near[0], u2, zero);
+        add_leaf(isa, convolve_back(isa, near[1], last, d), &mut sums[1], add);
+        add_leaf(isa, convolve_back(isa, near[0], u3, zero), &mut sums[2], add);
+        add_leaf(isa, zero, &mut sums[3], add);
     }
 }
 

@@ -3,9 +3,10 @@
 use super::blocks::{LeafKernel, OfLeaves};
 use super::factors::AFTER;
 use super::leaf::{leaves, leaves_mut, load, store};
-use super::plan::{CHILDREN, Plan, W, take_whole, whole};
+use super::plan::{CHILDREN, DISTANCES, Plan, W, take_whole, whole};
 use super::products::Inner;
-use super::states::{Sums, of_factors};
+use super::states::{Sums, of_factors, of_turns};
+use super::top::Top;
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align};
 use crate::transform::isa::{Isa, Kernels};
@@ -50,8 +51,10 @@ impl Hierarchy {
         }
         let (vectors, factors) = sums.split_at_mut(at.factors(0).start);
         let (d_heads, d_weights) = vectors.split_at_mut(at.weights().start);
+        let turns = of_turns(&mut d_weights[at.turns().start - at.weights().start..]);
+        let around = turns.map(|turns| Top::gradient(&plan.levels[plan.top()], turns)).unwrap_or_default();
         let (d_heads, d_weights) = (&mut d_heads[at.heads()], &mut d_weights[..plan.places]);
-        self.factors.backward(plan.leaf, of_factors(&mut factors[..at.all_factors().len()]), d_heads);
+        self.factors.backward(plan.leaf, of_factors(&mut factors[..at.all_factors().len()]), &around, d_heads);
         let given = [&self.weights, &self.heads, &self.tails].map(|v| v.get());
         f64::run(OfLeaves { leaf: plan.leaf, kernel: Unchain { given, d_heads, d_tails, d_weights } });
         plan.collect(d_weights, weights, scratch);
@@ -65,18 +68,20 @@ impl Hierarchy {
         let mut factors = of_factors(&mut factors[..at.all_factors().len()]);
         for (number, level) in plan.levels.iter().enumerate().skip(1).rev() {
             let (blocks, child) = (&mut sums[at.spectra(number, j)], level.half * W);
-            let (rest, factors_here) = factors.split_at_mut(factors.len() - plan.parents(number));
-            factors = rest;
             if number == plan.top() {
                 level.inverse(blocks, None, d_places);
                 continue;
             }
+            let (rest, factors_here) = factors.split_at_mut(factors.len() - plan.parents(number));
+            factors = rest;
             let parents = d_places.chunks_exact_mut(CHILDREN * child);
             let parents = parents.zip(source.places[number].get().chunks_exact(CHILDREN * child));
-            let blocks = blocks.chunks_exact_mut(2 * CHILDREN * child).zip(&self.factors.levels[number]);
+            let blocks = blocks.chunks_exact_mut(DISTANCES * level.block()).zip(&self.factors.levels[number]);
             for (((d, s), d_factors), (blocks, siblings)) in parents.zip(factors_here).zip(blocks) {
-                f64::run(Inner { child, a: s, b: d, add: j > 0, sums: d_factors[AFTER].as_flattened_mut() });
-                let children = blocks.chunks_exact_mut(2 * child).zip(d.chunks_exact_mut(child));
+                // The last child has no siblings behind it.
+                let (d, sums) = (&mut d[..DISTANCES * child], &mut d_factors[AFTER][..DISTANCES]);
+                f64::run(Inner { child, a: s, b: d, add: j > 0, sums: sums.as_flattened_mut() });
+                let children = blocks.chunks_exact_mut(level.block()).zip(d.chunks_exact_mut(child));
                 children.zip(&siblings.after).for_each(|((block, d), after)| level.inverse(block, Some(after), d));
             }
         }

@@ -42,13 +42,8 @@ fn step<I: Isa<f64>, const M: usize>(isa: I, power: usize, weights: &Leaf<M>, v:
 
 /// `z += Σ_ℓ t_ℓ A^ℓ g`.
 #[inline(always)]
-pub(super) fn combine<I: Isa<f64>, const M: usize>(
-    isa: I,
-    [weights, g]: [&Leaf<M>; 2],
-    t: &[f64; M],
-    z: &mut [I::V; M],
-) {
-    let mut v = load(isa, g);
+pub(super) fn combine<I: Isa<f64>, const M: usize>(isa: I, [weights, g]: [&Leaf<M>; 2], t: &[f64], z: &mut [I::V; M]) {
+    let (t, mut v) = (&t[..M], load(isa, g));
     for lag in 0..M {
         if lag > 0 {
             step(isa, lag, weights, &mut v);
@@ -84,28 +79,31 @@ pub(super) fn expand<I: Isa<f64>, const M: usize>(
 pub(super) fn backward<I: Isa<f64>, const M: usize>(
     isa: I,
     [weights, g]: [&Leaf<M>; 2],
-    t: &[f64; M],
+    t: &[f64],
     y: &Leaf<M>,
     d_weights: &mut [I::V; M],
 ) -> [I::V; M] {
-    let (mut powers, y) = ([load(isa, g); M], load(isa, y));
-    for lag in 1..M {
-        powers[lag] = powers[lag - 1];
-        step(isa, lag, weights, &mut powers[lag]);
-    }
-    // The gradient in `A^ℓ g`, from that in `A^{ℓ+1} g`.
-    let mut d = [isa.splat(0.0); M];
-    for lag in (0..M).rev() {
-        let t = isa.splat(t[lag]);
-        for i in lag..M - 1 {
-            d[i] = isa.mul_add(isa.load(&weights[i + 1]), d[i + 1], isa.mul(y[i], t));
+    // For each place what all powers have there.
+    let (t, mut powers) = (&t[..M], [[isa.splat(0.0); M]; M]);
+    for i in 0..M {
+        powers[i][0] = isa.load(&g[i]);
+        for lag in 1..=i {
+            powers[i][lag] = isa.mul(isa.load(&weights[i]), powers[i - 1][lag - 1]);
         }
-        d[M - 1] = isa.mul(y[M - 1], t);
-        for i in lag.max(1)..M {
+    }
+    // The gradients in that, from those at the place behind.
+    let (mut gradients, mut d) = ([isa.splat(0.0); M], [isa.splat(0.0); M]);
+    for i in (0..M).rev() {
+        let y = isa.load(&y[i]);
+        for lag in 0..=i {
+            let own = isa.mul(y, isa.splat(t[lag]));
+            let behind = i + 1 < M;
+            gradients[lag] = if behind { isa.mul_add(isa.load(&weights[i + 1]), gradients[lag + 1], own) } else { own };
             if lag > 0 {
-                d_weights[i] = isa.mul_add(d[i], powers[lag - 1][i - 1], d_weights[i]);
+                d_weights[i] = isa.mul_add(gradients[lag], powers[i - 1][lag - 1], d_weights[i]);
             }
         }
+        d[i] = gradients[0];
     }
     d
 }

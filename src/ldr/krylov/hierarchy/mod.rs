@@ -1,15 +1,17 @@
 //! Krylov products of subdiagonal operators in near-linear time, for any weights, by a hierarchy of places.
 //!
 //! `(A^k g)_i = P_ij g_j` for `j = i − k mod N`, where P_ij is the product of the weights on the way from j to i along the cycle. Cut the
-//! places into four children, and each of them again, down to *leaves* of 3 to 10. Between a target I and a source J among the four
-//! children of a parent P_ij has rank one,
+//! places into four children, and each of them again, down to *leaves* of 3 to 10. From a source J to a target I behind it, among the
+//! four children of a parent, P_ij has rank one,
 //!
 //! `P_ij = head_i · between_IJ · tail_j`,
 //!
-//! with head_i from I's first place (included) to i, tail_j from behind j to J's last place, and the weights between. So what I gets from J in
-//! `Σ_k t_k A^k g` is a convolution of `tail g` with a segment of t, which all parents of that size share: [`Parents`] and [`Top`]. Parents
-//! of leaves, and leaves, take their few lags one by one: [`blocks`]. There is no division, and all rounding errors are of the size of
-//! entries of powers of A, which must not exceed 10⁶.
+//! with head_i from I's first place (included) to i, tail_j from behind j to J's last place, and the weights between. The same holds around
+//! the cycle, from j to an i before it, for any two children of the whole, and for each of them with itself: so all of that is done
+//! there, and parents below only care for targets behind sources. What I gets from J in `Σ_k t_k A^k g` is a convolution of `tail g` with a
+//! segment of t, which all parents of that size share: [`Parents`] and [`Top`]. Parents of leaves, and leaves, take their few lags
+//! one by one: [`blocks`]. There is no division, and all rounding errors are of the size of entries of powers of A, which must not exceed 10⁶,
+//! or of the product of all weights times an entry inside a child of the whole.
 //!
 //! Heads of a level are those of the level below times the weights of siblings before. So a product takes what comes from far away
 //! along from level to level, `z ← before_I z + (what I gets from siblings)`, and y likewise on the way up.
@@ -33,7 +35,7 @@ use crate::transform::isa::{lanes, lanes_mut};
 use factors::{Factors, Siblings, flush};
 use parents::Parents;
 pub(super) use plan::Plan;
-use plan::{CHILDREN, W};
+use plan::{CHILDREN, DISTANCES, W};
 pub(super) use products::Gradient;
 use top::Top;
 
@@ -42,6 +44,10 @@ type Lane = [f64; W];
 
 /// The largest product of weights, and so the growth of rounding errors, that is let through.
 const GROWTH: f64 = 1e6;
+
+/// The same for the children of the whole with themselves. A head and a tail of the same child may overlap, and so stand for more than a
+/// cycle, by a third at most: that is the product of all weights times that of some which are no more than a third.
+const SELF_GROWTH: f64 = 100.0 * GROWTH;
 
 /// What products need of an operator and its generators, in lanes.
 #[derive(Debug)]
@@ -59,7 +65,7 @@ pub(super) struct Hierarchy {
 #[derive(Debug)]
 struct Source {
     generator: Aligned,
-    /// Times tails, and times the weights of siblings behind, for each level.
+    /// Times tails, and times the weights of siblings behind, for each level below the whole.
     places: Vec<Aligned>,
     /// The spectra of that, but for leaves.
     spectra: Vec<Aligned>,
@@ -76,7 +82,7 @@ impl Hierarchy {
     /// Takes up weights, N numbers, and generators, N numbers each. `None` where a product of weights is too large, or none that is finite.
     pub fn new(plan: &Plan, weights: &[f64], generators: &[f64]) -> Option<Self> {
         let places = plan.places;
-        let mut scratch = vec![0.0; 3 * places];
+        let mut scratch = vec![0.0; places + plan.blocks_len()];
         let mut padded = vec![1.0; places];
         padded[..plan.order].copy_from_slice(&weights[..plan.order]);
         let [mut weights, mut heads, mut tails] = [(); 3].map(|()| Aligned::zeros(places));
@@ -87,7 +93,7 @@ impl Hierarchy {
         if !is_small(plan, &factors, heads.get(), tails.get()) {
             return None;
         }
-        let top = Top::new(&plan.levels[plan.top()], &factors.levels[plan.top()][0]);
+        let top = Top::new(&plan.levels[plan.top()], &factors);
         let mut hierarchy = Self { weights, heads, tails, factors, top, sources: Vec::new() };
         for generator in generators.chunks_exact(plan.order) {
             let source = hierarchy.source(plan, generator, &mut scratch)?;
@@ -110,11 +116,13 @@ impl Hierarchy {
                     let (half, siblings) = (plan.levels[below].half, &self.factors.levels[below]);
                     scale(half, siblings.iter().map(|s| s.after), here.get_mut());
                     let mut transformed = Aligned::zeros(plan.spectra_len(number));
-                    plan.transform(number, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
+                    transform(plan, number, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
                     spectra.push(transformed);
                 }
             }
-            places.push(here);
+            if number < plan.top() {
+                places.push(here);
+            }
         }
         let finite = spectra.iter().chain(&places[..1]).fold(true, |all, numbers| all & is_finite(numbers.get()));
         let finite = finite && are_powers_finite(plan.leaf, self.weights.get(), lane.get());
@@ -124,6 +132,18 @@ impl Hierarchy {
     fn parents<'a>(&'a self, plan: &'a Plan, level: usize) -> impl Iterator<Item = Parents<'a>> {
         let siblings = self.factors.levels[level].iter();
         siblings.map(move |siblings| Parents { level: &plan.levels[level], siblings })
+    }
+}
+
+/// The spectra of the sources of a level.
+fn transform(plan: &Plan, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+    if number == plan.top() {
+        return plan.transform_whole(places, spectra, scratch);
+    }
+    let level = &plan.levels[number];
+    let parents = places.chunks_exact(CHILDREN * level.half * W);
+    for (places, blocks) in parents.zip(spectra.chunks_exact_mut(DISTANCES * level.block())) {
+        level.forward_three(places, blocks);
     }
 }
 
@@ -146,33 +166,32 @@ fn chain(leaf: usize, weights: &[f64], heads: &mut [f64], tails: &mut [f64]) {
 fn is_small(plan: &Plan, factors: &Factors, heads: &[f64], tails: &[f64]) -> bool {
     let largest = |v: &[f64]| lanes::<f64>(v).chunks_exact(plan.leaf).map(largest).collect::<Vec<_>>();
     let (mut heads, mut tails) = (largest(heads), largest(tails));
-    for (level, siblings) in factors.levels.iter().enumerate() {
-        let of = |values: &[Lane], parent: usize| match level == plan.top() {
-            true => std::array::from_fn(|c| [values[0][c]; W]),
-            false => std::array::from_fn(|c| values[CHILDREN * parent + c]),
-        };
-        let (mut next_heads, mut next_tails) = (Vec::new(), Vec::new());
-        for (parent, siblings) in siblings.iter().enumerate() {
-            let (heads, tails): ([Lane; CHILDREN], [Lane; CHILDREN]) = (of(&heads, parent), of(&tails, parent));
-            if !are_small(siblings, heads, tails) {
-                return false;
-            }
-            let scaled = |values: [Lane; CHILDREN], by: [Lane; CHILDREN]| {
-                std::array::from_fn(|l| (0..CHILDREN).map(|c| values[c][l] * by[c][l].abs()).fold(0.0, f64::max))
-            };
-            next_heads.push(scaled(heads, siblings.before));
-            next_tails.push(scaled(tails, siblings.after));
+    for siblings in &factors.levels {
+        let children = siblings.iter().zip(heads.as_chunks().0.iter().zip(tails.as_chunks().0));
+        if !children.clone().all(|(siblings, (heads, tails))| are_small(siblings, heads, tails)) {
+            return false;
         }
-        (heads, tails) = (next_heads, next_tails);
+        let scaled = |values: &[Lane; CHILDREN], by: [Lane; CHILDREN]| -> Lane {
+            std::array::from_fn(|l| (0..CHILDREN).map(|c| values[c][l] * by[c][l].abs()).fold(0.0, f64::max))
+        };
+        (heads, tails) = children
+            .map(|(siblings, (heads, tails))| (scaled(heads, siblings.before), scaled(tails, siblings.after)))
+            .unzip();
     }
-    true
+    let [heads, tails] = [heads, tails].map(|whole| whole.first().copied().unwrap_or_default());
+    (0..CHILDREN).all(|target| {
+        (0..CHILDREN).all(|source| {
+            let limit = if source == target { SELF_GROWTH } else { GROWTH };
+            // Also false for what is not a number.
+            (heads[target] * factors.around(target, source) * tails[source]).abs() <= limit
+        })
+    })
 }
 
-fn are_small(siblings: &Siblings, heads: [Lane; CHILDREN], tails: [Lane; CHILDREN]) -> bool {
+fn are_small(siblings: &Siblings, heads: &[Lane; CHILDREN], tails: &[Lane; CHILDREN]) -> bool {
     (0..CHILDREN).all(|target| {
-        (0..CHILDREN).filter(|&source| source != target).all(|source| {
-            let between = siblings.between[target][source];
-            // Also false for what is not a number.
+        (0..target).all(|source| {
+            let between = siblings.between(target, source);
             (0..W).all(|l| (heads[target][l] * between[l] * tails[source][l]).abs() <= GROWTH)
         })
     })

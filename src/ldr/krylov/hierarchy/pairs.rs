@@ -1,11 +1,11 @@
-//! Sums over the pairs of a target and a source among the children of a parent, spectrum by spectrum.
+//! Spectra, number by number: what parents share, and sums over the pairs of a target and a source among the children of the whole.
 //!
-//! Everything is `Σ_p factor_p a_p b_p` with a factor for each lane: products, where b is the spectrum of a segment of the lags, shared by all
+//! These are `Σ_p factor_p a_p b_p` with a factor for each lane: products, where b is the spectrum of a segment of the lags, shared by all
 //! lanes; and correlations, where it is that of y. Numbers are read with a stride: that of the spectra of the whole, whose children
 //! are the lanes, is two registers, since each register stands there twice and is read from the middle to be rotated.
 
 use super::Lane;
-use super::plan::W;
+use super::plan::{GAP, W};
 use crate::transform::butterfly::{Complex, mul, mul_conj};
 use crate::transform::isa::{Isa, lanes_mut};
 
@@ -26,9 +26,16 @@ impl Pair<'_> {
 
 /// The real and imaginary parts of spectra with a stride.
 #[inline(always)]
-fn parts<const S: usize>(spectrum: &[f64], half: usize) -> [&[[f64; S]]; 2] {
-    let (re, im) = spectrum[..2 * half * S].as_chunks().0.split_at(half);
-    [&re[..half], &im[..half]]
+pub(super) fn parts<const S: usize>(spectrum: &[f64], half: usize) -> [&[[f64; S]]; 2] {
+    let (re, im) = spectrum.split_at(half * S + GAP / W * S);
+    [&re.as_chunks().0[..half], &im.as_chunks().0[..half]]
+}
+
+/// The same to be written.
+#[inline(always)]
+pub(super) fn parts_mut(spectrum: &mut [f64], half: usize) -> [&mut [Lane]; 2] {
+    let (re, im) = spectrum.split_at_mut(half * W + GAP);
+    [&mut lanes_mut::<f64>(re)[..half], &mut lanes_mut::<f64>(&mut im[..half * W])[..half]]
 }
 
 #[inline(always)]
@@ -40,13 +47,13 @@ fn register<I: Isa<f64>, const S: usize>(isa: I, numbers: &[f64; S]) -> I::V {
 }
 
 #[inline(always)]
-fn complex<I: Isa<f64>, const S: usize>(isa: I, [re, im]: [&[[f64; S]]; 2], k: usize) -> Complex<I::V> {
+pub(super) fn complex<I: Isa<f64>, const S: usize>(isa: I, [re, im]: [&[[f64; S]]; 2], k: usize) -> Complex<I::V> {
     Complex { re: register(isa, &re[k]), im: register(isa, &im[k]) }
 }
 
 /// `z + a b`.
 #[inline(always)]
-fn add_mul<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
+pub(super) fn add_mul<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
     Complex {
         re: isa.neg_mul_add(a.im, b.im, isa.mul_add(a.re, b.re, z.re)),
         im: isa.mul_add(a.im, b.re, isa.mul_add(a.re, b.im, z.im)),
@@ -55,22 +62,20 @@ fn add_mul<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I
 
 /// `z + a conj(b)`.
 #[inline(always)]
-fn add_mul_conj<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
+pub(super) fn add_mul_conj<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::V>, z: Complex<I::V>) -> Complex<I::V> {
     Complex {
         re: isa.mul_add(a.im, b.im, isa.mul_add(a.re, b.re, z.re)),
         im: isa.neg_mul_add(a.re, b.im, isa.mul_add(a.im, b.re, z.im)),
     }
 }
 
-/// `out = Σ_p factor_p a_p b_p` for segments b, or with b conjugated; added if asked. For the gradient in the factors it returns the inner
-/// products of each `a_p b_p` with y, lane by lane. With the first factor known to be one the first pair is not multiplied by it, nor is
-/// there a gradient.
+/// `out = Σ_p factor_p a_p s_p` for segments s, or with s conjugated; added if asked. For the gradient in the factors it returns the inner
+/// products of each `a_p s_p` with y, lane by lane. The first factors may be known to be one, and then there is no gradient in them.
 #[inline(always)]
 pub(super) fn combine<
     I: Isa<f64>,
     const P: usize,
     const S: usize,
-    const ADD: bool,
     const CONJ: bool,
     const GRADIENT: bool,
     const FIRST: bool,
@@ -78,20 +83,20 @@ pub(super) fn combine<
     isa: I,
     half: usize,
     pairs: [Pair<'_>; P],
-    out: &mut [f64],
     y: &[f64],
+    add: bool,
+    out: &mut [f64],
 ) -> [I::V; P] {
     let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
     for (p, pair) in pairs.iter().enumerate() {
         (a[p], b[p], factors[p]) = (parts::<S>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
     }
     let y = if GRADIENT { parts::<S>(y, half) } else { [&[][..]; 2] };
-    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
-    let out_im = &mut out_im[..half];
+    let [out_re, out_im] = parts_mut(out, half);
     let mut sums = [isa.splat(0.0); P];
     for k in 0..half {
         let zero = isa.splat(0.0);
-        let mut z = match ADD {
+        let mut z = match add {
             true => Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) },
             false => Complex { re: zero, im: zero },
         };
@@ -116,87 +121,6 @@ pub(super) fn combine<
     sums
 }
 
-/// `out = Σ_p factor_p a_p s_p` for segments s, and the gradients of its inner product with y: in the spectra that the a_p are,
-/// `sums = Σ_p factor'_p y_p conj(s_p)`, and in the factors, lane by lane, which is returned. What is to be added to is told for out and sums. The first factors may be known to be one, as for [`combine`].
-#[inline(always)]
-pub(super) fn combine_both<I: Isa<f64>, const P: usize, const S: usize, const FIRST: bool>(
-    isa: I,
-    half: usize,
-    [pairs, back]: [[Pair<'_>; P]; 2],
-    y: &[f64],
-    [add_out, add_sums]: [bool; 2],
-    [out, sums]: [&mut [f64]; 2],
-) -> [I::V; P] {
-    let (mut a, mut a_back, mut b) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [[&[][..]; 2]; P]);
-    let mut factors = [[isa.splat(0.0); 2]; P];
-    for p in 0..P {
-        (a[p], a_back[p]) = (parts::<S>(pairs[p].a, half), parts::<S>(back[p].a, half));
-        b[p] = parts::<W>(pairs[p].b, half);
-        factors[p] = [isa.load(&pairs[p].factor), isa.load(&back[p].factor)];
-    }
-    let y = parts::<S>(y, half);
-    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
-    let (sums_re, sums_im) = lanes_mut::<f64>(&mut sums[..2 * half * W]).split_at_mut(half);
-    let (out_im, sums_im) = (&mut out_im[..half], &mut sums_im[..half]);
-    let mut inner = [isa.splat(0.0); P];
-    for k in 0..half {
-        let zero = Complex { re: isa.splat(0.0), im: isa.splat(0.0) };
-        let mut z = if add_out { Complex { re: isa.load(&out_re[k]), im: isa.load(&out_im[k]) } } else { zero };
-        let mut d = if add_sums { Complex { re: isa.load(&sums_re[k]), im: isa.load(&sums_im[k]) } } else { zero };
-        let y = complex(isa, y, k);
-        for p in 0..P {
-            let s = Complex { re: isa.splat(b[p][0][k][0]), im: isa.splat(b[p][1][k][0]) };
-            if FIRST && p == 0 {
-                z = add_mul(isa, complex(isa, a[p], k), s, z);
-                d = add_mul_conj(isa, complex(isa, a_back[p], k), s, d);
-                continue;
-            }
-            let product = mul::<f64, I>(isa, complex(isa, a[p], k), s);
-            z.re = isa.mul_add(factors[p][0], product.re, z.re);
-            z.im = isa.mul_add(factors[p][0], product.im, z.im);
-            inner[p] = isa.mul_add(y.re, product.re, isa.mul_add(y.im, product.im, inner[p]));
-            let product = mul_conj::<f64, I>(isa, complex(isa, a_back[p], k), s);
-            d.re = isa.mul_add(factors[p][1], product.re, d.re);
-            d.im = isa.mul_add(factors[p][1], product.im, d.im);
-        }
-        isa.store(&mut out_re[k], z.re);
-        isa.store(&mut out_im[k], z.im);
-        isa.store(&mut sums_re[k], d.re);
-        isa.store(&mut sums_im[k], d.im);
-    }
-    inner
-}
-
-/// `sum = Σ_p factor_p conj(a_p) b_p`; added if asked.
-#[inline(always)]
-pub(super) fn correlate<I: Isa<f64>, const P: usize, const ADD: bool>(
-    isa: I,
-    half: usize,
-    pairs: [Pair<'_>; P],
-    sum: &mut [f64],
-) {
-    let (mut a, mut b, mut factors) = ([[&[][..]; 2]; P], [[&[][..]; 2]; P], [isa.splat(0.0); P]);
-    for (p, pair) in pairs.iter().enumerate() {
-        (a[p], b[p], factors[p]) = (parts::<W>(pair.a, half), parts::<W>(pair.b, half), isa.load(&pair.factor));
-    }
-    let (sum_re, sum_im) = lanes_mut::<f64>(&mut sum[..2 * half * W]).split_at_mut(half);
-    let sum_im = &mut sum_im[..half];
-    for k in 0..half {
-        let zero = isa.splat(0.0);
-        let mut z = match ADD {
-            true => Complex { re: isa.load(&sum_re[k]), im: isa.load(&sum_im[k]) },
-            false => Complex { re: zero, im: zero },
-        };
-        for p in 0..P {
-            let product = mul_conj::<f64, I>(isa, complex(isa, b[p], k), complex(isa, a[p], k));
-            z.re = isa.mul_add(factors[p], product.re, z.re);
-            z.im = isa.mul_add(factors[p], product.im, z.im);
-        }
-        isa.store(&mut sum_re[k], z.re);
-        isa.store(&mut sum_im[k], z.im);
-    }
-}
-
 /// The sum of the numbers in each register, side by side.
 #[inline(always)]
 pub(super) fn lane_sums<I: Isa<f64>>(isa: I, mut tile: [I::V; W]) -> I::V {
@@ -204,7 +128,7 @@ pub(super) fn lane_sums<I: Isa<f64>>(isa: I, mut tile: [I::V; W]) -> I::V {
     isa.add(isa.add(tile[0], tile[1]), isa.add(tile[2], tile[3]))
 }
 
-/// The sums over the lanes of `factor_p conj(a_p) b` go to lane p of `out`, for up to three a_p.
+/// The sums over the lanes of `factor_p conj(a_p) b` go to lane p of `out`, for up to four a_p.
 #[inline(always)]
 pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
     isa: I,
@@ -217,8 +141,7 @@ pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const S: usize>(
         (a[p], factors[p]) = (parts::<S>(pair.a, half), isa.load(&pair.factor));
     }
     let b = parts::<S>(pairs[0].b, half);
-    let (out_re, out_im) = lanes_mut::<f64>(&mut out[..2 * half * W]).split_at_mut(half);
-    let out_im = &mut out_im[..half];
+    let [out_re, out_im] = parts_mut(out, half);
     for k in 0..half {
         let mut tiles = [[isa.splat(0.0); W]; 2];
         let b = complex(isa, b, k);

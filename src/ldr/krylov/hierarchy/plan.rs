@@ -20,6 +20,13 @@ const LONGEST: usize = LEAVES[LEAVES.len() - 1];
 /// Distances between the children of a parent.
 pub(super) const DISTANCES: usize = CHILDREN - 1;
 
+/// Numbers behind the real and behind the imaginary parts of spectra: a cache line, without which those whose length is a power of two would
+/// all be in the same sets of a cache.
+pub(super) const GAP: usize = 2 * W;
+
+/// Segments in a block.
+const SEGMENTS: usize = W;
+
 /// Numbers behind a block whose registers are also read from their second, third or fourth number on.
 pub(super) const BEHIND: usize = 2 * W;
 
@@ -35,19 +42,8 @@ pub(in super::super) struct Plan {
     pub places: usize,
     /// From the blocks, the parents of leaves, up to the whole, which is another one.
     pub(super) levels: Vec<Level>,
-    /// Pairs of leaves of a block: with each leaf as the target, with each as the source, and those with the same lags.
-    pub(super) of_target: Vec<Vec<Near>>,
-    pub(super) of_source: Vec<Vec<Near>>,
-    pub(super) apart: Vec<Vec<Near>>,
-}
-
-/// Two leaves of a block.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Near {
-    pub target: usize,
-    pub source: usize,
-    /// Where their lags begin among the padded ones: at the lag from the last place of the source to the first of the target.
-    pub first_lag: usize,
+    /// Numbers in the spectra of one source that are below each level, and fours of parents.
+    pub(super) below: Vec<[usize; 2]>,
 }
 
 /// Parents of one size.
@@ -58,9 +54,11 @@ pub(super) struct Level {
     /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. Only blocks do without: no length has a
     /// prime factor above 7.
     ring: Option<Ring<f64>>,
-    /// Where among the padded lags the segments of the distances begin: those to children before, then those to children behind, around
-    /// the cycle. Both are the same for the whole if nothing is padded.
+    /// Where among the padded lags the segments of the distances begin: those to children before, then, for the whole, those around the
+    /// cycle, to the child itself first. For the whole both are the same if nothing is padded.
     pub starts: Vec<usize>,
+    /// Where the padded lags end.
+    end: usize,
 }
 
 impl Plan {
@@ -72,14 +70,15 @@ impl Plan {
         }
         let leaf = LEAVES.into_iter().find(|leaf| leaf << (2 * levels) >= order).unwrap_or(LONGEST);
         let places = leaf << (2 * levels);
-        let levels = (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
-        let near = near(leaf, places - order, places);
-        let with = |has: &dyn Fn(&Near) -> bool| near.iter().copied().filter(has).collect::<Vec<_>>();
-        let of_target = (0..CHILDREN).map(|c| with(&|near| near.target == c)).collect();
-        let of_source = (0..CHILDREN).map(|c| with(&|near| near.source == c)).collect();
-        let apart =
-            [1, 2, 3, -1, -2, -3].map(|d| with(&|near| near.target as isize - near.source as isize == d)).to_vec();
-        Self { order, rank, leaf, places, levels, of_target, of_source, apart }
+        let levels: Vec<_> =
+            (0..levels).map(|level| Level::new(leaf << (2 * level), level == 0, places, order)).collect();
+        let mut plan = Self { order, rank, leaf, places, levels, below: vec![[0; 2]] };
+        for level in 0..plan.top() {
+            let [sums, parents] = plan.below[level];
+            let own = if level == 0 { 0 } else { plan.sums_len(level) };
+            plan.below.push([sums + own, parents + plan.parents(level)]);
+        }
+        plan
     }
 
     /// Registers of a vector.
@@ -102,14 +101,25 @@ impl Plan {
         (self.children(level) / CHILDREN).max(1)
     }
 
-    /// Numbers in the spectra of one source, or of y, for the children of a level; those of the whole stand twice.
+    /// Numbers in the spectra of one source, or of y, for those children of a level that are one; those of the whole stand twice.
     pub fn spectra_len(&self, level: usize) -> usize {
-        if level == self.top() { 4 * self.places + BEHIND } else { 2 * self.places }
+        if level == self.top() { 2 * self.sums_len(level) + BEHIND } else { self.sums_len(level) }
+    }
+
+    /// Numbers in the gradient in the spectra of one source.
+    pub fn sums_len(&self, level: usize) -> usize {
+        self.levels[level].block() * if level == self.top() { 1 } else { DISTANCES * self.parents(level) }
+    }
+
+    /// Numbers in the spectra of one parent's children.
+    pub fn blocks_len(&self) -> usize {
+        let below = self.levels[..self.top()].iter().map(|level| DISTANCES * level.block());
+        below.max().unwrap_or(0).max(self.sums_len(self.top()))
     }
 
     /// Numbers of a sequence with room for all lags that a segment may have.
     pub fn lags_len(&self) -> usize {
-        2 * self.places - self.order
+        2 * self.places - self.order + W
     }
 
     /// Numbers from one such sequence to the next, and whether it is not just the lags.
@@ -122,16 +132,17 @@ impl Plan {
         self.places - self.order
     }
 
-    /// The spectra of the children of a level; those of the whole stand twice.
-    pub fn transform(&self, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
-        let level = &self.levels[number];
-        if number == self.top() {
-            let block = &mut scratch[..level.block()];
-            level.forward(places, block);
-            return Top::double(block, spectra);
-        }
-        let blocks = spectra.chunks_exact_mut(level.block()).zip(places.chunks_exact(level.half * W));
-        blocks.for_each(|(block, places)| level.forward(places, block));
+    /// Where among the padded lags those from a leaf to another one of its block begin, so far behind it.
+    pub fn near(&self, distance: usize) -> usize {
+        self.first_lag() + distance * self.leaf + 1 - self.leaf
+    }
+
+    /// The spectra of the children of the whole, twice.
+    pub fn transform_whole(&self, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
+        let level = &self.levels[self.top()];
+        let block = &mut scratch[..level.block()];
+        level.forward(places, block);
+        Top::double(block, spectra);
     }
 
     /// Puts a vector in lanes.
@@ -157,53 +168,60 @@ impl Plan {
     }
 }
 
-/// All pairs of leaves of a block, with the target behind the source or before it.
-fn near(leaf: usize, first_lag: usize, places: usize) -> Vec<Near> {
-    let pair = |target, source| {
-        let zero = if target > source { first_lag } else { places };
-        Near { target, source, first_lag: zero + target * leaf + 1 - leaf - source * leaf }
-    };
-    let all = (0..CHILDREN).flat_map(|target| (0..CHILDREN).map(move |source| (target, source)));
-    all.filter(|(target, source)| target != source).map(|(target, source)| pair(target, source)).collect()
-}
-
 impl Level {
     fn new(half: usize, is_leaf: bool, places: usize, order: usize) -> Self {
         let first_lag = places - order;
         let before = (0..DISTANCES).map(|d| first_lag + d * half);
-        let behind = (0..DISTANCES).map(|d| places - (d + 2) * half);
-        let same = CHILDREN * half == order;
-        let starts = if same { before.collect() } else { before.chain(behind).collect() };
+        let around = (0..CHILDREN).map(|d| places - (d + 1) * half);
+        let is_whole = CHILDREN * half == places;
+        let starts = match is_whole {
+            false => before.collect(),
+            true if first_lag == 0 => around.rev().collect(),
+            true => before.chain(around).collect(),
+        };
         let ring = if is_leaf { None } else { Ring::new(half, Turn::QUARTER) };
-        Self { half, ring, starts }
+        Self { half, ring, starts, end: places }
     }
 
     /// The segment of a target and a source among the children of a parent.
     pub fn segment(&self, target: usize, source: usize) -> usize {
-        match (target.checked_sub(source), self.starts.len()) {
-            (Some(distance), _) => distance - 1,
-            (None, DISTANCES) => CHILDREN - 1 - (source - target),
-            (None, _) => DISTANCES + source - target - 1,
+        match target.checked_sub(source + 1) {
+            Some(distance) => distance,
+            None if self.starts.len() == CHILDREN => DISTANCES - (source - target),
+            None => DISTANCES + source - target,
         }
     }
 
     /// Numbers in a block of four signals.
     pub fn block(&self) -> usize {
-        2 * self.half * W
+        2 * (self.half * W + GAP)
+    }
+
+    /// Its real and its imaginary parts.
+    fn split<'a>(&self, block: &'a mut [f64]) -> (&'a mut [f64], &'a mut [f64]) {
+        let (re, im) = block.split_at_mut(block.len() / 2);
+        (&mut re[..self.half * W], &mut im[..self.half * W])
     }
 
     /// The spectra of four signals of h numbers, continued by zeros.
     pub fn forward(&self, signals: &[f64], block: &mut [f64]) {
-        let (re, im) = block.split_at_mut(self.half * W);
+        let (re, im) = self.split(block);
         if let Some(ring) = &self.ring {
             ring.forward_from_real(signals, re, im);
+        }
+    }
+
+    /// The spectra of three children side by side.
+    pub fn forward_three(&self, children: &[f64], blocks: &mut [f64]) {
+        for (block, child) in blocks.chunks_exact_mut(self.block()).zip(children.chunks_exact(self.half * W)) {
+            self.forward(child, block);
         }
     }
 
     /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for, or z; they are used
     /// up.
     pub fn inverse(&self, block: &mut [f64], factor: Option<&Lane>, signals: &mut [f64]) {
-        let (re, im) = block.split_at_mut(self.half * W);
+        let (re, im) = self.split(block);
         if let Some(ring) = &self.ring {
             ring.inverse_to_real(re, im, factor, signals);
         }
@@ -211,14 +229,14 @@ impl Level {
 
     /// Numbers in the spectra of all segments of one sequence.
     pub fn segments_len(&self) -> usize {
-        self.starts.len() / DISTANCES * self.block() + W
+        self.blocks_len() + W
     }
 
-    /// The spectra of the segments of a padded sequence, over h: three a block.
+    /// The spectra of the segments of a padded sequence, over h: four a block.
     pub fn segments(&self, lags: &[f64], spectra: &mut [f64]) {
-        for (starts, block) in self.starts.chunks(DISTANCES).zip(spectra.chunks_exact_mut(self.block())) {
-            f64::run(Load { starts, lags, factor: (self.half as f64).recip(), block });
-            let (re, im) = block.split_at_mut(self.half * W);
+        for (starts, block) in self.starts.chunks(SEGMENTS).zip(spectra.chunks_exact_mut(self.block())) {
+            f64::run(Load { half: self.half, starts, end: self.end, lags, factor: (self.half as f64).recip(), block });
+            let (re, im) = self.split(block);
             if let Some(ring) = &self.ring {
                 ring.forward(re, im);
             }
@@ -227,7 +245,7 @@ impl Level {
 
     /// The numbers of a segment's spectrum, one in each register.
     pub fn segment_of<'a>(&self, spectra: &'a [f64], segment: usize) -> &'a [f64] {
-        let at = segment / DISTANCES * self.block() + segment % DISTANCES;
+        let at = segment / SEGMENTS * self.block() + segment % SEGMENTS;
         &spectra[at..at + self.block()]
     }
 
@@ -236,25 +254,25 @@ impl Level {
         self.starts.len() * self.block()
     }
 
-    /// Numbers in the spectra of all segments, three a block.
+    /// Numbers in the spectra of all segments, four a block.
     pub fn blocks_len(&self) -> usize {
-        self.sums_len() / DISTANCES
+        self.starts.len().div_ceil(SEGMENTS) * self.block()
     }
 
-    /// Sums over the lanes, for each segment, into three a block.
-    pub fn gather(&self, sums: &[f64], blocks: &mut [f64]) {
-        let sums = sums.chunks_exact(DISTANCES * self.block());
-        sums.zip(blocks.chunks_exact_mut(self.block())).for_each(|(sums, block)| f64::run(Gather { sums, block }));
+    /// Sums over the lanes, for each segment of a level below the whole, into one block.
+    pub fn gather(&self, sums: &[f64], block: &mut [f64]) {
+        f64::run(Gather { sums, block });
     }
 
-    /// Adds to a padded sequence the segments that spectra stand for, three a block; they are used up.
+    /// Adds to a padded sequence the segments that spectra stand for, four a block; they are used up.
     pub fn add_segments(&self, blocks: &mut [f64], lags: &mut [f64]) {
-        for (starts, block) in self.starts.chunks(DISTANCES).zip(blocks.chunks_exact_mut(self.block())) {
-            let (re, im) = block.split_at_mut(self.half * W);
+        for (starts, block) in self.starts.chunks(SEGMENTS).zip(blocks.chunks_exact_mut(self.block())) {
+            let (re, im) = self.split(block);
             if let Some(ring) = &self.ring {
                 ring.inverse(re, im);
             }
-            f64::run(AddBack { starts, factor: (self.half as f64).recip(), block, lags });
+            let factor = (self.half as f64).recip();
+            f64::run(AddBack { half: self.half, starts, end: self.end, factor, block, lags });
         }
     }
 }
@@ -263,7 +281,7 @@ impl Level {
 /// halves of signals to first halves.
 #[inline(always)]
 fn turned(q: usize, half: usize) -> (usize, f64) {
-    if q < half { (q + half, -1.0) } else { (q - half, 1.0) }
+    if q < half { (q + half + GAP / W, -1.0) } else { (q - half, 1.0) }
 }
 
 /// The same for the register of a tile that begins with q: most tiles are in one half.
@@ -276,9 +294,11 @@ fn turned_in_tile(q: usize, l: usize, half: usize) -> (usize, f64) {
     (at + l, sign)
 }
 
-/// Three segments into the first three lanes of a block.
+/// Up to four segments into the lanes of a block. There are zeros behind the end of the lags.
 struct Load<'a> {
+    half: usize,
     starts: &'a [usize],
+    end: usize,
     lags: &'a [f64],
     factor: f64,
     block: &'a mut [f64],
@@ -287,13 +307,14 @@ struct Load<'a> {
 impl Kernel<f64> for Load<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { starts, lags, factor, block } = self;
+        let Self { half, starts, end, lags, factor, block } = self;
         let block = lanes_mut::<f64>(block);
-        let (len, half) = (block.len(), block.len() / 2);
-        for q in (0..len).step_by(W) {
+        for q in (0..2 * half).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
-            for d in 0..DISTANCES {
-                tile[d] = isa.load(&lanes::<f64>(&lags[starts[d] + q..][..W])[0]);
+            for (tile, start) in tile.iter_mut().zip(starts) {
+                if start + q < end {
+                    *tile = isa.load(&lanes::<f64>(&lags[start + q..][..W])[0]);
+                }
             }
             isa.transpose(&mut tile);
             for l in 0..W {
@@ -326,9 +347,11 @@ impl Kernel<f64> for Gather<'_> {
     }
 }
 
-/// Adds the first three lanes of a block, times a factor, to their segments.
+/// Adds the lanes of a block, times a factor, to their segments, up to the end of the lags.
 struct AddBack<'a> {
+    half: usize,
     starts: &'a [usize],
+    end: usize,
     factor: f64,
     block: &'a [f64],
     lags: &'a mut [f64],
@@ -337,19 +360,21 @@ struct AddBack<'a> {
 impl Kernel<f64> for AddBack<'_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { starts, factor, block, lags } = self;
+        let Self { half, starts, end, factor, block, lags } = self;
         let block = lanes::<f64>(block);
-        for q in (0..block.len()).step_by(W) {
+        for q in (0..2 * half).step_by(W) {
             let mut tile = [isa.splat(0.0); W];
             for l in 0..W {
-                let (at, sign) = turned_in_tile(q, l, block.len() / 2);
+                let (at, sign) = turned_in_tile(q, l, half);
                 tile[l] = isa.mul(isa.load(&block[at]), isa.splat(sign * factor));
             }
             isa.transpose(&mut tile);
-            for d in 0..DISTANCES {
-                let to = &mut lanes_mut::<f64>(&mut lags[starts[d] + q..][..W])[0];
-                let sum = isa.add(tile[d], isa.load(to));
-                isa.store(to, sum);
+            for (tile, start) in tile.iter().zip(starts) {
+                if start + q < end {
+                    let to = &mut lanes_mut::<f64>(&mut lags[start + q..][..W])[0];
+                    let sum = isa.add(*tile, isa.load(to));
+                    isa.store(to, sum);
+                }
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Products and transposed products.
 
 use super::blocks_backward::BlocksGradient;
-use super::factors::{BEFORE, SiblingsGradient};
+use super::factors::BEFORE;
 use super::plan::{CHILDREN, DISTANCES, Level, Plan, W, take_whole, whole};
-use super::states::{States, Sums, of_factors};
+use super::states::{States, Sums, of_factors, of_turns};
 use super::{Hierarchy, Lane};
 use crate::ldr::krylov::segments::{SKIPPED, align, aligned};
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -26,25 +26,27 @@ struct At<'a> {
     add: bool,
 }
 
-/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources and in factors.
+/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources and in factors,
+/// those of the whole as they are.
 #[derive(Debug)]
 struct AtLevel<'a> {
     places: &'a [f64],
     y: &'a [f64],
     sums: &'a mut [f64],
-    factors: &'a mut [SiblingsGradient],
+    factors: &'a mut [f64],
     add: bool,
 }
 
 impl At<'_> {
     fn level(&mut self, plan: &Plan, number: usize) -> AtLevel<'_> {
         let (kept, at) = (States { plan, keep: true }, Sums(plan));
-        let (spectra, factors) = self.sums.split_at_mut(at.factors(number).start);
+        let factors = if number == plan.top() { at.turns() } else { at.factors(number) };
+        let (spectra, rest) = self.sums.split_at_mut(factors.start);
         AtLevel {
             places: &self.states[kept.places(number)],
             y: &self.states[kept.spectra(number)],
-            sums: &mut spectra[at.spectra(number, 0).start..at.spectra(number + 1, 0).start],
-            factors: of_factors(&mut factors[..at.factors(number).len()]),
+            sums: &mut spectra[at.spectra(number, 0).start..at.spectra(number, plan.rank).start],
+            factors: &mut rest[..factors.len()],
             add: self.add,
         }
     }
@@ -60,14 +62,12 @@ impl Hierarchy {
     pub fn scratch_len(plan: &Plan) -> usize {
         let places = whole(plan.places);
         let segments = plan.levels.iter().map(|level| whole(level.segments_len())).max().unwrap_or(0);
-        let sums = |(number, level): (usize, &Level)| {
-            let sums = if number == plan.top() { 0 } else { whole(level.sums_len()) };
-            sums + whole(level.blocks_len())
-        };
-        let sums = plan.levels.iter().enumerate().map(sums).max().unwrap_or(0);
+        let (block, below) = (plan.levels[plan.top()].blocks_len(), &plan.levels[..plan.top()]);
+        let sums = below.iter().map(|level| level.block() + plan.rank * level.sums_len()).max().unwrap_or(0).max(block);
         let lags = plan.rank * whole(plan.lags_len());
-        let forward = 3 * places + plan.rank * segments;
-        let transposed = sums.max(2 * places);
+        let blocks = plan.blocks_len();
+        let forward = places + blocks + plan.rank * segments;
+        let transposed = sums.max(blocks).max(places);
         lags + forward.max(transposed) + SKIPPED
     }
 
@@ -111,43 +111,60 @@ impl Hierarchy {
         for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
             self.expand_blocks(plan, source, [at.y(), at.places(0)].map(|part| &states[part]), lags);
         }
-        for number in 1..plan.levels.len() {
-            let (places, spectra) = states.split_at_mut(at.spectra(1).start);
-            let (below, here) = (at.places(number - 1), at.places(number));
-            let (from, to) = two(places, below, here.clone());
-            let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
-            f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
-            let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
-            plan.transform(number, &places[here], spectra, scratch);
-            for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each)) {
-                let sources = source.spectra(number);
-                self.correlate(plan, number, [sources, spectra], lags, scratch);
-            }
+        for number in 1..plan.top() {
+            self.expand_level(plan, number, all_lags, at, states, scratch);
         }
+        self.expand_whole(plan, all_lags, at, states, scratch);
     }
 
-    /// Adds to the lags of a level what spectra of sources and of y have to do with each other.
-    fn correlate(
+    /// Adds what children of a level below the whole have to do with each other.
+    fn expand_level(
         &self,
         plan: &Plan,
         number: usize,
-        [sources, y]: [&[f64]; 2],
-        lags: &mut [f64],
+        all_lags: &mut [f64],
+        at: States<'_>,
+        states: &mut [f64],
         mut scratch: &mut [f64],
     ) {
-        let level = &plan.levels[number];
-        let blocks = take_whole(&mut scratch, level.blocks_len());
-        if number == plan.top() {
-            self.top.correlate(level, sources, y, blocks);
-            return level.add_segments(blocks, lags);
+        let (level, below) = (&plan.levels[number], &plan.levels[number - 1]);
+        let (child, each) = (level.half * W, DISTANCES * level.block());
+        let (places, spectra) = states.split_at_mut(at.spectra(1).start);
+        let spectra = &mut spectra[at.spectra(number).start - places.len()..];
+        let (from, to) = two(places, at.places(number - 1), at.places(number));
+        let (block, sums) = (take_whole(&mut scratch, level.block()), take_whole(&mut scratch, plan.rank * each));
+        let children = from.chunks_exact(CHILDREN * child).zip(to.chunks_exact_mut(CHILDREN * child));
+        let children = children.zip(self.factors.levels[number - 1].chunks_exact(CHILDREN));
+        for (q, (parents, ((from, to), siblings))) in self.parents(plan, number).zip(children).enumerate() {
+            let factors = siblings.iter().flat_map(|siblings| &siblings.before);
+            f64::run(Scale { child: below.half * W, factors, from, to });
+            let y = &mut spectra[if at.keep { q * each } else { 0 }..][..each];
+            level.forward_three(&to[child..], y);
+            for (source, sums) in self.sources.iter().zip(sums.chunks_exact_mut(each)) {
+                parents.correlate(&source.spectra(number)[q * each..][..each], y, q > 0, sums);
+            }
         }
-        let (sums, each) = (take_whole(&mut scratch, level.sums_len()), CHILDREN * level.block());
-        let spectra = sources.chunks_exact(each).zip(y.chunks_exact(each));
-        for (q, (parents, (sources, y))) in self.parents(plan, number).zip(spectra).enumerate() {
-            parents.correlate(sources, y, q > 0, sums);
+        let (each_lags, _) = plan.lags_each();
+        for (sums, lags) in sums.chunks_exact(each).zip(all_lags.chunks_exact_mut(each_lags)) {
+            level.gather(sums, block);
+            level.add_segments(block, lags);
         }
-        level.gather(sums, blocks);
-        level.add_segments(blocks, lags);
+    }
+
+    /// Adds what the children of the whole have to do with each other.
+    fn expand_whole(&self, plan: &Plan, all_lags: &mut [f64], at: States<'_>, states: &mut [f64], scratch: &mut [f64]) {
+        let (number, level) = (plan.top(), &plan.levels[plan.top()]);
+        let (places, spectra) = states.split_at_mut(at.spectra(1).start);
+        let spectra = &mut spectra[at.spectra(number).start - places.len()..][..plan.spectra_len(number)];
+        let (from, to) = two(places, at.places(number - 1), at.places(number));
+        let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
+        f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
+        plan.transform_whole(to, spectra, scratch);
+        let (blocks, (each_lags, _)) = (&mut scratch[..level.blocks_len()], plan.lags_each());
+        for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each_lags)) {
+            self.top.correlate(level, source.spectra(number), spectra, blocks);
+            level.add_segments(blocks, lags);
+        }
     }
 
     /// `y = Σ_jk t_jk A^k g_j`, if asked, for t of r×N numbers; and adds the gradient of the product with the y that states were left by.
@@ -203,10 +220,11 @@ impl Hierarchy {
             }
             Some(at) => {
                 let AtLevel { y, sums, factors, add, .. } = at.level(plan, number);
-                for (j, (source, segments)) in self.sources.iter().zip(step.segments()).enumerate() {
+                let (Some(turns), len) = (of_turns(factors), plan.sums_len(number)) else { return };
+                let sums = sums.chunks_exact_mut(len);
+                for (j, ((source, segments), sums)) in self.sources.iter().zip(step.segments()).zip(sums).enumerate() {
                     let (given, add) = ([source.spectra(number), y], [j > 0, add]);
-                    let found = [&mut *out, &mut sums[2 * j * plan.places..][..2 * plan.places]];
-                    self.top.combine_with_gradient(level, given, segments, add, found, &mut factors[0]);
+                    self.top.combine_with_gradient(level, given, segments, add, [&mut *out, sums], turns);
                 }
             }
         }
@@ -220,7 +238,7 @@ impl Hierarchy {
     fn combine(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];
-        let (child, each) = (level.half * W, CHILDREN * level.block());
+        let (child, each, len) = (level.half * W, DISTANCES * level.block(), plan.sums_len(number));
         let mut gradient = gradient.map(|at| at.level(plan, number));
         let out = &mut scratch[..each];
         for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {
@@ -231,20 +249,22 @@ impl Hierarchy {
                     parents.combine(sources, segments, j > 0, out);
                     continue;
                 };
-                let (y, sums) = (&y[part.clone()], &mut sums[2 * j * plan.places..][part.clone()]);
-                parents.combine_with_gradient([sources, y], segments, [j > 0, j > 0 || *add], out, &mut factors[q]);
-                parents.combine_back(y, segments, *add, sums);
+                let (y, sums, factors) = (&y[part.clone()], &mut sums[j * len..][part.clone()], of_factors(factors));
+                let (add, found) = ([j > 0, *add, j > 0 || *add], [&mut *out, sums]);
+                parents.combine_with_gradient([sources, y], segments, add, found, &mut factors[q]);
             }
+            // The first child has no siblings before it.
+            let far_behind = &mut far[child..];
             if let Some(AtLevel { places, factors, add, .. }) = &mut gradient {
-                let (y, sums) = (&places[q * far.len()..][..far.len()], factors[q][BEFORE].as_flattened_mut());
-                f64::run(Inner { child, a: y, b: far, add: *add, sums });
+                let (y, sums) = (&places[q * CHILDREN * child..][child..], &mut of_factors(factors)[q][BEFORE][1..]);
+                f64::run(Inner { child, a: y, b: far_behind, add: *add, sums: sums.as_flattened_mut() });
             }
             if self.sources.is_empty() {
                 continue;
             }
-            // What comes from far away reaches I through the siblings before it.
-            let blocks = out.chunks_exact_mut(level.block()).zip(far.chunks_exact_mut(child));
-            for ((out, far), before) in blocks.zip(&parents.siblings.before) {
+            // What comes from far away reaches a child through its siblings before it.
+            let blocks = out.chunks_exact_mut(level.block()).zip(far_behind.chunks_exact_mut(child));
+            for ((out, far), before) in blocks.zip(&parents.siblings.before[1..]) {
                 level.inverse(out, Some(before), far);
             }
         }

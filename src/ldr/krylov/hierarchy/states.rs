@@ -2,6 +2,7 @@
 
 use super::factors::SiblingsGradient;
 use super::plan::{CHILDREN, Plan, W, whole};
+use super::top::TurnsGradient;
 use crate::transform::isa::lanes_mut;
 
 use std::ops::Range;
@@ -16,12 +17,7 @@ pub(super) struct States<'a> {
 impl States<'_> {
     /// Numbers in all of them.
     pub fn len(self) -> usize {
-        let top = self.plan.top();
-        if self.keep { self.spectra(top).end } else { self.spectra(1).start + self.longest() }
-    }
-
-    fn longest(self) -> usize {
-        whole(self.plan.spectra_len(self.plan.top()))
+        self.spectra(self.plan.top()).end
     }
 
     /// The vector y.
@@ -29,16 +25,23 @@ impl States<'_> {
         0..self.plan.places
     }
 
-    /// y times heads, for the children of a level below the whole.
+    /// y times heads, for the children of a level. Those of leaves and of the whole are not kept.
     pub fn places(self, level: usize) -> Range<usize> {
-        let start = self.plan.places * if self.keep { 1 + level } else { 1 + level % 2 };
-        start..start + self.plan.places
+        let top = self.plan.top();
+        let number = match level {
+            _ if !self.keep => 1 + level % 2,
+            0 => top,
+            _ if level == top => top.max(2),
+            _ => level,
+        };
+        self.plan.places * number..self.plan.places * (number + 1)
     }
 
-    /// The spectra of that, but for leaves.
+    /// The spectra of that, but for leaves. Below the whole those of one parent only, unless they are kept.
     pub fn spectra(self, level: usize) -> Range<usize> {
-        let (places, top) = (self.plan.places, self.plan.top());
-        let start = if self.keep { (2 * level + top) * places } else { 3 * places };
+        let [kept, _] = self.plan.below[level];
+        let start =
+            if self.keep { (1 + self.plan.top().max(2)) * self.plan.places + kept } else { 3 * self.plan.places };
         start..start + whole(self.plan.spectra_len(level))
     }
 }
@@ -68,9 +71,9 @@ impl Sums<'_> {
     pub fn begin(self, sums: &mut [f64]) -> bool {
         let others = Self::is_begun(sums);
         if !others {
-            // The whole has nothing before its children; without a generator nothing is written.
-            let zeros = self.factors(if self.0.rank == 0 { 0 } else { self.0.top() });
-            sums[zeros.start..self.len()].fill(0.0);
+            // Without a generator nothing is written.
+            let written = if self.0.rank == 0 { self.weights().start } else { self.len() };
+            sums[written..self.len()].fill(0.0);
         }
         sums[0] = 1.0;
         others
@@ -95,25 +98,37 @@ impl Sums<'_> {
 
     /// In the spectra of the sources of a level, but for leaves, and generator.
     pub fn spectra(self, level: usize, generator: usize) -> Range<usize> {
-        let (places, rank) = (self.0.places, self.0.rank);
-        let start = self.generators().end + 2 * places * ((level - 1) * rank + generator);
-        start..start + 2 * places
+        let (len, rank) = (self.0.sums_len(level), self.0.rank);
+        let [below, _] = self.0.below[level];
+        let start = self.generators().end + below * rank + len * generator;
+        start..start + len
     }
 
-    /// In the factors of parents.
+    /// In the factors between the children of the whole.
+    pub fn turns(self) -> Range<usize> {
+        let start = self.spectra(self.0.top(), self.0.rank).start;
+        start..start + whole(size_of::<TurnsGradient>() / size_of::<f64>())
+    }
+
+    /// In the factors of parents below the whole.
     pub fn factors(self, level: usize) -> Range<usize> {
-        let start = self.spectra(self.0.levels.len(), 0).start;
-        let before: usize = (0..level).map(|level| self.0.parents(level) * FACTORS).sum();
-        start + before..start + before + self.0.parents(level) * FACTORS
+        let [_, below] = self.0.below[level];
+        let start = self.turns().end + below * FACTORS;
+        start..start + self.0.parents(level) * FACTORS
     }
 
     /// In those of all of them.
     pub fn all_factors(self) -> Range<usize> {
-        self.factors(0).start..self.factors(self.0.top()).end
+        self.factors(0).start..self.factors(self.0.top() - 1).end
     }
 }
 
 /// Sums in factors, parent by parent.
 pub(super) fn of_factors(sums: &mut [f64]) -> &mut [SiblingsGradient] {
     lanes_mut::<f64>(sums).as_chunks_mut::<CHILDREN>().0.as_chunks_mut().0
+}
+
+/// Sums in the factors of the whole.
+pub(super) fn of_turns(sums: &mut [f64]) -> Option<&mut TurnsGradient> {
+    lanes_mut::<f64>(sums).first_chunk_mut()
 }

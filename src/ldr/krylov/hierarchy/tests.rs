@@ -148,6 +148,14 @@ fn those_of_many_levels_do_so_too() {
     }
 }
 
+/// A child of the whole has more to do with itself around the cycle then than any product of weights allows for.
+#[test]
+fn those_that_grow_do_so_too() {
+    for n in [128, 300, 1000] {
+        check(&vec![9e5f64.powf(1.0 / n as f64); n], 1, "growth");
+    }
+}
+
 #[test]
 fn products_of_weights_that_are_too_large_are_refused() {
     let plan = Plan::new(300, 1);

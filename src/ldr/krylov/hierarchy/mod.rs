@@ -49,6 +49,10 @@ const GROWTH: f64 = 1e6;
 /// cycle, by a third at most: that is the product of all weights times that of some which are no more than a third.
 const SELF_GROWTH: f64 = 100.0 * GROWTH;
 
+/// The largest product of consecutive weights inside a child of the whole. Where head and tail overlap these are in it twice, which means
+/// nothing but leaves rounding errors, that much larger, in the gradient of smaller weights between them.
+const INSIDE: f64 = 1e4;
+
 /// What products need of an operator and its generators, in lanes.
 #[derive(Debug)]
 pub(super) struct Hierarchy {
@@ -90,7 +94,7 @@ impl Hierarchy {
         chain(plan.leaf, weights.get(), heads.get_mut(), tails.get_mut());
         let leaf_products = lanes::<f64>(heads.get()).chunks_exact(plan.leaf).map(|head| head[plan.leaf - 1]).collect();
         let factors = Factors::new(plan, leaf_products);
-        if !is_small(plan, &factors, heads.get(), tails.get()) {
+        if largest_inside(weights.get()) > INSIDE || !is_small(plan, &factors, heads.get(), tails.get()) {
             return None;
         }
         let top = Top::new(&plan.levels[plan.top()], &factors);
@@ -160,6 +164,16 @@ fn chain(leaf: usize, weights: &[f64], heads: &mut [f64], tails: &mut [f64]) {
             tail = factors::times(tail, w[j]);
         }
     }
+}
+
+/// The largest product of consecutive weights in a lane.
+fn largest_inside(weights: &[f64]) -> f64 {
+    let (mut product, mut largest) = ([0.0; W], [0.0; W]);
+    for w in lanes::<f64>(weights) {
+        product = std::array::from_fn(|l| w[l].abs() * f64::max(product[l], 1.0));
+        largest = std::array::from_fn(|l| f64::max(largest[l], product[l]));
+    }
+    largest.into_iter().fold(0.0, f64::max)
 }
 
 /// Whether no product of weights that a convolution takes apart is too large.

@@ -153,6 +153,10 @@ fn those_of_many_levels_do_so_too() {
 fn those_that_grow_do_so_too() {
     for n in [128, 300, 1000] {
         check(&vec![9e5f64.powf(1.0 / n as f64); n], 1, "growth");
+        // The cycle amplifies ten times, a few places in a child five thousand times.
+        let mut weights = vec![1.0; n];
+        (weights[40], weights[60]) = (5e3, 2e-3);
+        check(&weights, 1, "growth and decay");
     }
 }
 
@@ -166,5 +170,8 @@ fn products_of_weights_that_are_too_large_are_refused() {
     }
     let mut weights = [0.0; 300];
     weights[100..140].fill(1e20);
+    assert!(!is_taken(&weights));
+    let mut weights = [1.0; 300];
+    (weights[40], weights[60]) = (2e4, 1e-6);
     assert!(!is_taken(&weights));
 }

@@ -94,7 +94,7 @@ impl Hierarchy {
         chain(plan.leaf, weights.get(), heads.get_mut(), tails.get_mut());
         let leaf_products = lanes::<f64>(heads.get()).chunks_exact(plan.leaf).map(|head| head[plan.leaf - 1]).collect();
         let factors = Factors::new(plan, leaf_products);
-        if largest_inside(weights.get()) > INSIDE || !is_small(plan, &factors, heads.get(), tails.get()) {
+        if !is_small_inside(plan, weights.get()) || !is_small(plan, &factors, heads.get(), tails.get()) {
             return None;
         }
         let top = Top::new(&plan.levels[plan.top()], &factors);
@@ -166,14 +166,15 @@ fn chain(leaf: usize, weights: &[f64], heads: &mut [f64], tails: &mut [f64]) {
     }
 }
 
-/// The largest product of consecutive weights in a lane.
-fn largest_inside(weights: &[f64]) -> f64 {
-    let (mut product, mut largest) = ([0.0; W], [0.0; W]);
-    for w in lanes::<f64>(weights) {
-        product = std::array::from_fn(|l| w[l].abs() * f64::max(product[l], 1.0));
-        largest = std::array::from_fn(|l| f64::max(largest[l], product[l]));
-    }
-    largest.into_iter().fold(0.0, f64::max)
+/// Whether no product of consecutive weights in a leaf is too large; a few other operators are refused, too. Usually none can be.
+fn is_small_inside(plan: &Plan, weights: &[f64]) -> bool {
+    let weights = lanes::<f64>(weights);
+    let most = largest(weights).into_iter().fold(1.0, f64::max);
+    let is_small = |leaf: &[Lane]| {
+        let grown = |l: usize| leaf.iter().map(|w| w[l].abs().max(1.0)).product::<f64>();
+        (0..W).all(|l| grown(l) <= INSIDE)
+    };
+    most.powi(plan.leaf as i32) <= INSIDE || weights.chunks_exact(plan.leaf).all(is_small)
 }
 
 /// Whether no product of weights that a convolution takes apart is too large.
@@ -206,7 +207,7 @@ fn are_small(siblings: &Siblings, heads: &[Lane; CHILDREN], tails: &[Lane; CHILD
     (0..CHILDREN).all(|target| {
         (0..target).all(|source| {
             let between = siblings.between(target, source);
-            (0..W).all(|l| (heads[target][l] * between[l] * tails[source][l]).abs() <= GROWTH)
+            (0..W).all(|l| (heads[target][l] * between[l] * tails[source][l]).abs() <= INSIDE)
         })
     })
 }
@@ -225,7 +226,8 @@ fn are_powers_finite(leaf: usize, weights: &[f64], generator: &[f64]) -> bool {
         let leaves = lanes_mut::<f64>(&mut powers).chunks_exact_mut(leaf);
         for (powers, w) in leaves.zip(lanes::<f64>(weights).chunks_exact(leaf)) {
             for i in (power..leaf).rev() {
-                powers[i] = std::array::from_fn(|l| w[i][l] * powers[i - 1][l]);
+                let before = powers[i - 1];
+                (0..W).for_each(|l| powers[i][l] = w[i][l] * before[l]);
             }
         }
         is_finite(&powers)

@@ -55,7 +55,7 @@
 //! precision whose entries are rounded anew at each step, where one change of the entries for all steps moves the product by
 //! 2·10⁻¹⁴ only. Operators that amplify so much should be scaled.
 //!
-//! *Cost,* one vector, r = 1, f64, microseconds at N = 1024: 7 for a scaled shift, 19 for a hierarchy, 15 to 35 for polynomials with 4 to 64
+//! *Cost,* one vector, r = 1, f64, microseconds at N = 1024: 7 for a scaled shift, 19 for a hierarchy, 12 to 32 for polynomials with 4 to 64
 //! taps, about 100 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of a scaled shift cost three
 //! products, in batches two and a half; those of a recurrence three, and four from N = 1025 on, where vectors are computed again rather
 //! than kept; those of a hierarchy a little more than three for one vector and two and a half in batches; those of polynomials five or six for one

@@ -24,8 +24,8 @@
 //!   Entries of 1 ± 5% stay below that up to N of some thousands.
 //! * *A hierarchy*, for all other subdiagonal operators, with zero or tiny entries as well as any, in O(r N log² N). Between two blocks of
 //!   places every power of A has entries `head · tail`, products of weights, so that blocks act on each other by convolutions with
-//!   segments of the coefficients. Nothing is divided by anything; no product of weights may exceed 10⁶, or 10⁴ inside a quarter
-//!   of the places.
+//!   segments of the coefficients. Nothing is divided by anything; no product of weights may exceed 10⁶, or 10³ inside a
+//!   quarter of the places that the cycle leads back into, which may cost as many digits.
 //! * *Polynomials*, for tridiagonal operators near the shift, in O(r N log N + N w). A^k e_0 is around place k, with w *taps* that die
 //!   away behind it, so that the Krylov basis of e_0 is banded, and so is its inverse; in this basis A is a companion matrix, and a product
 //!   is one of polynomials modulo the characteristic one. The taps are 16 to 24 for entries of ±0.2% around the shift at N = 1024, and 50 to

@@ -387,7 +387,6 @@ fn everything_equals_the_definition() {
     });
 }
 
-/// The narrowest bands wind around half of the cycle, and more places than columns are the rule.
 /// Rows of the way back fit into registers, or do not.
 #[test]
 fn bands_are_narrow_and_wide() {
@@ -399,6 +398,7 @@ fn bands_are_narrow_and_wide() {
     assert!(widths.iter().any(|width| *width > TOGETHER), "{widths:?}");
 }
 
+/// The narrowest bands wind around half of the cycle, and more places than columns are the rule.
 #[test]
 fn any_order_from_sixteen_on_will_do() {
     assert!((0..16).all(|order| Plan::new(order, 1, LIMITS).is_none()));

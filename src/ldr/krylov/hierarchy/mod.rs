@@ -10,8 +10,8 @@
 //! the cycle, from j to an i before it, for any two children of the whole, and for each of them with itself: so all of that is done
 //! there, and parents below only care for targets behind sources. What I gets from J in `Σ_k t_k A^k g` is a convolution of `tail g` with a
 //! segment of t, which all parents of that size share: [`Parents`] and [`Top`]. Parents of leaves, and leaves, take their few lags
-//! one by one: [`blocks`]. There is no division, and all rounding errors are of the size of entries of powers of A, which must not exceed 10⁶,
-//! or of the product of all weights times an entry inside a child of the whole.
+//! one by one: [`blocks`]. There is no division. Products of weights must not exceed 10⁶, and
+//! rounding errors are of the size of entries of powers of A, or up to 10³ times as large for children of the whole with themselves.
 //!
 //! Heads of a level are those of the level below times the weights of siblings before. So a product takes what comes from far away
 //! along from level to level, `z ← before_I z + (what I gets from siblings)`, and y likewise on the way up.
@@ -45,13 +45,14 @@ type Lane = [f64; W];
 /// The largest product of weights, and so the growth of rounding errors, that is let through.
 const GROWTH: f64 = 1e6;
 
-/// The same for the children of the whole with themselves. A head and a tail of the same child may overlap, and so stand for more than a
-/// cycle, by a third at most: that is the product of all weights times that of some which are no more than a third.
+/// The same for the children of the whole with themselves, around the cycle: their heads and tails may overlap, and stand for more than a
+/// cycle then.
 const SELF_GROWTH: f64 = 100.0 * GROWTH;
 
-/// The largest product of consecutive weights inside a child of the whole. Where head and tail overlap these are in it twice, which means
-/// nothing but leaves rounding errors, that much larger, in the gradient of smaller weights between them.
-const INSIDE: f64 = 1e4;
+/// The largest product of consecutive weights inside a child of the whole, where the cycle leads back into it. Where head and tail overlap
+/// these are in a product twice, which means nothing but leaves rounding errors: this many digits may be lost, of products and of
+/// gradients in smaller weights between.
+const INSIDE: f64 = 1e3;
 
 /// What products need of an operator and its generators, in lanes.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl Hierarchy {
         chain(plan.leaf, weights.get(), heads.get_mut(), tails.get_mut());
         let leaf_products = lanes::<f64>(heads.get()).chunks_exact(plan.leaf).map(|head| head[plan.leaf - 1]).collect();
         let factors = Factors::new(plan, leaf_products);
-        if !is_small_inside(plan, weights.get()) || !is_small(plan, &factors, heads.get(), tails.get()) {
+        if !is_small_inside(plan, &factors, weights.get()) || !is_small(plan, &factors, heads.get(), tails.get()) {
             return None;
         }
         let top = Top::new(&plan.levels[plan.top()], &factors);
@@ -166,13 +167,20 @@ fn chain(leaf: usize, weights: &[f64], heads: &mut [f64], tails: &mut [f64]) {
     }
 }
 
-/// Whether no product of consecutive weights in a leaf is too large; a few other operators are refused, too. Usually none can be.
-fn is_small_inside(plan: &Plan, weights: &[f64]) -> bool {
-    let weights = lanes::<f64>(weights);
+/// The largest product of consecutive weights that each child of the whole may have inside.
+fn limits(factors: &Factors) -> Lane {
+    // Where next to nothing comes back, overlaps are no larger than what there is anyway.
+    std::array::from_fn(|l| if factors.around(l, l).abs() <= GROWTH.recip() { GROWTH } else { INSIDE })
+}
+
+/// Whether no product of consecutive weights in a leaf is too large; a few other operators are refused, too. Usually the largest weight
+/// shows that at once. What is not a number is left to [`is_small`].
+fn is_small_inside(plan: &Plan, factors: &Factors, weights: &[f64]) -> bool {
+    let (weights, limits) = (lanes::<f64>(weights), limits(factors));
     let most = largest(weights).into_iter().fold(1.0, f64::max);
     let is_small = |leaf: &[Lane]| {
         let grown = |l: usize| leaf.iter().map(|w| w[l].abs().max(1.0)).product::<f64>();
-        (0..W).all(|l| grown(l) <= INSIDE)
+        (0..W).all(|l| grown(l) <= limits[l])
     };
     most.powi(plan.leaf as i32) <= INSIDE || weights.chunks_exact(plan.leaf).all(is_small)
 }
@@ -181,9 +189,10 @@ fn is_small_inside(plan: &Plan, weights: &[f64]) -> bool {
 fn is_small(plan: &Plan, factors: &Factors, heads: &[f64], tails: &[f64]) -> bool {
     let largest = |v: &[f64]| lanes::<f64>(v).chunks_exact(plan.leaf).map(largest).collect::<Vec<_>>();
     let (mut heads, mut tails) = (largest(heads), largest(tails));
+    let limits = limits(factors);
     for siblings in &factors.levels {
         let children = siblings.iter().zip(heads.as_chunks().0.iter().zip(tails.as_chunks().0));
-        if !children.clone().all(|(siblings, (heads, tails))| are_small(siblings, heads, tails)) {
+        if !children.clone().all(|(siblings, (heads, tails))| are_small(siblings, heads, tails, &limits)) {
             return false;
         }
         let scaled = |values: &[Lane; CHILDREN], by: [Lane; CHILDREN]| -> Lane {
@@ -203,11 +212,11 @@ fn is_small(plan: &Plan, factors: &Factors, heads: &[f64], tails: &[f64]) -> boo
     })
 }
 
-fn are_small(siblings: &Siblings, heads: &[Lane; CHILDREN], tails: &[Lane; CHILDREN]) -> bool {
+fn are_small(siblings: &Siblings, heads: &[Lane; CHILDREN], tails: &[Lane; CHILDREN], limits: &Lane) -> bool {
     (0..CHILDREN).all(|target| {
         (0..target).all(|source| {
             let between = siblings.between(target, source);
-            (0..W).all(|l| (heads[target][l] * between[l] * tails[source][l]).abs() <= INSIDE)
+            (0..W).all(|l| (heads[target][l] * between[l] * tails[source][l]).abs() <= limits[l])
         })
     })
 }

@@ -153,10 +153,14 @@ fn those_of_many_levels_do_so_too() {
 fn those_that_grow_do_so_too() {
     for n in [128, 300, 1000] {
         check(&vec![9e5f64.powf(1.0 / n as f64); n], 1, "growth");
-        // The cycle amplifies ten times, a few places in a child five thousand times.
+        // The cycle amplifies ten times, a few places in a child five hundred times.
         let mut weights = vec![1.0; n];
-        (weights[40], weights[60]) = (5e3, 2e-3);
+        (weights[40], weights[60]) = (5e2, 2e-2);
         check(&weights, 1, "growth and decay");
+        // Nothing comes back from around the cycle.
+        let mut weights = vec![0.5; n];
+        (weights[40], weights[41]) = (900.0, 900.0);
+        check(&weights, 1, "growth in a few places");
     }
 }
 
@@ -171,7 +175,24 @@ fn products_of_weights_that_are_too_large_are_refused() {
     let mut weights = [0.0; 300];
     weights[100..140].fill(1e20);
     assert!(!is_taken(&weights));
+    // One is the largest product of a leaf, of a child of the whole, and of a child with itself around the cycle.
     let mut weights = [1.0; 300];
-    (weights[40], weights[60]) = (2e4, 1e-6);
+    (weights[40], weights[60]) = (2e3, 1e-6);
     assert!(!is_taken(&weights));
+    let mut weights = [1.0; 300];
+    weights[10..40].fill(1.3);
+    weights[60] = 1e-3;
+    assert!(!is_taken(&weights));
+    let mut weights = [1.0; 300];
+    (weights[40], weights[120]) = (900.0, 990.0);
+    assert!(!is_taken(&weights));
+    weights[120] = 1e-3;
+    assert!(is_taken(&weights));
+    for infinite in [f64::NAN, f64::INFINITY] {
+        for place in [0, 1, 150] {
+            let mut weights = [1.0; 300];
+            weights[place] = infinite;
+            assert!(!is_taken(&weights), "{infinite} at {place}");
+        }
+    }
 }

@@ -26,8 +26,8 @@ struct At<'a> {
     add: bool,
 }
 
-/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources and in factors,
-/// those of the whole as they are.
+/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources, and those in
+/// factors: of parents, or of turns for the whole.
 #[derive(Debug)]
 struct AtLevel<'a> {
     places: &'a [f64],

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::matrix::same;
 use crate::{Matrix, Result, Scalar, Workspace};
 
 /// The matrix of the parameters that were last seen, and scratch for as many threads as use it at a time.
@@ -94,11 +95,6 @@ impl<T: Scalar> Binding<T> {
         pool().push(workspace);
         result
     }
-}
-
-/// Whether numbers are the same to the bit.
-fn same<T: Scalar>(a: &[T], b: &[T]) -> bool {
-    bytemuck::cast_slice::<T, u8>(a) == bytemuck::cast_slice::<T, u8>(b)
 }
 
 #[cfg(test)]

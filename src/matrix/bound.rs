@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::kept::Stamp;
 use super::path::{PRODUCTS, dense_cost};
 use super::{Bound, Layout, Path, PathChoice, Prepared, Structure, Workspace, take};
 use crate::error::has_length;
@@ -44,6 +45,8 @@ pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
     parameters: Vec<T>,
     previous: Vec<T>,
     prepared: Prepared<T>,
+    /// Of what is prepared. Clones share it, as they share that.
+    stamp: Stamp,
     dense: Option<Vec<T>>,
     choice: PathChoice,
     /// Whether the parameters have been changed since the matrix was made or the path chosen.
@@ -64,6 +67,7 @@ impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
             parameters: self.parameters,
             previous: self.previous,
             prepared: self.prepared,
+            stamp: self.stamp,
             dense: self.dense,
             choice: self.choice,
             changed: self.changed,
@@ -89,6 +93,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             parameters,
             previous: Vec::new(),
             prepared: Prepared::default(),
+            stamp: Stamp::new(),
             dense: None,
             choice: PathChoice::Auto,
             changed: false,
@@ -230,6 +235,14 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             return Ok(());
         }
         let scratch_len = self.structure.scratch_len();
+        let kept_len = if workspace.keeps { self.kept_len(batch) } else { 0 };
+        if kept_len > 0 {
+            let Workspace { scratch, kept, .. } = workspace;
+            kept.keep(self.stamp, x, kept_len, |kept| {
+                self.structure.apply_keeping(self.bound(), x, y, kept, scratch.slice(scratch_len));
+            });
+            return Ok(());
+        }
         super::threads::rows(x, self.cols(), y, self.rows(), scratch_len, workspace, |x, y, scratch| {
             self.structure.apply(self.bound(), x, y, scratch);
         });
@@ -270,6 +283,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
 
     /// The backward pass of `Y = X Mᵀ`: given the gradient `dy` of a loss in Y, writes its gradient in X to `dx`, if
     /// asked, and *adds* its gradient in the parameters to `gradient`.
+    ///
+    /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from what the product left, if the last product
+    /// in this workspace was that of this matrix (or a clone), unchanged, with the same x; else that is computed again. The result is the same.
     ///
     /// # Errors
     ///
@@ -331,12 +347,23 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             scratch_len: structure.backward_scratch_len(),
             sums_len: len,
         };
-        let pass = |x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]| {
-            structure.backward(self.bound(), x, dy, dx, sums, scratch);
+        let kept_len = self.kept_len(batch);
+        workspace.keeps |= kept_len > 0;
+        let memory = std::mem::take(&mut workspace.kept);
+        let kept = memory.of(self.stamp, x, kept_len);
+        let pass = |x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]| match kept {
+            Some(kept) => structure.backward_kept(self.bound(), x, dy, dx, kept, sums, scratch),
+            None => structure.backward(self.bound(), x, dy, dx, sums, scratch),
         };
         let mut rest = job.run(x, dy, dx, workspace, pass);
         let sums = take(&mut rest, len);
         structure.finish_gradient(self.bound(), sums, gradient, rest);
+        workspace.kept = memory;
+    }
+
+    /// Numbers that a product with so many rows keeps for its gradient.
+    fn kept_len(&self, batch: usize) -> usize {
+        if batch == 1 { self.structure.kept_len(self.bound()) } else { 0 }
     }
 
     fn bound(&self) -> Bound<'_, T> {
@@ -345,6 +372,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
 
     fn prepare(&mut self) {
         let scratch = self.scratch.slice(self.structure.prepare_scratch_len());
+        self.stamp = Stamp::new();
         self.structure.prepare(&self.parameters, &mut self.prepared, scratch);
         if self.scratch.bytes() > KEPT {
             self.scratch = Workspace::new();
@@ -408,6 +436,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
             parameters: self.parameters.clone(),
             previous: Vec::new(),
             prepared: self.prepared.clone(),
+            stamp: self.stamp,
             dense: self.dense.clone(),
             choice: self.choice,
             changed: self.changed,

@@ -4,6 +4,7 @@ mod bound;
 mod description;
 mod family;
 mod init;
+mod kept;
 mod layout;
 mod path;
 mod permuted;
@@ -18,6 +19,8 @@ pub use description::Description;
 pub use family::Family;
 pub use init::Init;
 pub(crate) use init::normal;
+#[cfg(any(feature = "candle", feature = "burn"))]
+pub(crate) use kept::same;
 pub use layout::{Layout, Tensor};
 pub(crate) use path::{CIRCLE_NODES, REAL_NODES, cauchy_nodes, dense_cost, gemm_cost, transform_cost};
 pub use path::{Path, PathChoice};

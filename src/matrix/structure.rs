@@ -111,6 +111,36 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// gradient in the parameters to `sums`, in a form (say, spectra) that [`Structure::finish_gradient`] understands.
     fn backward(&self, bound: Bound<'_, T>, x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]);
 
+    /// Numbers that a product with one vector keeps for its gradient, see [`Structure::apply_keeping`]; by default 0, none.
+    fn kept_len(&self, bound: Bound<'_, T>) -> usize {
+        let _ = bound;
+        0
+    }
+
+    /// [`Structure::apply`] with one vector, to the bit, that writes to `kept`, [`Structure::kept_len`] numbers, what its gradient would
+    /// compute again. Needs as much scratch.
+    fn apply_keeping(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], kept: &mut [T], scratch: &mut [T]) {
+        let _ = kept;
+        self.apply(bound, x, y, scratch);
+    }
+
+    /// [`Structure::backward`] with one vector, to the bit, that goes on from what [`Structure::apply_keeping`] kept with the same `bound`
+    /// and x.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a backward pass, and what was kept")]
+    fn backward_kept(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        kept: &[T],
+        sums: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let _ = kept;
+        self.backward(bound, x, dy, dx, sums, scratch);
+    }
+
     /// Adds to `gradient` the gradient in the parameters that `sums` stands for; `sums` is left undefined.
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]);
 

@@ -1,38 +1,84 @@
-//! Scratch memory that is allocated once and used again.
+//! Memory that is allocated once and used again.
 
+use super::kept::Kept;
 use crate::Scalar;
 
-/// Reusable scratch memory for products and gradients of matrices of any family and shape.
+/// Reusable memory for products and gradients of matrices of any family and shape.
 ///
 /// It grows to what the largest operation so far needed; from then on nothing is allocated.
-#[derive(Debug, Clone, Default)]
+///
+/// It may also remember what the last product with one vector left on its way, so that [`Matrix::backward`](crate::Matrix::backward)
+/// goes on from there: for families that have something to keep ([`Structure::kept_len`](crate::Structure::kept_len)), and once a backward
+/// pass of one of them was done with this workspace. Results do not depend on it. It remembers one product at a time, so that a workspace for
+/// each layer is faster than one for all; a clone remembers none.
+#[derive(Debug, Default)]
 pub struct Workspace<T> {
-    numbers: Vec<T>,
+    pub(super) scratch: Memory<T>,
+    pub(super) kept: Kept<T>,
+    /// Whether products keep anything: whether a backward pass was done that could have gone on from it.
+    pub(super) keeps: bool,
 }
 
-/// Scratch starts on a cache line, so that no register's worth straddles two.
-const ALIGNMENT: usize = 64;
+impl<T: Clone> Clone for Workspace<T> {
+    fn clone(&self) -> Self {
+        Self { scratch: self.scratch.clone(), kept: Kept::new(), keeps: self.keeps }
+    }
+}
 
 impl<T: Scalar> Workspace<T> {
     /// An empty workspace.
     pub fn new() -> Self {
-        Self { numbers: Vec::new() }
+        Self::default()
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.numbers.capacity() * size_of::<T>()
+        self.scratch.bytes() + self.kept.bytes()
     }
 
     pub(crate) fn slice(&mut self, len: usize) -> &mut [T] {
-        let padding = ALIGNMENT / size_of::<T>();
-        if self.numbers.len() < len + padding {
+        self.scratch.slice(len)
+    }
+}
+
+/// Numbers that begin with a cache line, so that no register's worth straddles two.
+#[derive(Debug, Clone)]
+pub(super) struct Memory<T>(Vec<T>);
+
+/// Bytes of a cache line.
+const ALIGNMENT: usize = 64;
+
+impl<T> Default for Memory<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Scalar> Memory<T> {
+    const PADDING: usize = ALIGNMENT / size_of::<T>();
+
+    pub fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<T>()
+    }
+
+    /// As many numbers as asked for, with undefined content.
+    pub fn slice(&mut self, len: usize) -> &mut [T] {
+        if self.0.len() < len + Self::PADDING {
             // Nothing is copied, and memory that is not used yet is not touched.
-            self.numbers = Vec::new();
-            self.numbers = vec![T::zero(); len + padding];
+            self.0 = Vec::new();
+            self.0 = vec![T::zero(); len + Self::PADDING];
         }
-        let skip = self.numbers.as_ptr().align_offset(ALIGNMENT).min(padding);
-        &mut self.numbers[skip..skip + len]
+        let skip = self.skip();
+        &mut self.0[skip..skip + len]
+    }
+
+    /// The numbers that [`Memory::slice`] gave last.
+    pub fn get(&self, len: usize) -> &[T] {
+        &self.0[self.skip()..][..len]
+    }
+
+    fn skip(&self) -> usize {
+        self.0.as_ptr().align_offset(ALIGNMENT).min(Self::PADDING)
     }
 }
 

@@ -113,12 +113,12 @@ enum Engine {
 }
 
 /// What products leave for the gradient.
-#[derive(Debug)]
-pub(super) struct States<'a> {
-    /// Left by the product with a Krylov matrix.
-    pub down: &'a mut [f64],
-    /// Left by [`KrylovPlan::transposed`], the product with a transposed one.
-    pub up: &'a mut [f64],
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left<'a> {
+    /// By [`KrylovPlan::forward_keeping`], the product with a Krylov matrix.
+    pub down: &'a [f64],
+    /// By [`KrylovPlan::transposed`], the product with a transposed one.
+    pub up: &'a [f64],
 }
 
 impl KrylovPlan {
@@ -265,22 +265,33 @@ impl KrylovPlan {
 
     /// Numbers of states that products need if nothing is kept.
     pub fn states_len(&self) -> usize {
-        self.down_len().max(self.fast_len(
+        self.fast_len(
             |plan| Hierarchy::states_len(plan, false),
-            Companion::states_len,
-            Scattering::up_len,
-        ))
+            Companion::up_len,
+            |plan| Scattering::up_len(plan).max(Scattering::down_len(plan)),
+        )
     }
 
-    /// Numbers that the gradient needs of [`KrylovPlan::forward_with_gradient`].
+    /// Numbers that the gradient needs of [`KrylovPlan::forward_keeping`].
     pub fn down_len(&self) -> usize {
-        self.fast_len(|_| 0, |_| 0, Scattering::down_len)
+        self.fast_len(|_| 0, Companion::down_len, Scattering::down_len)
     }
 
     /// Numbers that the gradient needs of [`KrylovPlan::transposed`].
     pub fn up_len(&self) -> usize {
-        let fast = self.fast_len(|plan| Hierarchy::states_len(plan, true), Companion::states_len, Scattering::up_len);
+        let fast = self.fast_len(|plan| Hierarchy::states_len(plan, true), Companion::up_len, Scattering::up_len);
         fast.max(Recurrence::kept_len(&self.segments))
+    }
+
+    /// Numbers that one example's product with this operator leaves for the gradient, see [`Left`], and its transposed product. Sweeps
+    /// of products leave nothing: those of gradients go otherwise.
+    pub fn left_len(&self, krylov: &Krylov) -> [usize; 2] {
+        match &krylov.engine {
+            Engine::Hierarchy(_, plan) => [0, Hierarchy::states_len(plan, true)],
+            Engine::Companion(_, plan) => [Companion::down_len(plan), Companion::up_len(plan)],
+            Engine::Scattering(_, plan) => [Scattering::down_len(plan), Scattering::up_len(plan)],
+            Engine::Sweep(_) => [0; 2],
+        }
     }
 
     /// Numbers in the sums that gradients are gathered in.
@@ -335,15 +346,52 @@ impl KrylovPlan {
         }
     }
 
+    /// `z = Σ_jk t_jk A^k g_j`, if asked, for one example; and leaves what the gradient needs.
+    pub fn forward_keeping(
+        &self,
+        krylov: &Krylov,
+        t: &[f64],
+        z: Option<&mut [f64]>,
+        down: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        match (&krylov.engine, z) {
+            (Engine::Companion(companion, plan), z) => companion.forward_keeping(plan, t, z, down, scratch),
+            (Engine::Scattering(scattering, plan), z) => scattering.forward(plan, t, z, true, down, scratch),
+            (Engine::Hierarchy(..) | Engine::Sweep(_), z) => {
+                z.into_iter().for_each(|z| self.forward(krylov, t, z, down, scratch))
+            }
+        }
+    }
+
     /// `z = Σ_jk t_jk A^k g_j`, if asked, for each example of a group; and adds the gradient of `⟨y, z⟩` to the sums, for the y
-    /// that `states.up` were left by. With the first group the sums begin, whatever they were.
+    /// that `up` was left by. With the first group the sums begin, whatever they were.
     #[expect(clippy::too_many_arguments, reason = "a product, and the gradient that it goes with")]
     pub fn forward_with_gradient(
         &self,
         krylov: &Krylov,
         [t, y]: [&[f64]; 2],
+        mut z: Option<&mut [f64]>,
+        (down, up): (&mut [f64], &[f64]),
+        first: bool,
+        sums: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        if matches!(krylov.engine, Engine::Companion(..) | Engine::Scattering(..)) {
+            self.forward_keeping(krylov, t, z.take(), down, scratch);
+        }
+        self.gradient(krylov, [t, y], z, Left { down, up }, first, sums, scratch);
+    }
+
+    /// Adds the gradient of `⟨y, z⟩` to the sums, for `z = Σ_jk t_jk A^k g_j` and what this product and the transposed one of y left. If
+    /// z is asked for, the product must be one that leaves nothing.
+    #[expect(clippy::too_many_arguments, reason = "a product, and the gradient that it goes with")]
+    pub fn gradient(
+        &self,
+        krylov: &Krylov,
+        [t, y]: [&[f64]; 2],
         z: Option<&mut [f64]>,
-        states: &mut States<'_>,
+        Left { down, up }: Left<'_>,
         first: bool,
         sums: &mut [f64],
         scratch: &mut [f64],
@@ -357,16 +405,14 @@ impl KrylovPlan {
         }
         let recurrence = match &krylov.engine {
             Engine::Hierarchy(hierarchy, plan) => {
-                let gradient = hierarchy::Gradient { states: states.up, sums };
+                let gradient = hierarchy::Gradient { states: up, sums };
                 return hierarchy.forward(plan, t, z, Some(gradient), scratch);
             }
             Engine::Companion(companion, plan) => {
-                let gradient = companion::Gradient { states: states.up, first, sums };
-                return companion.forward_with_gradient(plan, t, z, gradient, scratch);
+                return companion.gradient(plan, companion::Gradient { down, up, first, sums }, scratch);
             }
             Engine::Scattering(scattering, plan) => {
-                scattering.forward(plan, t, z, true, states.down, scratch);
-                return scattering.correlate(plan, t, y, states.down, states.up, first, sums, scratch);
+                return scattering.correlate(plan, t, y, down, up, first, sums, scratch);
             }
             Engine::Sweep(recurrence) => recurrence,
         };
@@ -378,7 +424,7 @@ impl KrylovPlan {
             let (generators, entries) = plain.split_at_mut(self.rank * self.order);
             return self.direct(krylov).gradient(t, y, generators, entries, scratch);
         }
-        let kept = &mut states.up[..Recurrence::kept_len(&self.segments)];
+        let kept = &up[..Recurrence::kept_len(&self.segments)];
         recurrence.combine_with_gradient(&self.segments, t, z, kept, power_sums, scratch);
     }
 
@@ -486,11 +532,11 @@ mod tests {
         let (mut sums, mut band) = (vec![f64::NAN; plan.sums_len()], vec![0.0; 3 * order]);
         let mut d_generators = vec![0.0; rank * order];
         let (mut expected_band, mut expected_generators) = (band.clone(), d_generators.clone());
-        let mut states = States { down: &mut down, up: &mut up };
-        plan.forward_with_gradient(&tree, [&t, &y], Some(&mut z), &mut states, true, &mut sums, &mut scratch);
+        let states = (&mut down[..], &up[..]);
+        plan.forward_with_gradient(&tree, [&t, &y], Some(&mut z), states, true, &mut sums, &mut scratch);
         plan.finish(&tree, &mut sums, &mut d_generators, &mut band, &mut scratch);
         let mut power_sums = vec![0.0; Recurrence::sums_len(segments, rank)];
-        recurrence.combine_with_gradient(segments, &t, Some(&mut expected), &mut kept, &mut power_sums, &mut scratch);
+        recurrence.combine_with_gradient(segments, &t, Some(&mut expected), &kept, &mut power_sums, &mut scratch);
         let gradient = Gradient { entries: &mut expected_band, generators: &mut expected_generators };
         Recurrence::finish(segments, [entries, generators], &mut power_sums, gradient, &mut scratch);
         assert_near(&z, &expected, order, &what("product"));

@@ -8,7 +8,7 @@
 
 use super::band::Band;
 use super::powers::{ChainRule, Correlate, PowerSums, TOGETHER};
-use super::segments::{APART, Aligned, GROUP, SKIPPED, STEPS, Segments, align, apart};
+use super::segments::{APART, Aligned, GROUP, SKIPPED, STEPS, Segments, align, aligned, apart};
 use super::skewed::{Combine, Expand, Ring};
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
@@ -204,12 +204,12 @@ impl Recurrence {
         segments: &Segments,
         t: &[f64],
         mut y: Option<&mut [f64]>,
-        kept: &mut [f64],
+        kept: &[f64],
         sums: &mut [f64],
         scratch: &mut [f64],
     ) {
         let (n, numbers) = (segments.order(), segments.numbers());
-        let (kept, mut scratch) = (&*align(kept), align(scratch));
+        let (kept, mut scratch) = (aligned(kept), align(scratch));
         let [w, upwards] = [(); 2].map(|()| take(&mut scratch, numbers));
         let vectors = take(&mut scratch, APART + GROUP * numbers);
         let mut sums = PowerSums::of(segments, align(sums));
@@ -393,7 +393,7 @@ mod tests {
         let (mut got_entries, mut got_generators) = (vec![0.0; 3 * n], vec![0.0; rank * n]);
         let mut sums = vec![0.0; Recurrence::sums_len(&segments, rank)];
         for y in [None, Some(&mut sum[..])] {
-            recurrence.combine_with_gradient(&segments, &t, y, &mut kept, &mut sums, &mut scratch);
+            recurrence.combine_with_gradient(&segments, &t, y, &kept, &mut sums, &mut scratch);
         }
         let gradient = Gradient { entries: &mut got_entries, generators: &mut got_generators };
         Recurrence::finish(&segments, [&entries, &generators], &mut sums, gradient, &mut scratch);
@@ -427,7 +427,7 @@ mod tests {
             let mut scratch = vec![f64::NAN; Recurrence::gradient_scratch_len(&segments, 1)];
             let (mut sums, mut t) = (vec![0.0; Recurrence::sums_len(&segments, 1)], vec![f64::NAN; n]);
             recurrence.expand(&segments, &ones, &mut t, &mut kept, &mut scratch);
-            recurrence.combine_with_gradient(&segments, &ones, None, &mut kept, &mut sums, &mut scratch);
+            recurrence.combine_with_gradient(&segments, &ones, None, &kept, &mut sums, &mut scratch);
             let (mut d_entries, mut d_generators) = (vec![0.0; 3 * n], vec![0.0; n]);
             let gradient = Gradient { entries: &mut d_entries, generators: &mut d_generators };
             Recurrence::finish(&segments, [&entries, &ones], &mut sums, gradient, &mut scratch);

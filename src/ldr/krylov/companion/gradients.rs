@@ -1,7 +1,7 @@
 //! Gradients: the sums of a batch, and what they come to.
 
 use super::backward::{Backward, Outer, PAIRS, Pair};
-use super::products::Product;
+use super::products::Left;
 use super::remainder::lead_around_gradient;
 use super::taps::{UNIT, reversed};
 use super::{Companion, Plan};
@@ -10,9 +10,10 @@ use crate::matrix::take;
 use crate::transform::Form;
 use crate::transform::isa::Kernels;
 
-/// Where the gradients of a batch are gathered, and what the transposed product left.
+/// Where the gradients of a batch are gathered, and what the product and the transposed product left.
 pub struct Gradient<'a> {
-    pub states: &'a mut [f64],
+    pub down: &'a [f64],
+    pub up: &'a [f64],
     /// Whether it is the first example.
     pub first: bool,
     pub sums: &'a mut [f64],
@@ -66,32 +67,21 @@ impl Companion {
     pub fn gradient_scratch_len(plan: &Plan) -> usize {
         let rows = Backward::scratch_len(plan.order, plan.widest) + 3 * plan.widest;
         let finish = plan.n() + plan.places + (plan.rank + 1) * pair_len(plan) + rows;
-        Self::scratch_len(plan) + finish + plan.order
+        Self::scratch_len(plan) + finish
     }
 
-    /// `z = Σ_jk t_jk A^k g_j`, if asked, and the gradient of `⟨y, z⟩` for the y of the transposed product.
-    pub fn forward_with_gradient(
-        &self,
-        plan: &Plan,
-        t: &[f64],
-        z: Option<&mut [f64]>,
-        gradient: Gradient<'_>,
-        mut scratch: &mut [f64],
-    ) {
+    /// Adds to the sums the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, for the y of the transposed product.
+    pub fn gradient(&self, plan: &Plan, gradient: Gradient<'_>, mut scratch: &mut [f64]) {
         let (order, n, places, width) = (plan.order, plan.n(), plan.places, self.psi.width());
-        let Gradient { states, first, sums } = gradient;
+        let Gradient { down, up, first, sums } = gradient;
         let sums = Sums::of(plan, sums);
         if first {
             sums.header.fill(0.0);
             sums.spectra.fill(0.0);
             sums.nu.fill(0.0);
         }
-        let signals = take(&mut scratch, plan.rank.max(1) * n);
-        let quotient = take(&mut scratch, plan.reach());
-        let own = take(&mut scratch, order);
-        let y = z.unwrap_or(own);
-        self.product(plan, t, Product { signals, quotient, y }, scratch);
-        let (spectrum, rest) = states.split_at(n);
+        let Left { signals, quotient, y } = Left::of(plan, down);
+        let (spectrum, rest) = up.split_at(n);
         let (lower, upper) = rest.split_at(places);
         for (sum, signal) in sums.spectra.chunks_exact_mut(n).zip(signals.chunks_exact(n)) {
             plan.transform.correlate(Form::Single, sum, spectrum, signal);
@@ -108,7 +98,7 @@ impl Companion {
         let waiting = sums.header[0] as usize;
         sums.header[0] += 1.0;
         let (reach, x) = sums.waiting[waiting * pair_len(plan)..][..pair_len(plan)].split_at_mut(plan.reach());
-        x[..order].iter_mut().zip(&*y).for_each(|(x, y)| *x = -y);
+        x[..order].iter_mut().zip(y).for_each(|(x, y)| *x = -y);
         x[order..].fill(0.0);
         self.reach_below(plan, lower, reach);
         let below = take(&mut scratch, width - 1);

@@ -6,13 +6,29 @@ use crate::matrix::take;
 use crate::transform::{Form, Into, Side};
 
 /// What a product leaves on its way.
-pub(super) struct Product<'a> {
+struct Product<'a> {
     /// The spectrum of the coefficients of each generator.
-    pub signals: &'a mut [f64],
+    signals: &'a mut [f64],
     /// The quotient by the characteristic polynomial, and zeros.
-    pub quotient: &'a mut [f64],
+    quotient: &'a mut [f64],
     /// `Σ_k t_k A^k g`, N numbers.
-    pub y: &'a mut [f64],
+    y: &'a mut [f64],
+}
+
+/// The same, left for the gradient.
+pub(super) struct Left<'a> {
+    pub signals: &'a [f64],
+    pub quotient: &'a [f64],
+    pub y: &'a [f64],
+}
+
+impl<'a> Left<'a> {
+    /// In the numbers that [`Companion::forward_keeping`] left.
+    pub fn of(plan: &Plan, down: &'a [f64]) -> Self {
+        let (signals, rest) = down.split_at(plan.rank.max(1) * plan.n());
+        let (quotient, rest) = rest.split_at(plan.reach());
+        Self { signals, quotient, y: &rest[..plan.order] }
+    }
 }
 
 impl Companion {
@@ -23,8 +39,13 @@ impl Companion {
         signals + n + 2 * plan.reach() + 2 * plan.places + plan.transform.scratch_len()
     }
 
+    /// Numbers that [`Companion::forward_keeping`] leaves for the gradient.
+    pub fn down_len(plan: &Plan) -> usize {
+        plan.rank.max(1) * plan.n() + plan.reach() + plan.order
+    }
+
     /// Numbers that [`Companion::transposed`] leaves for the gradient.
-    pub fn states_len(plan: &Plan) -> usize {
+    pub fn up_len(plan: &Plan) -> usize {
         plan.n() + 2 * plan.places
     }
 
@@ -53,8 +74,26 @@ impl Companion {
         self.product(plan, t, Product { signals, quotient, y }, scratch);
     }
 
+    /// The same, if asked, and leaves for the gradient what was on the way.
+    pub fn forward_keeping(
+        &self,
+        plan: &Plan,
+        t: &[f64],
+        z: Option<&mut [f64]>,
+        mut down: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let signals = take(&mut down, plan.rank.max(1) * plan.n());
+        let quotient = take(&mut down, plan.reach());
+        let y = &mut down[..plan.order];
+        self.product(plan, t, Product { signals, quotient, y: &mut *y }, scratch);
+        if let Some(z) = z {
+            z.copy_from_slice(y);
+        }
+    }
+
     /// The same, with what it leaves on its way.
-    pub(super) fn product(&self, plan: &Plan, t: &[f64], to: Product<'_>, mut scratch: &mut [f64]) {
+    fn product(&self, plan: &Plan, t: &[f64], to: Product<'_>, mut scratch: &mut [f64]) {
         let (order, n, places) = (plan.order, plan.n(), plan.places);
         let Product { signals, quotient, y } = to;
         let (block, upper) = (take(&mut scratch, n), take(&mut scratch, plan.reach()));

@@ -345,13 +345,14 @@ fn check(order: usize, spread: f64, rank: usize, batch: usize) {
     let size = norm(&rows.concat());
     let mut scratch = vec![f64::NAN; Companion::gradient_scratch_len(&plan)];
     let mut sums = vec![f64::NAN; Companion::sums_len(&plan)];
-    let mut states = vec![f64::NAN; Companion::states_len(&plan)];
+    let mut down = vec![f64::NAN; Companion::down_len(&plan)];
+    let mut up = vec![f64::NAN; Companion::up_len(&plan)];
     if examples.is_empty() {
         sums.fill(0.0);
     }
     for (i, Example { t, y }) in examples.iter().enumerate() {
         let mut got = vec![f64::NAN; rank * order];
-        companion.transposed(&plan, y, &mut got, &mut states, &mut scratch);
+        companion.transposed(&plan, y, &mut got, &mut up, &mut scratch);
         let expected: Vec<f64> = rows.iter().map(|row| inner(row, y)).collect();
         assert_near(&got, &expected, 8 * order, size, &what("transposed product"));
         let mut expected = vec![0.0; order];
@@ -360,10 +361,11 @@ fn check(order: usize, spread: f64, rank: usize, batch: usize) {
         let [mut got, mut again] = [(); 2].map(|()| vec![f64::NAN; order]);
         companion.forward(&plan, t, &mut got, &mut scratch);
         assert_near(&got, &expected, 8 * order, size, &what("product"));
-        let gradient = Gradient { states: &mut states, first: i == 0, sums: &mut sums };
         let wanted = i.is_multiple_of(2).then_some(&mut again[..]);
-        companion.forward_with_gradient(&plan, t, wanted, gradient, &mut scratch);
+        companion.forward_keeping(&plan, t, wanted, &mut down, &mut scratch);
         assert!(i % 2 == 1 || again == got, "{}", what("product with its gradient"));
+        let gradient = Gradient { down: &down, up: &up, first: i == 0, sums: &mut sums };
+        companion.gradient(&plan, gradient, &mut scratch);
     }
     let expected = gradients(&entries, &generators, &examples);
     // What is there may not be overwritten.

@@ -65,19 +65,20 @@
 //! the parameters of the operators. A dense copy takes a GEMM of O(N³), or N products where that is less; by default it is made only where it pays, see
 //! [`PathChoice::Auto`](crate::PathChoice::Auto).
 
-use std::ops::Range;
+mod products;
+
 use std::sync::Arc;
 
-use super::krylov::{
-    Krylov, KrylovPlan, Limits, States, columns, continued_columns, krylov_rows, krylov_rows_backward,
-};
+use products::{add_narrow, widen};
+
+use super::krylov::{Krylov, KrylovPlan, Limits, columns, continued_columns, krylov_rows, krylov_rows_backward};
 use super::scaled_shift::ScaledShifts;
 use super::scaled_torus::ScaledTorus;
 use super::torus::Torus;
 use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
 use crate::error::has_length;
 use crate::matrix::{
-    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, gemm_cost, normal, take, transform_cost,
+    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, gemm_cost, normal, transform_cost,
 };
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn_add};
@@ -297,29 +298,6 @@ impl<T: Scalar> LearnedOperators<T> {
         }
         true
     }
-
-    /// `Y = X Mᵀ` or `X = Y M`: through the transposed Krylov matrix of one side, and out through the other.
-    fn product(&self, [from, to]: [&Krylov; 2], [x_row, y_row]: [usize; 2], x: &[T], y: &mut [T], scratch: &mut [T]) {
-        let n = self.order();
-        let mut scratch = doubles(scratch);
-        let chunk = self.plan.chunk();
-        let [wide_x, wide_y] = [(); 2].map(|()| take(&mut scratch, chunk * n));
-        let t = take(&mut scratch, chunk * self.rank * n);
-        let states = take(&mut scratch, self.plan.states_len());
-        for group in self.plan.groups([from, to], x.len() / x_row) {
-            let (wide_x, wide_y) = (&mut wide_x[..group.len() * n], &mut wide_y[..group.len() * n]);
-            let t = &mut t[..group.len() * self.rank * n];
-            widen_rows(rows_of(x, x_row, &group), x_row, wide_x, n);
-            self.plan.transposed(from, wide_x, t, false, states, scratch);
-            self.plan.forward(to, t, wide_y, states, scratch);
-            narrow_rows(wide_y, n, &mut y[group.start * y_row..group.end * y_row], y_row);
-        }
-    }
-}
-
-/// Some rows of a batch.
-fn rows_of<'a, T>(batch: &'a [T], row: usize, rows: &Range<usize>) -> &'a [T] {
-    &batch[rows.start * row..rows.end * row]
 }
 
 /// Unit vectors in a batch.
@@ -341,38 +319,6 @@ const MAX_ORDER: usize = 1 << 26;
 
 fn sides<T>(prepared: &Prepared<T>) -> Option<&Sides> {
     prepared.object.as_ref()?.downcast_ref()
-}
-
-/// Scratch as doubles.
-pub(super) fn doubles<T: Scalar>(scratch: &mut [T]) -> &mut [f64] {
-    bytemuck::pod_align_to_mut(scratch).1
-}
-
-/// Numbers of T that hold so many doubles, wherever they begin.
-pub(super) fn numbers<T>(doubles: usize) -> usize {
-    (doubles + 1) * (size_of::<f64>() / size_of::<T>())
-}
-
-fn widen<T: Scalar>(row: &[T], wide: &mut [f64]) {
-    let (head, tail) = wide.split_at_mut(row.len());
-    head.iter_mut().zip(row).for_each(|(w, x)| *w = x.wide());
-    tail.fill(0.0);
-}
-
-fn widen_rows<T: Scalar>(rows: &[T], row: usize, wide: &mut [f64], n: usize) {
-    for (row, wide) in rows.chunks_exact(row).zip(wide.chunks_exact_mut(n)) {
-        widen(row, wide);
-    }
-}
-
-fn narrow_rows<T: Scalar>(wide: &[f64], n: usize, rows: &mut [T], row: usize) {
-    for (wide, row) in wide.chunks_exact(n).zip(rows.chunks_exact_mut(row)) {
-        row.iter_mut().zip(wide).for_each(|(x, &w)| *x = T::of(w));
-    }
-}
-
-fn add_narrow<T: Scalar>(sums: &mut [T], wide: &[f64], factor: f64) {
-    sums.iter_mut().zip(wide).for_each(|(s, w)| *s += T::of(factor * w));
 }
 
 impl<T: Scalar> Structure<T> for LearnedOperators<T> {
@@ -420,9 +366,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        let rows = self.plan.chunk() * (2 + self.rank) * self.order();
-        let scaled = self.scaled.as_ref().map_or(0, ScaledShifts::scratch_len);
-        numbers::<T>(rows + self.plan.states_len() + self.plan.scratch_len()).max(scaled)
+        self.product_scratch_len().max(self.prepare_scratch_len())
     }
 
     fn prepare_scratch_len(&self) -> usize {
@@ -430,12 +374,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     }
 
     fn backward_scratch_len(&self) -> usize {
-        let plan = &self.plan;
-        let rows = self.plan.chunk() * (3 + 2 * self.rank) * self.order();
-        let states = 2 * (plan.down_len() + plan.up_len());
-        let sums = 2 * plan.sums_len() + (self.rank + 3) * self.order();
-        let scaled = self.scaled.as_ref().map_or(0, ScaledShifts::scratch_len);
-        numbers::<T>(rows + states + sums + plan.gradient_scratch_len()).max(scaled)
+        self.gradients_scratch_len().max(self.prepare_scratch_len())
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
@@ -467,55 +406,37 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         sums: &mut [T],
         scratch: &mut [T],
     ) {
-        let (a, b) = match (sides(bound.prepared), &self.scaled) {
-            (Some(Sides { a, b }), _) => (a, b),
-            (None, Some(scaled)) => return scaled.backward(bound, x, dy, dx, sums, scratch),
-            (None, None) => return,
-        };
-        let (Shape { rows: m, cols: n }, order, plan) = (self.shape, self.order(), &self.plan);
-        let mut scratch = doubles(scratch);
-        let chunk = plan.chunk();
-        let [wide_x, wide_dy, wide_dx] = [(); 3].map(|()| take(&mut scratch, chunk * order));
-        let [t, dt] = [(); 2].map(|()| take(&mut scratch, chunk * self.rank * order));
-        let mut states = || States { down: take(&mut scratch, plan.down_len()), up: take(&mut scratch, plan.up_len()) };
-        let (mut a_states, mut b_states) = (states(), states());
-        let [a_sums, b_sums] = [(); 2].map(|()| take(&mut scratch, plan.sums_len()));
-        let [generators, entries] = [self.rank, 3].map(|rows| take(&mut scratch, rows * order));
-        if x.is_empty() {
-            a_sums.fill(0.0);
-            b_sums.fill(0.0);
+        match (sides(bound.prepared), &self.scaled) {
+            (Some(sides), _) => self.gradients(sides, [x, dy], dx, None, sums, scratch),
+            (None, Some(scaled)) => scaled.backward(bound, x, dy, dx, sums, scratch),
+            (None, None) => {}
         }
-        let mut dx = dx;
-        for group in plan.groups([a, b], x.len() / n) {
-            let [wide_x, wide_dy, wide_dx] =
-                [&mut *wide_x, &mut *wide_dy, &mut *wide_dx].map(|wide| &mut wide[..group.len() * order]);
-            let [t, dt] = [&mut *t, &mut *dt].map(|t| &mut t[..group.len() * self.rank * order]);
-            widen_rows(rows_of(x, n, &group), n, wide_x, order);
-            widen_rows(rows_of(dy, m, &group), m, wide_dy, order);
-            plan.transposed(b, wide_x, t, true, b_states.up, scratch);
-            plan.transposed(a, wide_dy, dt, true, a_states.up, scratch);
-            let first = group.start == 0;
-            plan.forward_with_gradient(a, [t, wide_dy], None, &mut a_states, first, a_sums, scratch);
-            let wanted = dx.is_some().then_some(&mut *wide_dx);
-            plan.forward_with_gradient(b, [dt, wide_x], wanted, &mut b_states, first, b_sums, scratch);
-            if let Some(dx) = &mut dx {
-                narrow_rows(wide_dx, order, &mut dx[group.start * n..group.end * n], n);
-            }
+    }
+
+    fn kept_len(&self, bound: Bound<'_, T>) -> usize {
+        sides(bound.prepared).map_or(0, |sides| self.left_len(sides))
+    }
+
+    fn apply_keeping(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], kept: &mut [T], scratch: &mut [T]) {
+        match sides(bound.prepared) {
+            Some(sides) => self.product_keeping(sides, x, y, kept, scratch),
+            None => self.apply(bound, x, y, scratch),
         }
-        let (generator_sums, operator_sums) = sums[..self.layout.len()].split_at_mut(self.generators_len());
-        let (dg, dh) = self.shape.generators_mut(self.rank, generator_sums);
-        let (da, db) = operator_sums.split_at_mut(self.operator_len());
-        // The generators of the left side were halved. The right side comes first: it was the last to be in the caches.
-        for (side, side_sums, d_generators, row, d_operator, factor) in
-            [(b, b_sums, dh, n, db, 1.0), (a, a_sums, dg, m, da, HALF)]
-        {
-            generators.fill(0.0);
-            entries[..self.operator_len()].fill(0.0);
-            plan.finish(side, side_sums, generators, entries, scratch);
-            for (d, wide) in d_generators.chunks_exact_mut(row).zip(generators.chunks_exact(order)) {
-                add_narrow(d, wide, factor);
-            }
-            add_narrow(d_operator, entries, 1.0);
+    }
+
+    fn backward_kept(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        kept: &[T],
+        sums: &mut [T],
+        scratch: &mut [T],
+    ) {
+        match sides(bound.prepared) {
+            Some(sides) => self.gradients(sides, [x, dy], dx, Some(kept), sums, scratch),
+            None => self.backward(bound, x, dy, dx, sums, scratch),
         }
     }
 

@@ -159,6 +159,38 @@ fn orders_without_fast_transforms() {
     });
 }
 
+/// Gradients of one vector go on from what the product kept; those of a batch do not.
+#[test]
+fn learned_operators() {
+    use displace::Matrix;
+
+    fn check<T: Scalar>(family: Family, n: usize, batch: usize) {
+        let builder = Builder::new(family, n, n).rank(1).path(PathChoice::Fast).seed(1);
+        let mut matrix: Matrix<T> = builder.build().unwrap();
+        // Where subdiagonal operators are no scaled shifts.
+        if family == Family::LearnedSubdiagonal {
+            matrix.update(|parameters| parameters[2 * n..].iter_mut().step_by(3).for_each(|p| *p = T::zero())).unwrap();
+        }
+        let (x, mut y, mut dx) = (vec![T::of(0.25); batch * n], vec![T::zero(); batch * n], vec![T::zero(); batch * n]);
+        let (mut gradient, mut workspace) = (vec![T::zero(); matrix.parameters().len()], Workspace::new());
+        for warm in [false, true, true] {
+            let before = allocations();
+            matrix.apply_into(&x, &mut y, &mut workspace).unwrap();
+            matrix.backward(&x, &y, Some(&mut dx), &mut gradient, &mut workspace).unwrap();
+            assert!(!warm || allocations() == before, "{family:?} {n}, {}, batch {batch}", T::NAME);
+        }
+    }
+
+    alone(|| {
+        for family in [Family::LearnedSubdiagonal, Family::LearnedTridiagonal] {
+            for batch in [1, 3] {
+                check::<f32>(family, 100, batch);
+                check::<f64>(family, 100, batch);
+            }
+        }
+    });
+}
+
 #[test]
 fn a_layer_of_a_million_inputs_and_outputs_works_in_200_megabytes() {
     alone(|| {

@@ -284,8 +284,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// The backward pass of `Y = X Mᵀ`: given the gradient `dy` of a loss in Y, writes its gradient in X to `dx`, if
     /// asked, and *adds* its gradient in the parameters to `gradient`.
     ///
-    /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from what the product left, if the last product
-    /// in this workspace was that of this matrix (or a clone), unchanged, with the same x; else that is computed again. The result is the same.
+    /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from what the product left, if the last one that left
+    /// anything in this workspace was that of this matrix, unchanged, or of a clone, with the same x; else that is computed again. The
+    /// result is the same.
     ///
     /// # Errors
     ///
@@ -348,8 +349,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             sums_len: len,
         };
         let kept_len = self.kept_len(batch);
-        workspace.keeps |= kept_len > 0;
-        let memory = std::mem::take(&mut workspace.kept);
+        let mut memory = std::mem::take(&mut workspace.kept);
+        if kept_len > 0 {
+            workspace.keeps = true;
+            memory.reserve(kept_len, x.len());
+        }
         let kept = memory.of(self.stamp, x, kept_len);
         let pass = |x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]| match kept {
             Some(kept) => structure.backward_kept(self.bound(), x, dy, dx, kept, sums, scratch),

@@ -44,6 +44,16 @@ impl<T: Scalar> Kept<T> {
         self.numbers.bytes() + self.x.capacity() * size_of::<T>()
     }
 
+    /// Makes room for so many numbers and such an x; what there is is forgotten if it does not hold as many.
+    pub fn reserve(&mut self, len: usize, x_len: usize) {
+        let before = self.numbers.bytes();
+        self.numbers.slice(len);
+        if self.numbers.bytes() != before {
+            self.stamp = None;
+        }
+        self.x.reserve(x_len.saturating_sub(self.x.len()));
+    }
+
     /// Forgets what there is, and keeps what `product` with x writes to so many numbers.
     pub fn keep(&mut self, stamp: Stamp, x: &[T], len: usize, product: impl FnOnce(&mut [T])) {
         // It stays forgotten if the product panics.

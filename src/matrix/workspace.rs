@@ -7,10 +7,10 @@ use crate::Scalar;
 ///
 /// It grows to what the largest operation so far needed; from then on nothing is allocated.
 ///
-/// It may also remember what the last product with one vector left on its way, so that [`Matrix::backward`](crate::Matrix::backward)
-/// goes on from there: for families that have something to keep ([`Structure::kept_len`](crate::Structure::kept_len)), and once a backward
-/// pass of one of them was done with this workspace. Results do not depend on it. It remembers one product at a time, so that a workspace for
-/// each layer is faster than one for all; a clone remembers none.
+/// It may also remember what a product with one vector left on its way, so that [`Matrix::backward`](crate::Matrix::backward) goes on
+/// from there: for families that have something to keep ([`Structure::kept_len`](crate::Structure::kept_len)), and from the first backward pass
+/// on that could have gone on, so that products alone cost nothing more. Results do not depend on it. One product is remembered, the last:
+/// layers of such a family are faster with a workspace each. A clone remembers none.
 #[derive(Debug, Default)]
 pub struct Workspace<T> {
     pub(super) scratch: Memory<T>,

@@ -263,6 +263,13 @@ struct Between<T: Scalar> {
     workspace: Workspace<T>,
 }
 
+/// Parameters with the same operators.
+fn other_generators<T: Scalar>(matrix: &Operators<T>) -> Vec<T> {
+    let mut parameters = matrix.parameters().to_vec();
+    parameters[..matrix.rows()].iter_mut().for_each(|g| *g = *g * T::of(0.75));
+    parameters
+}
+
 /// What can happen there, and whether the gradient still goes on from the product.
 type Event<T> = (&'static str, bool, fn(&mut Between<T>));
 
@@ -273,7 +280,7 @@ fn events<T: Scalar>() -> [Event<T>; 26] {
         ("a change of the vector in place", false, |at| at.x[7] = T::of(0.125)),
         ("the same vector elsewhere", true, |at| at.x = at.x.clone()),
         ("other parameters", false, |at| {
-            let parameters: Vec<T> = at.matrix.parameters().iter().map(|&p| p * T::of(0.75)).collect();
+            let parameters = other_generators(&at.matrix);
             at.matrix.set_parameters(&parameters).unwrap();
         }),
         ("a step", false, |at| at.matrix.update(|parameters| parameters[3] += T::of(0.1)).unwrap()),
@@ -291,8 +298,7 @@ fn events<T: Scalar>() -> [Event<T>; 26] {
             apply(&Engine::Polynomials.matrix(m, n, 1, 14), &at.x, &mut at.workspace);
         }),
         ("the product of another matrix of the structure", false, |at| {
-            let parameters = at.matrix.parameters().iter().map(|&p| p * T::of(0.75)).collect();
-            let mut other = Matrix::new(Arc::clone(at.matrix.structure()), parameters).unwrap();
+            let mut other = Matrix::new(Arc::clone(at.matrix.structure()), other_generators(&at.matrix)).unwrap();
             other.set_path(PathChoice::Fast);
             apply(&other, &at.x, &mut at.workspace);
         }),

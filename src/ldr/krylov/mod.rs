@@ -283,14 +283,13 @@ impl KrylovPlan {
         fast.max(Recurrence::kept_len(&self.segments))
     }
 
-    /// Numbers that one example's product with this operator leaves for the gradient, see [`Left`], and its transposed product. Sweeps
-    /// of products leave nothing: those of gradients go otherwise.
+    /// Numbers that the product of one example with this operator leaves for the gradient, and its transposed product: see [`Left`].
     pub fn left_len(&self, krylov: &Krylov) -> [usize; 2] {
         match &krylov.engine {
             Engine::Hierarchy(_, plan) => [0, Hierarchy::states_len(plan, true)],
             Engine::Companion(_, plan) => [Companion::down_len(plan), Companion::up_len(plan)],
             Engine::Scattering(_, plan) => [Scattering::down_len(plan), Scattering::up_len(plan)],
-            Engine::Sweep(_) => [0; 2],
+            Engine::Sweep(_) => [0, Recurrence::kept_len(&self.segments)],
         }
     }
 

@@ -3,8 +3,8 @@
 //! `Σ_jk t_jk A^k g_j` is Horner's rule, `w ← A w + Σ_j t_jk g_j` over k downwards, whatever the number of generators; the numbers
 //! `⟨A^k g_j, y⟩` are those of `w ← Aᵀ w` from y upwards. The gradient goes through fourth powers, see
 //! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one of each run,
-//! from which its run is computed again. For the gradient both go two steps at a time, by A² and the `A g_j`: 14 multiplications
-//! with additions for four steps and a place instead of 16.
+//! from which its run is computed again. The second goes two steps at a time, by A² and the `A g_j`, and for the gradient the first too: 14
+//! multiplications with additions for four steps and a place instead of 16. So the second is the same whether its vectors are kept or not.
 
 use super::band::Band;
 use super::powers::{ChainRule, Correlate, PowerSums, TOGETHER};
@@ -30,9 +30,9 @@ const POWERS: usize = GROUP * STEPS;
 /// An operator and its generators, ready for products and their gradients.
 #[derive(Debug)]
 pub(super) struct Recurrence {
-    /// A, which products go by.
+    /// A, by which products go downwards.
     single: Stages,
-    /// A², which gradients go by, unless it is out of range.
+    /// A², by which all else goes, unless it is out of range.
     double: Option<Stages>,
 }
 
@@ -122,7 +122,7 @@ impl Recurrence {
         Self { single: Stages::new(segments, 1, entries, generators), double }
     }
 
-    /// What gradients go by.
+    /// By what all goes but products downwards.
     fn stages(&self) -> &Stages {
         self.double.as_ref().unwrap_or(&self.single)
     }
@@ -169,7 +169,7 @@ impl Recurrence {
         let n = segments.order();
         let w = &mut align(scratch)[..segments.numbers()];
         let all = if kept.is_empty() { kept } else { &mut align(kept)[..Self::kept_len(segments) - SKIPPED] };
-        let stages = if all.is_empty() { &self.single } else { self.stages() };
+        let stages = self.stages();
         for (j, t) in t.chunks_exact_mut(n).enumerate() {
             segments.spread(y, [0, 1], w);
             // The vectors are the same for all generators.

@@ -57,10 +57,10 @@ impl<T: Scalar> LearnedOperators<T> {
         }
     }
 
-    /// Numbers that [`LearnedOperators::product_keeping`] keeps: none where the product goes otherwise than the gradient would.
+    /// Numbers that [`LearnedOperators::product_keeping`] keeps.
     pub(super) fn left_len(&self, Sides { a, b }: &Sides) -> usize {
         let ([down, _], [_, up]) = (self.plan.left_len(a), self.plan.left_len(b));
-        if up == 0 { 0 } else { numbers::<T>(up + down + self.rank * self.order()) }
+        numbers::<T>(up + down + self.rank * self.order())
     }
 
     /// `y = M x` for one vector, which leaves for the gradient what that would compute again.

@@ -47,6 +47,18 @@ pub(super) struct DiagonalSums<'a, T> {
     pub pre: &'a mut [T],
 }
 
+/// What the product with one vector leaves for its gradient.
+#[derive(Debug, Clone, Copy)]
+struct Kept<'a, T> {
+    /// The spectrum of S x.
+    input: &'a [T],
+    /// The sum of the terms, M x but for P.
+    output: &'a [T],
+    /// The spectrum between the two circulants of each term, so many numbers apart.
+    inner: &'a [T],
+    apart: usize,
+}
+
 /// What a block of rows enters or leaves through.
 struct Door<'a, T> {
     transform: &'a RealTransform<T>,
@@ -78,6 +90,37 @@ impl<T: Scalar> Door<'_, T> {
     }
 }
 
+/// What a block of rows goes through in a product.
+struct Way<'a, T> {
+    sandwich: &'a Sandwich<T>,
+    form: Form,
+    /// In and out.
+    doors: [Door<'a, T>; 2],
+    /// Of the kernels that are passed first, and of those behind them.
+    spectra: [&'a [T]; 2],
+    /// D.
+    between: Option<&'a [T]>,
+}
+
+impl<T: Scalar> Way<'_, T> {
+    /// Leaves the spectrum of the input in `signal`, the sum of the terms in `sum`, and in `inner` the spectra between the circulants of single
+    /// signals, `apart` numbers from one term to the next.
+    fn go(&self, x: &[T], y: &mut [T], blocks: [&mut [T]; 3], apart: usize, scratch: &mut [T]) {
+        let (Self { sandwich, form, doors: [from, to], .. }, [signal, inner, sum]) = (self, blocks);
+        let (form, block, width) = (*form, sandwich.left.block(*form), sandwich.width(*form));
+        let (signal, sum) = (&mut signal[..block], &mut sum[..block]);
+        let [near, far] = self.spectra.map(|spectra| spectra.chunks_exact(width));
+        from.enter(form, x, signal, scratch);
+        for (j, (near, far)) in near.zip(far).enumerate() {
+            let inner = &mut inner[j * apart..][..block];
+            from.transform.inverse_of_product(form, Side::Transposed, inner, signal, near, scratch);
+            sandwich.between(form, self.between, inner);
+            to.transform.forward_times(form, Into::set_first(j), sum, inner, far, scratch);
+        }
+        to.leave(form, sum, y, scratch);
+    }
+}
+
 impl<T: Scalar> Sandwich<T> {
     /// The plan for circulants of length `length` and the kinds `wraps`, left and right, with N = `inner`.
     pub fn new(shape: Shape, inner: usize, length: usize, rank: usize, wraps: [Wrap; 2], orders: [Order; 2]) -> Self {
@@ -105,8 +148,11 @@ impl<T: Scalar> Sandwich<T> {
 
     /// A block and some cache lines, so that blocks do not compete for the same places of the cache.
     fn padded(&self) -> usize {
-        self.block() + 5 * 64 / size_of::<T>()
+        self.block() + Self::APART
     }
+
+    /// Numbers in these cache lines.
+    const APART: usize = 5 * 64 / size_of::<T>();
 
     /// Numbers that the spectra of all kernels take, in all forms.
     pub fn spectra_len(&self) -> usize {
@@ -203,6 +249,41 @@ impl<T: Scalar> Sandwich<T> {
         self.product(spectra, diagonals, false, x, y, scratch);
     }
 
+    /// Numbers that [`Sandwich::apply_keeping`] keeps.
+    pub fn kept_len(&self) -> usize {
+        if self.rank == 0 { 0 } else { (2 + self.rank) * self.kept_block() }
+    }
+
+    fn kept_block(&self) -> usize {
+        self.left.block(Form::Single) + Self::APART
+    }
+
+    /// [`Sandwich::apply`] with one vector, which is transformed alone, that leaves what the gradients in the kernels and in the outer
+    /// diagonals need.
+    pub fn apply_keeping(
+        &self,
+        spectra: &[T],
+        diagonals: Diagonals<'_, T>,
+        x: &[T],
+        y: &mut [T],
+        mut kept: &mut [T],
+        scratch: &mut [T],
+    ) {
+        if self.rank == 0 {
+            return y.fill(T::zero());
+        }
+        let apart = self.kept_block();
+        let [signal, sum] = [(); 2].map(|()| take(&mut kept, apart));
+        self.way(Form::Single, false, spectra, &diagonals).go(x, y, [signal, kept, sum], apart, scratch);
+    }
+
+    fn kept<'a>(&self, kept: &'a [T]) -> Kept<'a, T> {
+        let apart = self.kept_block();
+        let (input, rest) = kept.split_at(apart);
+        let (output, inner) = rest.split_at(apart);
+        Kept { input, output, inner, apart }
+    }
+
     /// `X = Y M`.
     pub fn apply_transposed(
         &self,
@@ -228,34 +309,34 @@ impl<T: Scalar> Sandwich<T> {
         if self.rank == 0 {
             return output.fill(T::zero());
         }
-        let (from, to) = (self.door(from_left, &diagonals), self.door(!from_left, &diagonals));
+        let (from, to) =
+            if from_left { (self.shape.rows, self.shape.cols) } else { (self.shape.cols, self.shape.rows) };
         let [signal, inner, sum] = [(); 3].map(|()| take(&mut scratch, self.padded()));
-        for (form, rows) in self.forms().blocks::<T>(input.len() / from.row) {
-            let input = &input[rows.start * from.row..rows.end * from.row];
-            let output = &mut output[rows.start * to.row..rows.end * to.row];
-            let [signal, inner, sum] = [&mut *signal, &mut *inner, &mut *sum].map(|b| &mut b[..self.left.block(form)]);
-            let (left, right) = self.spectra(spectra, form);
-            let (near, far) = if from_left { (left, right) } else { (right, left) };
-            let width = self.width(form);
-            from.enter(form, input, signal, scratch);
-            for (j, (near, far)) in near.chunks_exact(width).zip(far.chunks_exact(width)).enumerate() {
-                from.transform.inverse_of_product(form, Side::Transposed, inner, signal, near, scratch);
-                self.between(form, diagonals.inner, inner);
-                to.transform.forward_times(form, Into::set_first(j), sum, inner, far, scratch);
-            }
-            to.leave(form, sum, output, scratch);
+        for (form, rows) in self.forms().blocks::<T>(input.len() / from) {
+            let input = &input[rows.start * from..rows.end * from];
+            let output = &mut output[rows.start * to..rows.end * to];
+            let way = self.way(form, from_left, spectra, &diagonals);
+            way.go(input, output, [&mut *signal, &mut *inner, &mut *sum], 0, scratch);
         }
     }
 
+    fn way<'a>(&'a self, form: Form, from_left: bool, spectra: &'a [T], diagonals: &Diagonals<'a, T>) -> Way<'a, T> {
+        let (left, right) = self.spectra(spectra, form);
+        let spectra = if from_left { [left, right] } else { [right, left] };
+        let doors = [from_left, !from_left].map(|left| self.door(left, diagonals));
+        Way { sandwich: self, form, doors, spectra, between: diagonals.inner }
+    }
+
     /// The backward pass: writes the gradient in x, if asked, adds to `sums` the gradients in the kernels' spectra and, if
-    /// asked, to `diagonal_sums` those in the diagonals.
+    /// asked, to `diagonal_sums` those in the diagonals. It goes on from what [`Sandwich::apply_keeping`] kept, if that is given; the gradient
+    /// in the inner diagonal is not added to then.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the trait's backward pass, and the diagonals")]
     pub fn backward(
         &self,
         spectra: &[T],
         diagonals: Diagonals<'_, T>,
-        x: &[T],
-        dy: &[T],
+        [x, dy]: [&[T]; 2],
+        kept: Option<&[T]>,
         mut dx: Option<&mut [T]>,
         sums: &mut [T],
         mut diagonal_sums: Option<DiagonalSums<'_, T>>,
@@ -265,14 +346,18 @@ impl<T: Scalar> Sandwich<T> {
         if self.rank == 0 {
             return dx.into_iter().for_each(|dx| dx.fill(T::zero()));
         }
+        let kept = kept.map(|kept| self.kept(kept));
         let (left, right) = (self.door(true, &diagonals), self.door(false, &diagonals));
         let mut blocks = [(); 6].map(|()| take(&mut scratch, self.padded()));
         let wants_back = dx.is_some() || diagonal_sums.is_some();
         for (form, rows) in self.forms().blocks::<T>(x.len() / n) {
             let (x, dy) = (&x[rows.start * n..rows.end * n], &dy[rows.start * m..rows.end * m]);
             let [input, dual, inner, other, output, back] = blocks.each_mut().map(|b| &mut b[..self.left.block(form)]);
-            right.enter(form, x, input, scratch);
             left.enter(form, dy, dual, scratch);
+            if kept.is_none() {
+                right.enter(form, x, input, scratch);
+            }
+            let input = kept.map_or(&*input, |kept| &kept.input[..input.len()]);
             let (g, h) = self.spectra(spectra, form);
             let sums = &mut sums[self.place(form)];
             let (g_sums, h_sums) = sums.split_at_mut(sums.len() / 2);
@@ -280,19 +365,22 @@ impl<T: Scalar> Sandwich<T> {
             let terms = g.chunks_exact(width).zip(h.chunks_exact(width));
             let sums = g_sums.chunks_exact_mut(width).zip(h_sums.chunks_exact_mut(width));
             for (j, ((g, h), (g_sum, h_sum))) in terms.zip(sums).enumerate() {
-                // t = D C'(w)ᵀ S x, once more, and dt = D C(u)ᵀ P dy.
-                right.transform.inverse_of_product(form, Side::Transposed, inner, input, h, scratch);
+                // dt = D C(u)ᵀ P dy, and t = D C'(w)ᵀ S x once more.
                 left.transform.inverse_of_product(form, Side::Transposed, other, dual, g, scratch);
-                if let Some(sums) = &mut diagonal_sums {
-                    add_lane_products(form, sums.inner, inner, other);
+                if kept.is_none() {
+                    right.transform.inverse_of_product(form, Side::Transposed, inner, input, h, scratch);
+                    if let Some(sums) = &mut diagonal_sums {
+                        add_lane_products(form, sums.inner, inner, other);
+                    }
+                    self.between(form, diagonals.inner, inner);
+                    left.transform.forward(form, inner, scratch);
+                    if diagonal_sums.is_some() {
+                        left.transform.multiply(form, Into::set_first(j), Side::Plain, output, inner, g);
+                    }
                 }
+                let inner = kept.map_or(&*inner, |kept| &kept.inner[j * kept.apart..][..input.len()]);
                 // The gradient in u gathers C(t)ᵀ P dy.
-                self.between(form, diagonals.inner, inner);
-                left.transform.forward(form, inner, scratch);
                 left.transform.correlate(form, g_sum, dual, inner);
-                if diagonal_sums.is_some() {
-                    left.transform.multiply(form, Into::set_first(j), Side::Plain, output, inner, g);
-                }
                 // The gradient in w gathers C'(dt)ᵀ S x, that in x is the sum of S C'(w) dt.
                 self.between(form, diagonals.inner, other);
                 right.transform.forward(form, other, scratch);
@@ -302,11 +390,15 @@ impl<T: Scalar> Sandwich<T> {
                 }
             }
             if let Some(sums) = &mut diagonal_sums {
+                if kept.is_none() {
+                    left.transform.inverse(form, output, scratch);
+                }
+                right.transform.inverse(form, back, scratch);
+                let output = kept.map_or(&*output, |kept| &kept.output[..input.len()]);
                 // In natural order on both sides: only what learns its diagonals comes here.
                 for (block, door, rows, sums) in
-                    [(&mut *output, &left, dy, &mut *sums.post), (&mut *back, &right, x, &mut *sums.pre)]
+                    [(output, &left, dy, &mut *sums.post), (&*back, &right, x, &mut *sums.pre)]
                 {
-                    door.transform.inverse(form, block, scratch);
                     let Some(factors) = door.scale else { continue };
                     add_row_products(form, sums, factors, block, rows);
                 }

@@ -126,19 +126,31 @@ impl<T: Scalar> ScaledShifts<T> {
         self.engine.apply_transposed(spectra, diagonals, y, x, scratch);
     }
 
+    /// Numbers that [`ScaledShifts::apply_keeping`] keeps.
+    pub fn kept_len(&self) -> usize {
+        self.engine.kept_len()
+    }
+
+    /// The product with one vector, which leaves for the gradient what that would compute again.
+    pub fn apply_keeping(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], kept: &mut [T], scratch: &mut [T]) {
+        let (spectra, diagonals) = self.split(&bound.prepared.numbers);
+        self.engine.apply_keeping(spectra, diagonals, x, y, kept, scratch);
+    }
+
+    /// The backward pass, on from what the product of one vector kept, if it has.
     pub fn backward(
         &self,
         bound: Bound<'_, T>,
-        x: &[T],
-        dy: &[T],
+        vectors: [&[T]; 2],
         dx: Option<&mut [T]>,
+        kept: Option<&[T]>,
         mut sums: &mut [T],
         scratch: &mut [T],
     ) {
         let (spectra, diagonals) = self.split(&bound.prepared.numbers);
         let [post, pre] = [self.shape.rows, self.shape.cols].map(|side| take(&mut sums, side));
         let diagonal_sums = DiagonalSums { post, inner: &mut [], pre };
-        self.engine.backward(spectra, diagonals, x, dy, dx, sums, Some(diagonal_sums), scratch);
+        self.engine.backward(spectra, diagonals, vectors, kept, dx, sums, Some(diagonal_sums), scratch);
     }
 
     /// Adds to the gradients in the generators and operators what the sums stand for.

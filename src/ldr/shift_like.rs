@@ -287,7 +287,7 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         sums: &mut [T],
         scratch: &mut [T],
     ) {
-        self.engine.backward(&bound.prepared.numbers, self.diagonals(), x, dy, dx, sums, None, scratch);
+        self.engine.backward(&bound.prepared.numbers, self.diagonals(), [x, dy], None, dx, sums, None, scratch);
     }
 
     fn finish_gradient(&self, _: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {

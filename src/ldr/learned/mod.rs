@@ -408,19 +408,24 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     ) {
         match (sides(bound.prepared), &self.scaled) {
             (Some(sides), _) => self.gradients(sides, [x, dy], dx, None, sums, scratch),
-            (None, Some(scaled)) => scaled.backward(bound, x, dy, dx, sums, scratch),
+            (None, Some(scaled)) => scaled.backward(bound, [x, dy], dx, None, sums, scratch),
             (None, None) => {}
         }
     }
 
     fn kept_len(&self, bound: Bound<'_, T>) -> usize {
-        sides(bound.prepared).map_or(0, |sides| self.left_len(sides))
+        match (sides(bound.prepared), &self.scaled) {
+            (Some(sides), _) => self.left_len(sides),
+            (None, Some(scaled)) => scaled.kept_len(),
+            (None, None) => 0,
+        }
     }
 
     fn apply_keeping(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], kept: &mut [T], scratch: &mut [T]) {
-        match sides(bound.prepared) {
-            Some(sides) => self.product_keeping(sides, x, y, kept, scratch),
-            None => self.apply(bound, x, y, scratch),
+        match (sides(bound.prepared), &self.scaled) {
+            (Some(sides), _) => self.product_keeping(sides, x, y, kept, scratch),
+            (None, Some(scaled)) => scaled.apply_keeping(bound, x, y, kept, scratch),
+            (None, None) => {}
         }
     }
 
@@ -434,9 +439,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         sums: &mut [T],
         scratch: &mut [T],
     ) {
-        match sides(bound.prepared) {
-            Some(sides) => self.gradients(sides, [x, dy], dx, Some(kept), sums, scratch),
-            None => self.backward(bound, x, dy, dx, sums, scratch),
+        match (sides(bound.prepared), &self.scaled) {
+            (Some(sides), _) => self.gradients(sides, [x, dy], dx, Some(kept), sums, scratch),
+            (None, Some(scaled)) => scaled.backward(bound, [x, dy], dx, Some(kept), sums, scratch),
+            (None, None) => {}
         }
     }
 

@@ -21,7 +21,7 @@
 //!
 //! | layer | [`Linear`] is a matrix and a bias, [`Builder`] makes either of any family |
 //! | --- | --- |
-//! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch, [`PathChoice`] chooses between fast and dense products |
+//! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch and what a product leaves for its gradient, [`PathChoice`] chooses between fast and dense products |
 //! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
 //! | analysis | [`analysis`]: what training changed in a matrix, and what structure there is in it |
 //! | rank and compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |

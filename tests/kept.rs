@@ -268,7 +268,7 @@ struct Between<T: Scalar> {
 /// Parameters with the same operators.
 fn other_generators<T: Scalar>(matrix: &Operators<T>) -> Vec<T> {
     let mut parameters = matrix.parameters().to_vec();
-    parameters[..matrix.rows()].iter_mut().for_each(|g| *g = *g * T::of(0.75));
+    parameters[..matrix.rows()].iter_mut().for_each(|g| *g *= T::of(0.75));
     parameters
 }
 
@@ -309,7 +309,7 @@ fn events<T: Scalar>() -> [Event<T>; 26] {
         }),
         ("a product that keeps nothing", true, |at| {
             let circulant = Builder::new(Family::Circulant, 200, 200).path(PathChoice::Fast).build::<T>().unwrap();
-            circulant.apply_into(&random(200, 16), &mut vec![T::zero(); 200], &mut at.workspace).unwrap();
+            circulant.apply_into(&random(200, 16), &mut [T::zero(); 200], &mut at.workspace).unwrap();
         }),
         ("the gradient of another shape, that keeps more", false, |at| {
             let other = Engine::Hierarchy.matrix(300, 200, 2, 15);

@@ -55,8 +55,8 @@ pub(super) struct Gradient<'a> {
 }
 
 impl Stages {
-    /// Takes up 2 D + 1 diagonals of N numbers each, and for each generator its D vectors.
-    fn new(segments: &Segments, steps: usize, band: &[f64], generators: &[f64]) -> Self {
+    /// Takes up 2 D + 1 diagonals of N numbers each, and for each generator its D vectors; to go downwards, and upwards if asked.
+    fn new(segments: &Segments, steps: usize, band: &[f64], generators: &[f64], is_for_both: bool) -> Self {
         let (n, numbers) = (segments.order(), segments.numbers());
         let transposed = transpose(band, n);
         let pack = |band: &[f64], generators: &[f64], once: bool| {
@@ -70,9 +70,10 @@ impl Stages {
             }
             packed
         };
+        let upwards = if is_for_both { generators } else { &[] };
         Self {
             steps,
-            upwards: generators.chunks(steps * n).map(|one| pack(&transposed, one, true)).collect(),
+            upwards: upwards.chunks(steps * n).map(|one| pack(&transposed, one, true)).collect(),
             downwards: generators.chunks(TOGETHER * steps * n).map(|some| pack(band, some, false)).collect(),
         }
     }
@@ -118,8 +119,8 @@ impl Recurrence {
         }
         let in_range = square.iter().chain(&advanced).all(|x| x.is_finite());
         // What products need is to be in the caches at the end.
-        let double = in_range.then(|| Stages::new(segments, 2, &square, &advanced));
-        Self { single: Stages::new(segments, 1, entries, generators), double }
+        let double = in_range.then(|| Stages::new(segments, 2, &square, &advanced, true));
+        Self { single: Stages::new(segments, 1, entries, generators, !in_range), double }
     }
 
     /// By what all goes but products downwards.

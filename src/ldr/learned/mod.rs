@@ -56,11 +56,12 @@
 //! 2·10⁻¹⁴ only. Operators that amplify so much should be scaled.
 //!
 //! *Cost,* one vector, r = 1, f64, microseconds at N = 1024: 7 for a scaled shift, 19 for a hierarchy, 12 to 32 for polynomials with 4 to 64
-//! taps, about 100 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of a scaled shift cost three
-//! products, in batches two and a half; those of a recurrence three, and four from N = 1025 on, where vectors are computed again rather
-//! than kept; those of a hierarchy a little more than three for one vector and two and a half in batches; those of polynomials five or six for one
-//! vector and three in batches, and a change of their parameters about as much; those of a tree seven or eight for one vector and three to
-//! four in batches, and a change of its parameters four. *Choose it* where data have a structure that
+//! taps, about 100 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of one vector go on from what
+//! its product left, if that was the last one in the same [`Workspace`](crate::Workspace): they cost two products by a scaled shift, two and a
+//! half by a hierarchy or a recurrence, three and a half to four and a half by polynomials and four to six by a tree. Otherwise they cost about one
+//! more; and by a recurrence, from N = 1025 on, another one, as vectors are computed again there rather than kept. In batches, where nothing is
+//! kept, they cost two and a half products by a scaled shift or a hierarchy, three by polynomials or a recurrence and three to four by a tree. A
+//! change of the parameters costs five or six by polynomials, and four by a tree. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD has half
 //! the parameters of the operators. A dense copy takes a GEMM of O(N³), or N products where that is less; by default it is made only where it pays, see
 //! [`PathChoice::Auto`](crate::PathChoice::Auto).

@@ -362,7 +362,7 @@ impl KrylovPlan {
             }
             Engine::Companion(companion, plan) => {
                 let gradient = companion::Gradient { states: states.up, first, sums };
-                return companion.forward_with_gradient(plan, t, z, gradient, scratch);
+                return companion.forward_with_gradient(plan, [t, y], z, gradient, scratch);
             }
             Engine::Scattering(scattering, plan) => {
                 scattering.forward(plan, t, z, true, states.down, scratch);

@@ -1,4 +1,4 @@
-use super::backward::TOGETHER;
+use super::commutator::TOGETHER;
 use super::filter::{filter, subtract_lags};
 use super::remainder::{lead_around_gradient, quotient};
 use super::taps::{GROUP, UNIT};
@@ -362,7 +362,7 @@ fn check(order: usize, spread: f64, rank: usize, batch: usize) {
         assert_near(&got, &expected, 8 * order, size, &what("product"));
         let gradient = Gradient { states: &mut states, first: i == 0, sums: &mut sums };
         let wanted = i.is_multiple_of(2).then_some(&mut again[..]);
-        companion.forward_with_gradient(&plan, t, wanted, gradient, &mut scratch);
+        companion.forward_with_gradient(&plan, [t, y], wanted, gradient, &mut scratch);
         assert!(i % 2 == 1 || again == got, "{}", what("product with its gradient"));
     }
     let expected = gradients(&entries, &generators, &examples);

@@ -29,7 +29,7 @@ const GROUP: usize = LANES;
 pub const PAIRS: usize = 2;
 
 /// Registers of a column that are led on together, so that all of them are kept.
-pub const TOGETHER: usize = 6;
+pub const TOGETHER: usize = 4;
 
 /// An outer product in a band: column i is `x_i` times what the band has of the reach.
 #[derive(Debug, Clone, Copy)]
@@ -99,14 +99,10 @@ impl Kernel<f64> for Columns<'_, '_> {
                 (None, 1) => self.diagonals::<I, 1, false>(isa, end),
                 (None, 2) => self.diagonals::<I, 2, false>(isa, end),
                 (None, 3) => self.diagonals::<I, 3, false>(isa, end),
-                (None, 4) => self.diagonals::<I, 4, false>(isa, end),
-                (None, 5) => self.diagonals::<I, 5, false>(isa, end),
                 (None, _) => self.diagonals::<I, TOGETHER, false>(isa, end),
                 (_, 1) => self.diagonals::<I, 1, true>(isa, end),
                 (_, 2) => self.diagonals::<I, 2, true>(isa, end),
                 (_, 3) => self.diagonals::<I, 3, true>(isa, end),
-                (_, 4) => self.diagonals::<I, 4, true>(isa, end),
-                (_, 5) => self.diagonals::<I, 5, true>(isa, end),
                 (_, _) => self.diagonals::<I, TOGETHER, true>(isa, end),
             }
         }
@@ -145,7 +141,7 @@ impl Columns<'_, '_> {
                 _ => self.group::<I, R, BAND>(isa, step, at, &mut state),
             }
             step.number += count;
-            step.i = (step.i + order - count) % order;
+            step.i = if step.i >= count { step.i - count } else { order - 1 };
         }
     }
 
@@ -186,7 +182,7 @@ impl Columns<'_, '_> {
         let (order, unscaled) = (self.scaled.order(), &self.scaled.lower);
         let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
         let [before, two_before] = [1, 2].map(|back| (i + order - back) % order);
-        lower[i] += lane[0] / unscaled[i];
+        lower[i] += lane[0] * self.scaled.over[i];
         diagonal[before] += lane[1];
         upper[two_before] += lane[2] * unscaled[before];
     }
@@ -243,10 +239,10 @@ impl Columns<'_, '_> {
         }
         let mut tile = [firsts[3], firsts[2], firsts[1], firsts[0]];
         isa.transpose(&mut tile);
-        let unscaled = &self.scaled.lower;
-        let [own, before] = [i, i - 1].map(|i| isa.load(&lanes::<f64>(&unscaled[i..][..GROUP])[0]));
+        let over = isa.load(&lanes::<f64>(&self.scaled.over[i..][..GROUP])[0]);
+        let before = isa.load(&lanes::<f64>(&self.scaled.lower[i - 1..][..GROUP])[0]);
         let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
-        add::<I>(isa, &mut lower[i..], isa.div(tile[0], own));
+        add::<I>(isa, &mut lower[i..], isa.mul(tile[0], over));
         add::<I>(isa, &mut diagonal[i - 1..], tile[1]);
         add::<I>(isa, &mut upper[i - 2..], isa.mul(tile[2], before));
     }

@@ -10,6 +10,8 @@ use crate::ldr::krylov::band::Band;
 pub struct Scaled {
     /// The entries below the diagonal that were scaled away.
     pub lower: Vec<f64>,
+    /// One over these.
+    pub over: Vec<f64>,
     pub diagonal: Vec<f64>,
     /// `u_i`, in row i.
     pub upper: Vec<f64>,
@@ -36,8 +38,9 @@ impl Scaled {
         around(diagonal.iter().rev().copied(), places - order, &mut diagonal_reach);
         let above = upper[..order - 1].iter().rev().chain(&upper[order - 1..]);
         around(above.copied(), places - order, &mut upper_reach);
+        let over = lower.iter().map(|l| l.recip()).collect();
         let (lower, diagonal) = (lower.to_vec(), diagonal.to_vec());
-        Self { lower, diagonal, upper, reaches: [diagonal_reach, upper_reach], scale, inverse, turn }
+        Self { lower, over, diagonal, upper, reaches: [diagonal_reach, upper_reach], scale, inverse, turn }
     }
 
     pub fn order(&self) -> usize {

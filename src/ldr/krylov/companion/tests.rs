@@ -388,7 +388,7 @@ fn everything_equals_the_definition() {
     });
 }
 
-/// Rows of the way back are in registers as a whole, or in parts: an upper and a lower one, and some between.
+/// Columns of the gradient are in registers as a whole, or in parts: an upper and a lower one, and some between.
 #[test]
 fn bands_are_narrow_and_wide() {
     let widths = OPERATORS.map(|(order, spread)| {

@@ -408,7 +408,7 @@ impl KrylovPlan {
                 return hierarchy.forward(plan, t, z, Some(gradient), scratch);
             }
             Engine::Companion(companion, plan) => {
-                return companion.gradient(plan, companion::Gradient { down, up, first, sums }, scratch);
+                return companion.gradient(plan, y, companion::Gradient { down, up, first, sums }, scratch);
             }
             Engine::Scattering(scattering, plan) => {
                 return scattering.correlate(plan, t, y, down, up, first, sums, scratch);

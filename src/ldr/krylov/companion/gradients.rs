@@ -1,11 +1,11 @@
 //! Gradients: the sums of a batch, and what they come to.
 
-use super::backward::{Backward, Outer, PAIRS, Pair};
+use super::commutator::{Columns, Falling, Outer, PAIRS, Pair};
 use super::products::Left;
 use super::remainder::lead_around_gradient;
-use super::taps::{UNIT, reversed};
+use super::taps::{GROUP, UNIT, reversed};
 use super::{Companion, Plan};
-use crate::ldr::krylov::band::{Band, BandGradient};
+use crate::ldr::krylov::band::BandGradient;
 use crate::matrix::take;
 use crate::transform::Form;
 use crate::transform::isa::Kernels;
@@ -65,13 +65,13 @@ impl Companion {
 
     /// Numbers of scratch that gradients need.
     pub fn gradient_scratch_len(plan: &Plan) -> usize {
-        let rows = Backward::scratch_len(plan.order, plan.widest) + 3 * plan.widest;
-        let finish = plan.n() + plan.places + (plan.rank + 1) * pair_len(plan) + rows;
+        let columns = Columns::scratch_len(plan.order, columns_before(plan.widest)) + 3 * plan.widest;
+        let finish = plan.reach() + plan.places + (plan.rank + 2) * pair_len(plan) + columns;
         Self::scratch_len(plan) + finish
     }
 
     /// Adds to the sums the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, for the y of the transposed product.
-    pub fn gradient(&self, plan: &Plan, gradient: Gradient<'_>, mut scratch: &mut [f64]) {
+    pub fn gradient(&self, plan: &Plan, y: &[f64], gradient: Gradient<'_>, mut scratch: &mut [f64]) {
         let (order, n, places, width) = (plan.order, plan.n(), plan.places, self.psi.width());
         let Gradient { down, up, first, sums } = gradient;
         let sums = Sums::of(plan, sums);
@@ -80,7 +80,7 @@ impl Companion {
             sums.spectra.fill(0.0);
             sums.nu.fill(0.0);
         }
-        let Left { signals, quotient, y } = Left::of(plan, down);
+        let Left { signals, quotient, y: z } = Left::of(plan, down);
         let (spectrum, rest) = up.split_at(n);
         let (lower, upper) = rest.split_at(places);
         for (sum, signal) in sums.spectra.chunks_exact_mut(n).zip(signals.chunks_exact(n)) {
@@ -88,7 +88,10 @@ impl Companion {
         }
         let (nu, lower) = (&mut sums.nu[..width.next_multiple_of(UNIT)], &lower[..order]);
         self.remainder.gradient(quotient, lower, &upper[..places], nu);
-        // `R = Ψ y` stands for `y = K R`: the gradient is that of `−⟨lower, Ψ y⟩`.
+        // `R = Ψ z` stands for `z = K R`: the gradient is that of `−⟨lower, Ψ z⟩`.
+        let below = take(&mut scratch, width - 1);
+        self.below(z, below);
+        lead_around_gradient(below, lower, -1.0, nu);
         if sums.header[0] as usize == PAIRS {
             let each = pair_len(plan);
             let pairs = [pair(plan, &sums.waiting[..each]), pair(plan, &sums.waiting[each..])];
@@ -98,12 +101,8 @@ impl Companion {
         let waiting = sums.header[0] as usize;
         sums.header[0] += 1.0;
         let (reach, x) = sums.waiting[waiting * pair_len(plan)..][..pair_len(plan)].split_at_mut(plan.reach());
-        x[..order].iter_mut().zip(y).for_each(|(x, y)| *x = -y);
-        x[order..].fill(0.0);
-        self.reach_below(plan, lower, reach);
-        let below = take(&mut scratch, width - 1);
-        self.below(y, below);
-        lead_around_gradient(below, lower, -1.0, nu);
+        self.scaled.reach(y, plan.places, reach);
+        self.scaled.places(z, x);
     }
 
     /// A gradient in coefficients, continued below degree zero.
@@ -143,8 +142,7 @@ impl Companion {
         let Sums { header, spectra, nu, waiting, band } = Sums::of(plan, sums);
         let nu = &mut nu[..self.psi.width()];
         let own = take(&mut scratch, plan.rank.max(1) * each);
-        let (x, zeros) = (take(&mut scratch, places), take(&mut scratch, each));
-
+        let (reach, x) = (take(&mut scratch, plan.reach()), take(&mut scratch, places));
         let gain = plan.transform.gain().recip();
         let rows = generators.chunks_exact_mut(order).zip(self.generators.chunks_exact(order)).zip(&self.sources);
         for (j, ((gradient, generator), source)) in rows.enumerate() {
@@ -152,20 +150,16 @@ impl Companion {
             plan.transform.inverse(Form::Single, spectrum, scratch);
             let coefficients = &mut spectrum[..order];
             coefficients.iter_mut().for_each(|c| *c *= gain);
-            let (reach, factors) = own[j * each..][..each].split_at_mut(plan.reach());
             self.reach_below(plan, coefficients, reach);
             lead_around_gradient(&source.below, coefficients, 1.0, nu);
-            match j + 1 == plan.rank {
-                // The way back along the rows takes the rest of this product.
-                true => gradient[0] += reach[places - 1],
-                false => {
-                    self.psi.transposed_product(reach, x);
-                    gradient.iter_mut().zip(&*x).for_each(|(g, x)| *g += x);
-                }
-            }
-            factors[..order].copy_from_slice(generator);
-            factors[order..].fill(0.0);
+            self.psi.transposed_product(reach, x);
+            gradient.iter_mut().zip(&*x).for_each(|(g, x)| *g += x);
+            let (reach, factors) = own[j * each..][..each].split_at_mut(plan.reach());
+            self.scaled.reach(&x[..order], places, reach);
+            self.scaled.places(generator, factors);
+            factors.iter_mut().for_each(|x| *x = -*x);
         }
+        let zeros = take(&mut scratch, each);
         zeros.fill(0.0);
         let waiting_pairs = waiting.chunks_exact(each).take(header[0] as usize);
         let total = waiting_pairs.len() + plan.rank;
@@ -178,55 +172,31 @@ impl Companion {
             self.add_outer([nth(done), nth(done + 1)], &mut header[1], band);
             done += PAIRS;
         }
-        // The last generator comes last.
-        let pairs = if total == done + PAIRS { [nth(done), nth(done + 1)] } else { [nth(total), nth(done)] };
-        let band = (header[1] != 0.0).then_some(&*band);
-        let generator = generators.chunks_exact_mut(order).last().unwrap_or(&mut x[..order]);
-        self.lead_back(plan, pairs, band, nu, (generator, entries), (zeros, scratch));
+        let width = self.psi.width();
+        let (last, padded) = (take(&mut scratch, width), take(&mut scratch, 2 * width));
+        self.last_column(nu, padded, last);
+        f64::run(Columns {
+            scaled: &self.scaled,
+            pairs: [nth(done), nth(done + 1)],
+            band: (header[1] != 0.0).then_some(&*band),
+            last,
+            before: columns_before(width),
+            gradient: &mut BandGradient::of(entries),
+            scratch,
+        });
     }
 
-    /// Leads gradients in the taps of Ψ, outer products and a band, back to the entries.
-    fn lead_back(
-        &self,
-        plan: &Plan,
-        pairs: [Pair<'_>; PAIRS],
-        band: Option<&[f64]>,
-        nu: &[f64],
-        (generator, entries): (&mut [f64], &mut [f64]),
-        (zeros, mut scratch): (&[f64], &mut [f64]),
-    ) {
-        let (order, width) = (plan.order, self.psi.width());
-        let gradient = &mut BandGradient::of(entries);
-        let (operator, psi) = (Band::of(&self.entries), &self.psi);
-        let rows = take(&mut scratch, Backward::scratch_len(order, width));
-        let [before_first, before_last, nu_again] = [(); 3].map(|()| take(&mut scratch, width));
-        let (last, steps) = (nu, order);
-        f64::run(Backward {
-            operator,
-            psi,
-            pairs,
-            band,
-            last,
-            before_last: None,
-            steps,
-            gradient,
-            generator: &mut *generator,
-            rows,
-        });
-        // ψ_1 has −u_{N−1} ψ_−1, where ψ_−1 is the quotient of ψ_{N−1} and ψ_N.
-        before_first.fill(0.0);
-        before_first.iter_mut().zip(&rows[2..width]).for_each(|(b, e)| *b = -operator.upper[order - 1] * e);
-        correlate(before_first, &self.remainder.inverse, 1.0, before_last);
-        correlate(before_last, self.psi.before_first(), -1.0, nu_again);
-        let pairs = [pair(plan, zeros); PAIRS];
-        let (last, before_last, steps) = (&*nu_again, Some(&*before_last), width / 2 + 2);
-        f64::run(Backward { operator, psi, pairs, band: None, last, before_last, steps, gradient, generator, rows });
+    /// Writes the last column of the gradient in all entries, in the scaled coordinates, from the gradient in ν: `−⟨ν̇, ψ_j⟩ / l_0` from place N on.
+    fn last_column(&self, nu: &[f64], padded: &mut [f64], last: &mut [f64]) {
+        let (order, width) = (self.scaled.order(), nu.len());
+        padded[..width].copy_from_slice(nu);
+        padded[width..].fill(0.0);
+        f64::run(Falling { taps: &self.psi, k: order, x: padded, products: &mut *last });
+        self.scaled.last_column(last);
     }
 }
 
-/// Writes `factor Σ_k a_{j+k} b_k`.
-fn correlate(a: &[f64], b: &[f64], factor: f64, to: &mut [f64]) {
-    for (j, to) in to.iter_mut().enumerate() {
-        *to = factor * a[j..].iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    }
+/// Columns after which it does not matter any more where the first of them came from: a tap of ψ_−1 is left behind by two.
+fn columns_before(width: usize) -> usize {
+    (width / 2 + 2).next_multiple_of(GROUP)
 }

@@ -27,13 +27,14 @@
 //! left out of one grows with the other's norm, so that it is small next to e_0 rather than next to the largest column. `‖K‖ ‖Ψ‖` is
 //! about `exp(2 |Σ d|)` for the largest sum of diagonal entries up to any place.
 
-mod backward;
 mod basis;
+mod commutator;
 mod filter;
 mod gradients;
 mod plan;
 mod products;
 mod remainder;
+mod scaled;
 mod taps;
 #[cfg(test)]
 mod tests;
@@ -42,19 +43,19 @@ use super::segments::Aligned;
 pub(super) use gradients::Gradient;
 pub(super) use plan::Plan;
 use remainder::Remainder;
+use scaled::Scaled;
 use taps::Taps;
 
 /// What is derived from an operator and its generators.
 #[derive(Debug)]
 pub(super) struct Companion {
-    /// The three diagonals.
-    entries: Vec<f64>,
     generators: Vec<f64>,
     /// The taps of A^k e_0 for each k.
     k: Taps,
     /// The taps of ψ_−1 to ψ_N.
     psi: Taps,
     remainder: Remainder,
+    scaled: Scaled,
     sources: Vec<Source>,
 }
 
@@ -77,8 +78,8 @@ impl Companion {
         };
         let (k, psi, inverse) = basis::new(plan, entries, memory)?;
         let remainder = Remainder::new(psi.column(plan.order), inverse);
-        let mut companion =
-            Self { entries: entries.to_vec(), generators: generators.to_vec(), k, psi, remainder, sources: Vec::new() };
+        let scaled = Scaled::new(plan, entries);
+        let mut companion = Self { generators: generators.to_vec(), k, psi, remainder, scaled, sources: Vec::new() };
         let mut scratch = vec![0.0; plan.reach() + plan.places + plan.transform.scratch_len()];
         companion.sources =
             generators.chunks_exact(plan.order).map(|g| companion.source(plan, g, &mut scratch)).collect();

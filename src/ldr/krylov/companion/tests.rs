@@ -1,4 +1,4 @@
-use super::backward::TOGETHER;
+use super::commutator::TOGETHER;
 use super::filter::{filter, subtract_lags};
 use super::remainder::{lead_around_gradient, quotient};
 use super::taps::{GROUP, UNIT};
@@ -365,7 +365,7 @@ fn check(order: usize, spread: f64, rank: usize, batch: usize) {
         companion.forward_keeping(&plan, t, wanted, &mut down, &mut scratch);
         assert!(i % 2 == 1 || again == got, "{}", what("product with its gradient"));
         let gradient = Gradient { down: &down, up: &up, first: i == 0, sums: &mut sums };
-        companion.gradient(&plan, gradient, &mut scratch);
+        companion.gradient(&plan, y, gradient, &mut scratch);
     }
     let expected = gradients(&entries, &generators, &examples);
     // What is there may not be overwritten.
@@ -390,7 +390,7 @@ fn everything_equals_the_definition() {
     });
 }
 
-/// Rows of the way back are in registers as a whole, or in parts: an upper and a lower one, and some between.
+/// Columns of the gradient are in registers as a whole, or in parts: an upper and a lower one, and some between.
 #[test]
 fn bands_are_narrow_and_wide() {
     let widths = OPERATORS.map(|(order, spread)| {

@@ -1,0 +1,350 @@
+//! The gradient in the entries of an operator, from the equation that the gradient in all entries of a matrix satisfies.
+//!
+//! Let Z be the gradient of `⟨ẏ, y⟩` in the N² entries of A, in its band or not, for `y = Σ_jk t_jk A^k g_j`; and ġ that in the generators. In
+//! `Z = Σ_jab t_{j,a+b+1} (Aᵀ)^a ẏ (A^b g_j)ᵀ` one power more before and one power more behind differ by the ends of the sums only, so that
+//!
+//! `Aᵀ Z − Z Aᵀ = Σ_j ġ_j g_jᵀ − ẏ yᵀ`:
+//!
+//! the gradient is a matrix of low displacement rank itself. With ones below the diagonal ([`Scaled`]) this is, for the column before column i,
+//!
+//! `Z_{j,i−1} = Z_{j+1,i} + (d_j − d_i) Z_{j,i} + u_{j−1} Z_{j−1,i} − u_i Z_{j,i+1} + ẏ_j y_i − Σ ġ_j g_i`.
+//!
+//! A diagonal `i − 1 − j` of Z comes from itself and from the two above it, which count the less the further they are away: near the shift what lies beyond the taps of
+//! ψ, from the lowest diagonal of A on, comes to nothing. So columns follow from each other in a band, around the cycle.
+
+use super::scaled::Scaled;
+use super::taps::horizontal;
+use crate::ldr::krylov::band::BandGradient;
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+
+type Lane = <f64 as Kernels>::Lane;
+
+/// Numbers in a register.
+const LANES: usize = f64::LANES;
+
+/// Columns that are taken up together.
+const GROUP: usize = LANES;
+
+/// Outer products that are added to a band at once.
+pub const PAIRS: usize = 2;
+
+/// Registers of a column that are led on together, so that all of them are kept.
+pub const TOGETHER: usize = 4;
+
+/// An outer product in a band: column i is `x_i` times what the band has of the reach.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    pub reach: &'a [f64],
+    pub x: &'a [f64],
+}
+
+/// Writes outer products to a band without margins, or adds them.
+pub struct Outer<'a> {
+    pub pairs: [Pair<'a>; PAIRS],
+    pub width: usize,
+    pub add: bool,
+    pub band: &'a mut [f64],
+}
+
+impl Kernel<f64> for Outer<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { pairs, width, add, band } = self;
+        let places = pairs[0].x.len();
+        for (i, column) in band.chunks_exact_mut(width).enumerate() {
+            let [first, second] = [pairs[0].reach, pairs[1].reach];
+            let (at, column) = (places - 1 - i, lanes_mut::<f64>(column));
+            let first = &lanes::<f64>(&first[at..][..width])[..column.len()];
+            let second = &lanes::<f64>(&second[at..][..width])[..column.len()];
+            let factors = [isa.splat(pairs[0].x[i]), isa.splat(pairs[1].x[i])];
+            for v in 0..column.len() {
+                let begun = if add { isa.load(&column[v]) } else { isa.splat(0.0) };
+                let sum = isa.mul_add(isa.load(&first[v]), factors[0], begun);
+                isa.store(&mut column[v], isa.mul_add(isa.load(&second[v]), factors[1], sum));
+            }
+        }
+    }
+}
+
+/// Columns of Z from the last one on, down to the first and around the cycle; what they have of the band of A is added to a gradient.
+pub struct Columns<'a, 'b> {
+    pub scaled: &'a Scaled,
+    /// What there is on the right: outer products, and a band without margins.
+    pub pairs: [Pair<'a>; PAIRS],
+    pub band: Option<&'a [f64]>,
+    /// Column N − 1, as many diagonals as are led on, for a column N that is zero.
+    pub last: &'a [f64],
+    /// Columns, whole groups, after which it no longer matters that column N was not zero; they are computed again at the end.
+    pub before: usize,
+    pub gradient: &'a mut BandGradient<'b>,
+    /// Scratch, of [`Columns::scratch_len`].
+    pub scratch: &'a mut [f64],
+}
+
+impl Columns<'_, '_> {
+    pub fn scratch_len(order: usize, before: usize) -> usize {
+        LANES * (order + before)
+    }
+}
+
+impl Kernel<f64> for Columns<'_, '_> {
+    /// The highest diagonals come first: others depend on what is ahead of them.
+    #[inline(always)]
+    fn run<I: Isa<f64>>(mut self, isa: I) {
+        let mut end = self.last.len() / LANES;
+        while end > 0 {
+            let count = end.div_ceil(end.div_ceil(TOGETHER));
+            end -= count;
+            match (self.band, count) {
+                (None, 1) => self.diagonals::<I, 1, false>(isa, end),
+                (None, 2) => self.diagonals::<I, 2, false>(isa, end),
+                (None, 3) => self.diagonals::<I, 3, false>(isa, end),
+                (None, _) => self.diagonals::<I, TOGETHER, false>(isa, end),
+                (_, 1) => self.diagonals::<I, 1, true>(isa, end),
+                (_, 2) => self.diagonals::<I, 2, true>(isa, end),
+                (_, 3) => self.diagonals::<I, 3, true>(isa, end),
+                (_, _) => self.diagonals::<I, TOGETHER, true>(isa, end),
+            }
+        }
+    }
+}
+
+/// Where a walk along the columns is.
+#[derive(Clone, Copy)]
+struct Step {
+    /// How many columns there were.
+    number: usize,
+    /// The column that the next one comes from.
+    i: usize,
+}
+
+impl Columns<'_, '_> {
+    /// R registers of each column, from one on.
+    #[inline(always)]
+    fn diagonals<I: Isa<f64>, const R: usize, const BAND: bool>(&mut self, isa: I, at: usize) {
+        let order = self.scaled.order();
+        let zero = isa.splat(0.0);
+        let mut state = State { here: [zero; R], behind: [zero; R], ahead: zero };
+        let last = lanes::<f64>(&self.last[at * LANES..]);
+        for v in 0..R {
+            state.here[v] = isa.load(&last[v]);
+        }
+        if last.len() > R {
+            state.ahead = isa.load(&last[R]);
+        }
+        let (mut step, end) = (Step { number: 0, i: order - 1 }, order + self.before);
+        while step.number < end {
+            // The gradient of a group lies where none of its entries is around the cycle.
+            let count = if step.i > GROUP && step.number + GROUP <= end { GROUP } else { 1 };
+            match count {
+                1 => self.single::<I, R>(isa, step, at, &mut state),
+                _ => self.group::<I, R, BAND>(isa, step, at, &mut state),
+            }
+            step.number += count;
+            step.i = if step.i >= count { step.i - count } else { order - 1 };
+        }
+    }
+
+    /// Where the first registers of columns are left for the diagonals below, if there are any.
+    #[inline(always)]
+    fn ahead(&mut self, number: usize, count: usize) -> Option<&mut [f64]> {
+        (self.last.len() > TOGETHER * LANES).then(|| &mut self.scratch[number * LANES..][..count * LANES])
+    }
+
+    /// One column, where the band of A is around the cycle.
+    #[inline(always)]
+    fn single<I: Isa<f64>, const R: usize>(&mut self, isa: I, step: Step, at: usize, state: &mut State<I::V, R>) {
+        let Step { number, i } = step;
+        let (width, first, count) = (self.last.len(), at * LANES, R * LANES);
+        let window = self.pairs[0].x.len() - 1 - i + first;
+        let [first_pair, second_pair] = self.pairs;
+        let row = Row {
+            base: self.band.map(|band| lanes::<f64>(&band[i * width + first..][..count])),
+            pairs: [first_pair.reach, second_pair.reach].map(|reach| lanes::<f64>(&reach[window..][..count])),
+            operator: self.scaled.reaches().map(|reach| lanes::<f64>(&reach[window..][..count])),
+            factors: [isa.splat(first_pair.x[i]), isa.splat(second_pair.x[i])],
+            diagonal: isa.splat(self.scaled.diagonal[i]),
+            upper: isa.splat(self.scaled.upper[i]),
+        };
+        state.step(isa, &row);
+        if let Some(ahead) = self.ahead(number, 1) {
+            let ahead = &mut lanes_mut::<f64>(ahead)[0];
+            if first + count < width {
+                state.ahead = isa.load(ahead);
+            }
+            isa.store(ahead, state.here[0]);
+        }
+        if at > 0 || number < self.before {
+            return;
+        }
+        let mut lane = [0.0; LANES];
+        isa.store(&mut lane, state.here[0]);
+        let (order, unscaled) = (self.scaled.order(), &self.scaled.lower);
+        let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
+        let [before, two_before] = [1, 2].map(|back| (i + order - back) % order);
+        lower[i] += lane[0] * self.scaled.over[i];
+        diagonal[before] += lane[1];
+        upper[two_before] += lane[2] * unscaled[before];
+    }
+
+    /// Four columns. There are no branches between their steps, across which values would be kept.
+    #[inline(always)]
+    fn group<I: Isa<f64>, const R: usize, const BAND: bool>(
+        &mut self,
+        isa: I,
+        step: Step,
+        at: usize,
+        state: &mut State<I::V, R>,
+    ) {
+        let Step { number, i } = step;
+        let (width, first, count) = (self.last.len(), at * LANES, R * LANES);
+        let (i, window) = (i + 1 - GROUP, self.pairs[0].x.len() - 1 - i + first);
+        let [first_pair, second_pair] = self.pairs;
+        let mut base = [&[][..]; GROUP];
+        if let (true, Some(band)) = (BAND, self.band) {
+            for q in 0..GROUP {
+                base[q] = lanes::<f64>(&band[(i + q) * width + first..][..count]);
+            }
+        }
+        let group = Group {
+            factors: [&first_pair.x[i..][..GROUP], &second_pair.x[i..][..GROUP]],
+            diagonal: &self.scaled.diagonal[i..][..GROUP],
+            upper: &self.scaled.upper[i..][..GROUP],
+            pairs: [first_pair.reach, second_pair.reach].map(|reach| &reach[window..][..count + GROUP - 1]),
+            operator: self.scaled.reaches().map(|reach| &reach[window..][..count + GROUP - 1]),
+            base,
+        };
+        let mut aheads = [[0.0; LANES]; GROUP];
+        if let (true, Some(ahead)) = (first + count < width, self.ahead(number, GROUP)) {
+            for (to, from) in aheads.iter_mut().zip(lanes::<f64>(ahead)) {
+                *to = *from;
+            }
+        }
+        let mut firsts = [isa.splat(0.0); GROUP];
+        state.step(isa, &group.row::<I, R, 3, BAND>(isa));
+        (firsts[0], state.ahead) = (state.here[0], isa.load(&aheads[0]));
+        state.step(isa, &group.row::<I, R, 2, BAND>(isa));
+        (firsts[1], state.ahead) = (state.here[0], isa.load(&aheads[1]));
+        state.step(isa, &group.row::<I, R, 1, BAND>(isa));
+        (firsts[2], state.ahead) = (state.here[0], isa.load(&aheads[2]));
+        state.step(isa, &group.row::<I, R, 0, BAND>(isa));
+        (firsts[3], state.ahead) = (state.here[0], isa.load(&aheads[3]));
+        if let Some(ahead) = self.ahead(number, GROUP) {
+            for (to, first) in lanes_mut::<f64>(ahead).iter_mut().zip(firsts) {
+                isa.store(to, first);
+            }
+        }
+        if at > 0 || number < self.before {
+            return;
+        }
+        let mut tile = [firsts[3], firsts[2], firsts[1], firsts[0]];
+        isa.transpose(&mut tile);
+        let over = isa.load(&lanes::<f64>(&self.scaled.over[i..][..GROUP])[0]);
+        let before = isa.load(&lanes::<f64>(&self.scaled.lower[i - 1..][..GROUP])[0]);
+        let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
+        add::<I>(isa, &mut lower[i..], isa.mul(tile[0], over));
+        add::<I>(isa, &mut diagonal[i - 1..], tile[1]);
+        add::<I>(isa, &mut upper[i - 2..], isa.mul(tile[2], before));
+    }
+}
+
+#[inline(always)]
+fn add<I: Isa<f64>>(isa: I, to: &mut [f64], v: I::V) {
+    let to = &mut lanes_mut::<f64>(&mut to[..LANES])[0];
+    isa.store(to, isa.add(isa.load(to), v));
+}
+
+/// What four columns take up together, those that they come from in ascending order.
+struct Group<'a> {
+    factors: [&'a [f64]; PAIRS],
+    diagonal: &'a [f64],
+    upper: &'a [f64],
+    pairs: [&'a [f64]; PAIRS],
+    operator: [&'a [f64]; 2],
+    base: [&'a [Lane]; GROUP],
+}
+
+impl<'a> Group<'a> {
+    /// What column Q of them takes up.
+    #[inline(always)]
+    fn row<I: Isa<f64>, const R: usize, const Q: usize, const BAND: bool>(&self, isa: I) -> Row<'a, I::V> {
+        let window = GROUP - 1 - Q;
+        let windows = |reach: &'a [f64]| lanes::<f64>(&reach[window..][..R * LANES]);
+        Row {
+            base: if BAND { Some(&self.base[Q][..R]) } else { None },
+            pairs: [windows(self.pairs[0]), windows(self.pairs[1])],
+            operator: [windows(self.operator[0]), windows(self.operator[1])],
+            factors: [isa.splat(self.factors[0][Q]), isa.splat(self.factors[1][Q])],
+            diagonal: isa.splat(self.diagonal[Q]),
+            upper: isa.splat(self.upper[Q]),
+        }
+    }
+}
+
+/// What a column comes from, besides the two behind it.
+struct Row<'a, V> {
+    base: Option<&'a [Lane]>,
+    pairs: [&'a [Lane]; PAIRS],
+    /// `d_j` and `u_{j−1}`.
+    operator: [&'a [Lane]; 2],
+    factors: [V; PAIRS],
+    diagonal: V,
+    upper: V,
+}
+
+/// A column with what is ahead of it; and the one behind it, by two numbers ahead.
+struct State<V, const R: usize> {
+    here: [V; R],
+    behind: [V; R],
+    ahead: V,
+}
+
+impl<V: Copy, const R: usize> State<V, R> {
+    /// Goes on to the next column.
+    #[inline(always)]
+    fn step<I: Isa<f64, V = V>>(&mut self, isa: I, row: &Row<'_, V>) {
+        let Self { here, behind, ahead } = self;
+        for v in 0..R {
+            let (own, ahead) = (here[v], if v + 1 < R { here[v + 1] } else { *ahead });
+            let two = isa.skip::<2>(own, ahead);
+            let sum = isa.mul(isa.load(&row.pairs[0][v]), row.factors[0]);
+            let sum = isa.mul_add(isa.load(&row.pairs[1][v]), row.factors[1], sum);
+            let sum = match row.base {
+                Some(base) => isa.add(isa.load(&base[v]), sum),
+                None => sum,
+            };
+            let sum = isa.neg_mul_add(row.upper, behind[v], sum);
+            let sum = isa.mul_add(isa.load(&row.operator[1][v]), two, sum);
+            let difference = isa.sub(isa.load(&row.operator[0][v]), row.diagonal);
+            let sum = isa.mul_add(difference, isa.skip::<1>(own, ahead), sum);
+            (here[v], behind[v]) = (isa.add(own, sum), two);
+        }
+    }
+}
+
+/// Writes the products of column k with x, of column k − 1 with x from 1 on, and so on; x is followed by zeros.
+pub struct Falling<'a> {
+    pub taps: &'a super::Taps,
+    pub k: usize,
+    pub x: &'a [f64],
+    pub products: &'a mut [f64],
+}
+
+impl Kernel<f64> for Falling<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { taps, k, x, products } = self;
+        for (at, products) in lanes_mut::<f64>(products).iter_mut().enumerate() {
+            let mut sums = [isa.splat(0.0); LANES];
+            for q in 0..LANES {
+                let back = at * LANES + q;
+                let column = lanes::<f64>(taps.column(k - back));
+                let x = lanes::<f64>(&x[back..][..taps.width()]);
+                for v in 0..column.len() {
+                    sums[q] = isa.mul_add(isa.load(&column[v]), isa.load(&x[v]), sums[q]);
+                }
+            }
+            isa.store(products, horizontal::<I>(isa, sums));
+        }
+    }
+}

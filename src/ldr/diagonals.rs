@@ -36,6 +36,9 @@ type Registers<I> = [<I as Isa<f64>>::V; REGISTERS];
 /// Products of weights below this are zero.
 const TINY: f64 = 1e-250;
 
+/// Places between looks for such products.
+const FLUSH: usize = 8;
+
 /// The largest term of an entry at the most: what is left out with products that are [`TINY`] is far below rounding errors then.
 const LARGE: f64 = 1e100;
 
@@ -83,19 +86,15 @@ struct DownBackward {
 }
 
 impl Diagonals {
-    /// Takes up generators, one after the other, and the weights of both operators, N numbers each; `None` where products of weights are too
-    /// large.
-    pub fn new<T: Scalar>(shape: Shape, rank: usize, [g, h]: [&[T]; 2], [a, b]: [&[T]; 2]) -> Option<Self> {
+    /// Takes up generators, one after the other, and the weights of both operators, N numbers each, all of them [in range](in_range).
+    pub fn new<T: Scalar>(shape: Shape, rank: usize, [g, h]: [&[T]; 2], [a, b]: [&[T]; 2]) -> Self {
         let (order, short, transposed) = (shape.order(), shape.rows.min(shape.cols), shape.rows > shape.cols);
-        if !(growth(a) * growth(b) * largest(g).max(1.0) * largest(h).max(1.0) <= LARGE) {
-            return None;
-        }
         let ([g, h], [a, b]) = if transposed { ([h, g], [b, a]) } else { ([g, h], [a, b]) };
         let (a, b): (Vec<f64>, _) = (a.iter().map(|a| a.wide()).collect(), periodic(b));
         let g = (0..short).flat_map(|i| (0..rank).map(move |k| g[k * short + i].wide())).collect();
         let h = h.chunks_exact(order).flat_map(periodic).collect();
         let beyond = [&a[short..], &b[short..2 * order]].map(|weights| Windows::new(order - short, weights, TINY));
-        Some(Self { order, short, rank, cols: shape.cols, transposed, a, g, b, h, beyond })
+        Self { order, short, rank, cols: shape.cols, transposed, a, g, b, h, beyond }
     }
 
     /// Writes the matrix.
@@ -104,28 +103,16 @@ impl Diagonals {
         f64::run(Write { diagonals: self, dense, beyond: &beyond, down });
     }
 
-    /// Adds to the gradients in generators and weights that of a loss whose gradient in the entries is `dense`.
-    pub fn pull_back<T: Scalar>(&self, dense: &[T], [dg, dh]: [&mut [T]; 2], [da, db]: [&mut [T]; 2]) {
-        let ([dg, dh], [da, db]) = if self.transposed { ([dh, dg], [db, da]) } else { ([dg, dh], [da, db]) };
+    /// Given the gradient `dense` of a loss in the entries, writes that in `G Hᵀ` to `products` and adds that in the weights.
+    pub fn pull_back<T: Scalar>(&self, dense: &[T], products: &mut [T], [da, db]: [&mut [T]; 2]) {
+        let [da, db] = if self.transposed { [db, da] } else { [da, db] };
         let (beyond, down) = (self.products_beyond(), &mut vec![DownBackward::default(); self.short]);
-        let mut gradient = Gradient {
-            a: vec![0.0; self.order],
-            g: vec![0.0; self.g.len()],
-            b: vec![0.0; self.b.len()],
-            h: vec![0.0; self.h.len()],
-            beyond: vec![0.0; beyond.len()],
-        };
-        f64::run(PullBack { diagonals: self, dense, beyond: &beyond, down, gradient: &mut gradient });
+        let mut gradient =
+            Gradient { a: vec![0.0; self.order], b: vec![0.0; self.b.len()], beyond: vec![0.0; beyond.len()] };
+        f64::run(PullBack { diagonals: self, dense, beyond: &beyond, down, products, gradient: &mut gradient });
         self.add_beyond(&mut gradient);
-        let Gradient { a, g, b, h, .. } = gradient;
-        add(da, &a);
-        add_periods(db, &b);
-        for (dh, h) in dh.chunks_exact_mut(self.order).zip(h.chunks_exact(self.b.len())) {
-            add_periods(dh, h);
-        }
-        for (k, dg) in dg.chunks_exact_mut(self.short).enumerate() {
-            dg.iter_mut().zip(g[k..].iter().step_by(self.rank)).for_each(|(dg, &g)| *dg += T::of(g));
-        }
+        add(da, &gradient.a);
+        gradient.b.chunks(self.order).for_each(|period| add(db, period));
     }
 
     /// The tail of the last place of the short side on each diagonal, and a tile more: `Π_{short ≤ i < N} a_i b_{i+p}`.
@@ -144,24 +131,25 @@ impl Diagonals {
         b.backward(&d_b, &mut gradient.b[self.short..]);
     }
 
-    /// The weights of a place in a tile of diagonals.
+    /// The weights of a place in a tile of diagonals, of the short side and of the long one.
     #[inline(always)]
-    fn weights<I: Isa<f64>>(&self, isa: I, i: usize, first: usize) -> Registers<I> {
-        let (a, b) = (isa.splat(self.a[i]), lanes::<f64>(&self.b[first + i..][..TILE]));
-        std::array::from_fn(|l| isa.mul(a, isa.load(&b[l])))
+    fn weights<I: Isa<f64>>(&self, isa: I, i: usize, first: usize) -> (I::V, &[Lane]) {
+        (isa.splat(self.a[i]), lanes(&self.b[first + i..][..TILE]))
     }
 
     /// The sources of a place.
     #[inline(always)]
-    fn sources<I: Isa<f64>>(&self, isa: I, i: usize, first: usize) -> Registers<I> {
-        let mut sum = [isa.splat(0.0); REGISTERS];
+    fn sources<I: Isa<f64>>(&self, isa: I, i: usize, first: usize, sources: &mut Tile) {
+        let mut sums = [isa.splat(0.0); REGISTERS];
         let mut at = first + i;
         for &g in &self.g[i * self.rank..][..self.rank] {
             let (g, h) = (isa.splat(g), lanes::<f64>(&self.h[at..][..TILE]));
-            sum = std::array::from_fn(|l| isa.mul_add(g, isa.load(&h[l]), sum[l]));
+            for l in 0..REGISTERS {
+                sums[l] = isa.mul_add(g, isa.load(&h[l]), sums[l]);
+            }
             at += self.b.len();
         }
-        sum
+        (0..REGISTERS).for_each(|l| isa.store(&mut sources[l], sums[l]));
     }
 
     /// Reads the numbers of a place, zeros beyond the last diagonal.
@@ -179,7 +167,8 @@ impl Diagonals {
         if count == TILE
             && let Some(run) = row[start..].first_chunk::<TILE>()
         {
-            return run.map(|x| x.wide());
+            values.iter_mut().zip(run).for_each(|(value, x)| *value = x.wide());
+            return values;
         }
         let entries = row[start..].iter().chain(row);
         values[..count].iter_mut().zip(entries).for_each(|(value, x)| *value = x.wide());
@@ -209,13 +198,11 @@ impl Diagonals {
     }
 }
 
-/// Gradients, in the order in which the diagonals have the numbers.
+/// Gradients in weights, in the order in which the diagonals have them.
 #[derive(Debug)]
 struct Gradient {
     a: Vec<f64>,
-    g: Vec<f64>,
     b: Vec<f64>,
-    h: Vec<f64>,
     /// In the tails of the last place.
     beyond: Vec<f64>,
 }
@@ -232,24 +219,32 @@ impl<T: Scalar> Kernel<f64> for Write<'_, T> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { diagonals, dense, beyond, down } = self;
+        let half = isa.splat(HALF);
         for first in (0..diagonals.order).step_by(TILE) {
             let mut tail = load(isa, lanes(&beyond[first..][..TILE]));
             let mut behind = [isa.splat(0.0); REGISTERS];
             for (i, down) in down.iter_mut().enumerate().rev() {
-                let (w, u) = (diagonals.weights(isa, i, first), diagonals.sources(isa, i, first));
-                store(isa, u, &mut down.sources);
-                store(isa, behind, &mut down.behind);
-                behind = mul_add(isa, tail, u, behind);
-                tail = flushed(isa, mul(isa, tail, w));
+                let (a, b) = diagonals.weights(isa, i, first);
+                diagonals.sources(isa, i, first, &mut down.sources);
+                for l in 0..REGISTERS {
+                    isa.store(&mut down.behind[l], behind[l]);
+                    behind[l] = isa.mul_add(tail[l], isa.load(&down.sources[l]), behind[l]);
+                    tail[l] = isa.mul(tail[l], isa.mul(a, isa.load(&b[l])));
+                }
+                flush_tile(isa, i, &mut tail);
             }
             let (mut front, mut head) = ([isa.splat(0.0); REGISTERS], [isa.splat(1.0); REGISTERS]);
             for (i, down) in down.iter().enumerate() {
-                let w = diagonals.weights(isa, i, first);
-                front = mul_add(isa, w, front, load(isa, &down.sources));
-                head = flushed(isa, mul(isa, w, head));
-                let sums = mul_add(isa, head, load(isa, &down.behind), front);
+                let (a, b) = diagonals.weights(isa, i, first);
                 let mut entries = Tile::default();
-                store(isa, sums.map(|sum| isa.mul(isa.splat(HALF), sum)), &mut entries);
+                for l in 0..REGISTERS {
+                    let w = isa.mul(a, isa.load(&b[l]));
+                    front[l] = isa.mul_add(w, front[l], isa.load(&down.sources[l]));
+                    head[l] = isa.mul(w, head[l]);
+                    let sum = isa.mul_add(head[l], isa.load(&down.behind[l]), front[l]);
+                    isa.store(&mut entries[l], isa.mul(half, sum));
+                }
+                flush_tile(isa, i, &mut head);
                 diagonals.put(dense, i, first, &bytemuck::cast(entries));
             }
         }
@@ -262,6 +257,7 @@ struct PullBack<'a, T> {
     dense: &'a [T],
     beyond: &'a [f64],
     down: &'a mut [DownBackward],
+    products: &'a mut [T],
     gradient: &'a mut Gradient,
 }
 
@@ -280,23 +276,28 @@ impl<T: Scalar> PullBack<'_, T> {
     #[inline(always)]
     fn down<I: Isa<f64>>(&mut self, isa: I, first: usize) {
         let (zero, diagonals) = ([isa.splat(0.0); REGISTERS], self.diagonals);
+        let half = isa.splat(HALF);
         let mut tail = load(isa, lanes(&self.beyond[first..][..TILE]));
         // Both gradients are those that the place behind hands on.
         let (mut behind, mut d_front, mut d_head) = (zero, zero, zero);
         for (i, down) in self.down.iter_mut().enumerate().rev() {
-            let (w, u) = (diagonals.weights(isa, i, first), diagonals.sources(isa, i, first));
-            let d_entry: Tile = bytemuck::cast(diagonals.get(self.dense, i, first));
-            let d_entry = load(isa, &d_entry).map(|d| isa.mul(isa.splat(HALF), d));
-            d_front = std::array::from_fn(|l| isa.add(d_entry[l], d_front[l]));
-            d_head = mul_add(isa, d_entry, behind, d_head);
-            for (numbers, to) in [(u, &mut down.sources), (tail, &mut down.tail), (d_entry, &mut down.d_entry)] {
-                store(isa, numbers, to);
+            let (a, b) = diagonals.weights(isa, i, first);
+            let d_entries: Tile = bytemuck::cast(diagonals.get(self.dense, i, first));
+            diagonals.sources(isa, i, first, &mut down.sources);
+            for l in 0..REGISTERS {
+                let w = isa.mul(a, isa.load(&b[l]));
+                let d_entry = isa.mul(half, isa.load(&d_entries[l]));
+                let (d_front_here, d_head_here) =
+                    (isa.add(d_entry, d_front[l]), isa.mul_add(d_entry, behind[l], d_head[l]));
+                isa.store(&mut down.tail[l], tail[l]);
+                isa.store(&mut down.d_entry[l], d_entry);
+                isa.store(&mut down.d_front[l], d_front_here);
+                isa.store(&mut down.d_head[l], d_head_here);
+                behind[l] = isa.mul_add(tail[l], isa.load(&down.sources[l]), behind[l]);
+                tail[l] = isa.mul(tail[l], w);
+                (d_front[l], d_head[l]) = (isa.mul(w, d_front_here), isa.mul(w, d_head_here));
             }
-            store(isa, d_front, &mut down.d_front);
-            store(isa, d_head, &mut down.d_head);
-            behind = mul_add(isa, tail, u, behind);
-            tail = flushed(isa, mul(isa, tail, w));
-            (d_front, d_head) = (mul(isa, w, d_front), mul(isa, w, d_head));
+            flush_tile(isa, i, &mut tail);
         }
     }
 
@@ -308,66 +309,42 @@ impl<T: Scalar> PullBack<'_, T> {
         // The gradients in B_i, and in tail_{i−1}.
         let (mut d_behind, mut d_tail) = (zero, zero);
         for (i, down) in self.down.iter().enumerate() {
-            let (w, u, tail) = (diagonals.weights(isa, i, first), load(isa, &down.sources), load(isa, &down.tail));
-            let d_sources = mul_add(isa, tail, d_behind, load(isa, &down.d_front));
-            self.gradient.add_sources(isa, diagonals, [i, first], d_sources);
-            let d_weights = mul(isa, front, load(isa, &down.d_front));
-            let d_weights = mul_add(isa, head, load(isa, &down.d_head), d_weights);
-            let d_weights = mul_add(isa, d_tail, tail, d_weights);
-            self.gradient.add_weights(isa, diagonals, [i, first], d_weights);
-            d_tail = mul_add(isa, w, d_tail, mul(isa, d_behind, u));
-            front = mul_add(isa, w, front, u);
-            head = flushed(isa, mul(isa, w, head));
-            d_behind = mul_add(isa, head, load(isa, &down.d_entry), d_behind);
+            let (a, b) = diagonals.weights(isa, i, first);
+            let (mut d_sources, mut d_weights) = (Tile::default(), Tile::default());
+            for l in 0..REGISTERS {
+                let (w, u, tail) = (isa.mul(a, isa.load(&b[l])), isa.load(&down.sources[l]), isa.load(&down.tail[l]));
+                let d_front = isa.load(&down.d_front[l]);
+                isa.store(&mut d_sources[l], isa.mul_add(tail, d_behind[l], d_front));
+                let d_w = isa.mul_add(head[l], isa.load(&down.d_head[l]), isa.mul(front[l], d_front));
+                isa.store(&mut d_weights[l], isa.mul_add(d_tail[l], tail, d_w));
+                d_tail[l] = isa.mul_add(w, d_tail[l], isa.mul(d_behind[l], u));
+                front[l] = isa.mul_add(w, front[l], u);
+                head[l] = isa.mul(w, head[l]);
+                d_behind[l] = isa.mul_add(head[l], isa.load(&down.d_entry[l]), d_behind[l]);
+            }
+            flush_tile(isa, i, &mut head);
+            diagonals.put(self.products, i, first, &bytemuck::cast(d_sources));
+            let d_b = lanes_mut::<f64>(&mut self.gradient.b[first + i..][..TILE]);
+            self.gradient.a[i] += outer(isa, a, b, &d_weights, d_b);
         }
         let beyond = lanes_mut::<f64>(&mut self.gradient.beyond[first..][..TILE]);
-        store(isa, d_tail, beyond);
+        (0..REGISTERS).for_each(|l| isa.store(&mut beyond[l], d_tail[l]));
     }
 }
 
-impl Gradient {
-    /// Adds the gradient in the sources of a place.
-    #[inline(always)]
-    fn add_sources<I: Isa<f64>>(&mut self, isa: I, of: &Diagonals, [i, first]: [usize; 2], d: Registers<I>) {
-        let own = i * of.rank..(i + 1) * of.rank;
-        let mut at = first + i;
-        for (&g, dg) in of.g[own.clone()].iter().zip(&mut self.g[own]) {
-            let (h, dh) = (lanes::<f64>(&of.h[at..][..TILE]), lanes_mut::<f64>(&mut self.h[at..][..TILE]));
-            *dg += sum(isa, mul(isa, d, load(isa, h)));
-            let sums = mul_add(isa, [isa.splat(g); REGISTERS], d, load(isa, dh));
-            store(isa, sums, dh);
-            at += of.b.len();
-        }
-    }
-
-    /// Adds the gradient in the products of two weights of a place.
-    #[inline(always)]
-    fn add_weights<I: Isa<f64>>(&mut self, isa: I, of: &Diagonals, [i, first]: [usize; 2], d: Registers<I>) {
-        let place = first + i..first + i + TILE;
-        let (b, db) = (lanes::<f64>(&of.b[place.clone()]), lanes_mut::<f64>(&mut self.b[place]));
-        self.a[i] += sum(isa, mul(isa, d, load(isa, b)));
-        let sums = mul_add(isa, [isa.splat(of.a[i]); REGISTERS], d, load(isa, db));
-        store(isa, sums, db);
-    }
-}
-
-/// The sum of all numbers.
+/// The gradients of a product of a number x and numbers y: adds that in y, and returns that in x.
 #[inline(always)]
-fn sum<I: Isa<f64>>(isa: I, registers: Registers<I>) -> f64 {
+fn outer<I: Isa<f64>>(isa: I, x: I::V, y: &[Lane], d: &Tile, dy: &mut [Lane]) -> f64 {
+    let mut sum = isa.splat(0.0);
+    for l in 0..REGISTERS {
+        let d = isa.load(&d[l]);
+        sum = isa.mul_add(d, isa.load(&y[l]), sum);
+        let added = isa.mul_add(x, d, isa.load(&dy[l]));
+        isa.store(&mut dy[l], added);
+    }
     let mut lane = Lane::default();
-    isa.store(&mut lane, registers.into_iter().reduce(|a, b| isa.add(a, b)).unwrap_or(isa.splat(0.0)));
+    isa.store(&mut lane, sum);
     lane.into_iter().sum()
-}
-
-#[inline(always)]
-fn mul<I: Isa<f64>>(isa: I, a: Registers<I>, b: Registers<I>) -> Registers<I> {
-    std::array::from_fn(|l| isa.mul(a[l], b[l]))
-}
-
-/// `a b + c`.
-#[inline(always)]
-fn mul_add<I: Isa<f64>>(isa: I, a: Registers<I>, b: Registers<I>, c: Registers<I>) -> Registers<I> {
-    std::array::from_fn(|l| isa.mul_add(a[l], b[l], c[l]))
 }
 
 #[inline(always)]
@@ -375,22 +352,30 @@ fn load<I: Isa<f64>>(isa: I, numbers: &[Lane]) -> Registers<I> {
     std::array::from_fn(|l| isa.load(&numbers[l]))
 }
 
+/// Makes what is tiny zero, now and then: numbers without all their digits take a hundred times as long.
 #[inline(always)]
-fn store<I: Isa<f64>>(isa: I, registers: Registers<I>, numbers: &mut [Lane]) {
-    (0..REGISTERS).for_each(|l| isa.store(&mut numbers[l], registers[l]));
-}
-
-/// Zero for what is tiny: numbers without all their digits take a hundred times as long.
-#[inline(always)]
-fn flushed<I: Isa<f64>>(isa: I, registers: Registers<I>) -> Registers<I> {
-    let mut numbers = Tile::default();
-    store(isa, registers, &mut numbers);
-    load(isa, &numbers.map(|lane| lane.map(flush)))
+fn flush_tile<I: Isa<f64>>(isa: I, i: usize, registers: &mut Registers<I>) {
+    if !i.is_multiple_of(FLUSH) {
+        return;
+    }
+    for register in registers {
+        let mut lane = Lane::default();
+        isa.store(&mut lane, *register);
+        for x in &mut lane {
+            *x = flush(*x);
+        }
+        *register = isa.load(&lane);
+    }
 }
 
 #[inline(always)]
 fn flush(x: f64) -> f64 {
     if x.abs() < TINY { 0.0 } else { x }
+}
+
+/// Whether heads, tails and what they multiply stay far from the largest numbers.
+pub(super) fn in_range<T: Scalar>([g, h]: [&[T]; 2], [a, b]: [&[T]; 2]) -> bool {
+    growth(a) * growth(b) * largest(g).max(1.0) * largest(h).max(1.0) <= LARGE
 }
 
 /// The largest product of consecutive weights around the cycle, or 1.
@@ -416,7 +401,131 @@ fn add<T: Scalar>(sums: &mut [T], numbers: &[f64]) {
     sums.iter_mut().zip(numbers).for_each(|(sum, &x)| *sum += T::of(x));
 }
 
-/// Adds [`periodic`] numbers that stand for the same one.
-fn add_periods<T: Scalar>(sums: &mut [T], numbers: &[f64]) {
-    numbers.chunks(sums.len()).for_each(|period| add(sums, period));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::isa::PORTABLE_ONLY;
+
+    struct Case {
+        shape: Shape,
+        rank: usize,
+        g: Vec<f64>,
+        h: Vec<f64>,
+        a: Vec<f64>,
+        b: Vec<f64>,
+    }
+
+    impl Case {
+        fn new([rows, cols, rank]: [usize; 3], weight: fn(&mut fastrand::Rng) -> f64, corners: [f64; 2]) -> Self {
+            let mut rng = fastrand::Rng::with_seed((rows + 100 * cols) as u64);
+            let shape = Shape { rows, cols };
+            let [mut a, mut b] = [(); 2].map(|()| (0..shape.order()).map(|_| weight(&mut rng)).collect::<Vec<_>>());
+            (a[0], b[0]) = corners.into();
+            let [g, h] = [rows, cols].map(|side| (0..rank * side).map(|_| 2.0 * rng.f64() - 1.0).collect());
+            Self { shape, rank, g, h, a, b }
+        }
+
+        fn diagonals(&self) -> Diagonals {
+            let ([g, h], [a, b]) = ([&self.g[..], &self.h], [&self.a[..], &self.b]);
+            assert!(in_range([g, h], [a, b]));
+            Diagonals::new(self.shape, self.rank, [g, h], [a, b])
+        }
+
+        /// Calls for each term of each entry: entry and source, and the weights of both operators between them.
+        fn for_each_term(&self, mut call: impl FnMut([usize; 2], [usize; 2], &[[usize; 2]])) {
+            let (Shape { rows, cols }, n) = (self.shape, self.shape.order());
+            for (i, j) in (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))) {
+                let (mut source, mut path) = ([i, j], Vec::new());
+                for _ in 0..n {
+                    if source[0] < rows && source[1] < cols {
+                        call([i, j], source, &path);
+                    }
+                    path.push(source);
+                    source = source.map(|place| (place + n - 1) % n);
+                }
+            }
+        }
+
+        fn source(&self, [i, j]: [usize; 2]) -> f64 {
+            let Shape { rows, cols } = self.shape;
+            (0..self.rank).map(|k| self.g[k * rows + i] * self.h[k * cols + j]).sum()
+        }
+
+        fn product(&self, path: &[[usize; 2]]) -> f64 {
+            path.iter().map(|&[i, j]| self.a[i] * self.b[j]).product()
+        }
+
+        /// Everything against the terms one by one, relative to the sum of their absolute values.
+        fn check(&self, what: &str) {
+            let (Shape { rows, cols }, n) = (self.shape, self.shape.order());
+            let tolerance = f64::EPSILON * (4 * n + self.rank + 4) as f64;
+            let (mut entries, mut sizes) = (vec![0.0; rows * cols], vec![0.0; rows * cols]);
+            let duals: Vec<f64> = (0..rows * cols).map(|k| ((7 * k + 3) % 11) as f64 - 5.0).collect();
+            let [mut products, mut product_sizes] = [(); 2].map(|()| vec![0.0; rows * cols]);
+            let [mut weights, mut weight_sizes] = [(); 2].map(|()| vec![0.0; 2 * n]);
+            self.for_each_term(|[i, j], source, path| {
+                let (at, from, factor) = (i * cols + j, source[0] * cols + source[1], 0.5 * self.product(path));
+                let term = factor * self.source(source);
+                entries[at] += term;
+                sizes[at] += term.abs();
+                products[from] += duals[at] * factor;
+                product_sizes[from] += (duals[at] * factor).abs();
+                for skipped in 0..path.len() {
+                    let others = self.product(&path[..skipped]) * self.product(&path[skipped + 1..]);
+                    let [i, j] = path[skipped];
+                    let d = 0.5 * duals[at] * self.source(source) * others;
+                    for (place, d) in [(i, d * self.b[j]), (n + j, d * self.a[i])] {
+                        weights[place] += d;
+                        weight_sizes[place] += d.abs();
+                    }
+                }
+            });
+            let [mut got_entries, mut got_products] = [(); 2].map(|()| vec![1.0; rows * cols]);
+            let mut got_weights = vec![0.0; 2 * n];
+            self.diagonals().write(&mut got_entries);
+            let (da, db) = got_weights.split_at_mut(n);
+            self.diagonals().pull_back(&duals, &mut got_products, [da, db]);
+            let near = |got: &[f64], expected: &[f64], sizes: &[f64], more: usize, part: &str| {
+                for ((got, expected), size) in got.iter().zip(expected).zip(sizes) {
+                    let error = (got - expected).abs();
+                    assert!(error <= tolerance * more as f64 * size + 1e-200, "{what}, {part}: {got} {expected}");
+                }
+            };
+            near(&got_entries, &entries, &sizes, 1, "entry");
+            near(&got_products, &products, &product_sizes, 1, "gradient in the product of generators");
+            near(&got_weights, &weights, &weight_sizes, n, "gradient in a weight");
+        }
+    }
+
+    const SHAPES: [[usize; 3]; 9] =
+        [[1, 1, 1], [1, 4, 1], [4, 1, 1], [2, 2, 2], [5, 3, 2], [3, 17, 3], [18, 7, 1], [19, 19, 2], [16, 16, 0]];
+
+    #[test]
+    fn entries_and_gradients_are_those_of_the_definition() {
+        let kinds: [(&str, fn(&mut fastrand::Rng) -> f64); 4] = [
+            ("near the shift", |rng| 0.95 + 0.1 * rng.f64()),
+            ("from 0.4 to 1.5", |rng| 0.4 + 1.1 * rng.f64()),
+            ("growing", |rng| -1.0 - rng.f64()),
+            ("with zeros and tiny ones", |rng| [0.0, 1e-200, 1e-8, 1.0, -1.5][rng.usize(..5)]),
+        ];
+        for (kind, weight) in kinds {
+            for corners in [[1.0, -1.0], [2.0, 2.0], [0.0, 1.0], [-2.0, 0.5]] {
+                for shape in SHAPES {
+                    let what = format!("{kind}, {shape:?}, corners {corners:?}");
+                    Case::new(shape, weight, corners).check(&what);
+                    PORTABLE_ONLY.set(true);
+                    Case::new(shape, weight, corners).check(&what);
+                    PORTABLE_ONLY.set(false);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn weights_whose_products_leave_the_range_are_told() {
+        let weights = |w: f64| vec![w; 100];
+        let told = |a: f64, b: f64, g: f64| in_range([&[g], &[1.0]], [&weights(a), &weights(b)]);
+        assert!(told(1.5, 1.5, 1.0) && told(100.0, 0.0, 1e-300) && told(0.0, 1e-300, 1e100));
+        assert!(!told(100.0, 1.0, 1.0) && !told(1e300, 1e300, 1.0) && !told(1.0, 1.0, 1e101));
+    }
 }

@@ -100,6 +100,8 @@ pub struct LearnedOperators<T: Scalar> {
 struct Sides {
     a: Krylov,
     b: Krylov,
+    /// Whether a dense copy can be written along diagonals.
+    in_range: bool,
 }
 
 /// The factor ½.
@@ -184,7 +186,7 @@ impl<T: Scalar> LearnedOperators<T> {
         if self.scaled.is_some() && ScaledShifts::is_safe([a, b]) {
             return Ok(true);
         }
-        let Sides { a, b } = self.sides(parameters, None);
+        let Sides { a, b, .. } = self.sides(parameters, None);
         Ok([a, b].iter().all(|side| self.plan.is_fast(side)))
     }
 
@@ -260,10 +262,11 @@ impl<T: Scalar> LearnedOperators<T> {
         let (a, b) = self.operators(parameters);
         let mut halved = self.continued(g, self.shape.rows);
         halved.iter_mut().for_each(|g| *g *= HALF);
-        let (used_a, used_b) = used.map(|Sides { a, b }| (a, b)).unzip();
+        let (used_a, used_b) = used.map(|Sides { a, b, .. }| (a, b)).unzip();
         Sides {
             a: self.plan.prepare(self.entries(a), halved, used_a),
             b: self.plan.prepare(self.entries(b), self.continued(h, self.shape.cols), used_b),
+            in_range: self.is_in_range(parameters),
         }
     }
 
@@ -403,7 +406,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
         match (sides(bound.prepared), &self.scaled) {
-            (Some(Sides { a, b }), _) => self.product([b, a], [self.shape.cols, self.shape.rows], x, y, scratch),
+            (Some(Sides { a, b, .. }), _) => self.product([b, a], [self.shape.cols, self.shape.rows], x, y, scratch),
             (None, Some(scaled)) => scaled.apply(bound, x, y, scratch),
             (None, None) => {}
         }
@@ -411,7 +414,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
         match (sides(bound.prepared), &self.scaled) {
-            (Some(Sides { a, b }), _) => self.product([a, b], [self.shape.rows, self.shape.cols], y, x, scratch),
+            (Some(Sides { a, b, .. }), _) => self.product([a, b], [self.shape.rows, self.shape.cols], y, x, scratch),
             (None, Some(scaled)) => scaled.apply_transposed(bound, y, x, scratch),
             (None, None) => {}
         }
@@ -431,7 +434,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         scratch: &mut [T],
     ) {
         let (a, b) = match (sides(bound.prepared), &self.scaled) {
-            (Some(Sides { a, b }), _) => (a, b),
+            (Some(Sides { a, b, .. }), _) => (a, b),
             (None, Some(scaled)) => return scaled.backward(bound, x, dy, dx, sums, scratch),
             (None, None) => return,
         };
@@ -525,7 +528,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     }
 
     fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
-        let Some(Sides { a, b }) = sides(bound.prepared) else { return self.cost(batch) };
+        let Some(Sides { a, b, .. }) = sides(bound.prepared) else { return self.cost(batch) };
         self.plan.cost(Some(a), batch) + self.plan.cost(Some(b), batch)
     }
 

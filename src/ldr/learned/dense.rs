@@ -3,9 +3,9 @@
 //! LDR-SD: by their [cyclic diagonals](crate::ldr::diagonals), O(r m n), unless products of weights are out of range. Everything else: by
 //! products with unit vectors where these are fast enough, or by a GEMM of the two Krylov matrices, O(N³) for each generator.
 
-use super::{HALF, LearnedOperators, add_narrow};
+use super::{HALF, LearnedOperators, add_narrow, sides};
 use crate::Scalar;
-use crate::ldr::diagonals::Diagonals;
+use crate::ldr::diagonals::{Diagonals, in_range};
 use crate::ldr::krylov::{columns, continued_columns, krylov_rows, krylov_rows_backward};
 use crate::matrix::{Bound, Prepared, Structure, gemm_cost};
 use crate::shape::Shape;
@@ -17,8 +17,10 @@ const UNITS: usize = 64;
 /// Nanoseconds for each entry of two Krylov matrices, to compute and to cut them.
 const KRYLOV_ENTRY: f64 = 4.0;
 
-/// Nanoseconds for each entry along diagonals, and for each of its generators.
-const DIAGONAL: [f64; 2] = [1.0, 0.2];
+/// Nanoseconds for each entry along diagonals, and for each of its generators: to write it, or a third of that and the way of gradients
+/// back, which save three products. Scattered entries of tall matrices take twice as long.
+const DIAGONAL: [f64; 2] = [1.8, 0.16];
+const TALL: f64 = 2.0;
 
 impl<T: Scalar> LearnedOperators<T> {
     /// Writes the matrix.
@@ -33,17 +35,26 @@ impl<T: Scalar> LearnedOperators<T> {
 
     /// Estimated nanoseconds of [`LearnedOperators::write`].
     pub(super) fn write_cost(&self, bound: Bound<'_, T>) -> f64 {
-        if !self.tridiagonal {
-            let Shape { rows, cols } = self.shape;
-            return rows as f64 * cols as f64 * (DIAGONAL[0] + self.rank as f64 * DIAGONAL[1]);
+        let on_diagonals = !self.tridiagonal && sides(bound.prepared).is_none_or(|sides| sides.in_range);
+        if !on_diagonals {
+            return self.gemm_cost().min(self.rows_cost(self.cost_with(bound, UNITS)));
         }
-        self.gemm_cost().min(self.rows_cost(self.cost_with(bound, UNITS)))
+        let Shape { rows, cols } = self.shape;
+        let each = DIAGONAL[0] + self.rank as f64 * DIAGONAL[1];
+        rows as f64 * cols as f64 * each * if rows > cols { TALL } else { 1.0 }
+    }
+
+    /// Whether there is a way [along diagonals](Diagonals).
+    pub(super) fn is_in_range(&self, parameters: &[T]) -> bool {
+        let (g, h) = self.shape.generators(self.rank, parameters);
+        let (a, b) = self.operators(parameters);
+        !self.tridiagonal && in_range([g, h], [a, b])
     }
 
     fn diagonals(&self, parameters: &[T]) -> Option<Diagonals> {
         let (g, h) = self.shape.generators(self.rank, parameters);
         let (a, b) = self.operators(parameters);
-        if self.tridiagonal { None } else { Diagonals::new(self.shape, self.rank, [g, h], [a, b]) }
+        self.is_in_range(parameters).then(|| Diagonals::new(self.shape, self.rank, [g, h], [a, b]))
     }
 
     /// Estimated nanoseconds to write the matrix by a GEMM.
@@ -94,22 +105,26 @@ impl<T: Scalar> LearnedOperators<T> {
 
     /// Adds to `gradient` that of a loss whose gradient in the entries is `dense`.
     pub(super) fn add_pulled_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+        let Some(diagonals) = self.diagonals(parameters) else {
+            return self.pull_back_krylov(parameters, dense, gradient);
+        };
+        let mut products = vec![T::zero(); dense.len()];
         let (generators, operators) = gradient.split_at_mut(self.generators_len());
-        let (dg, dh) = self.shape.generators_mut(self.rank, generators);
         let (da, db) = operators.split_at_mut(self.operator_len());
-        match self.diagonals(parameters) {
-            Some(diagonals) => diagonals.pull_back(dense, [dg, dh], [da, db]),
-            None => self.pull_back_krylov(parameters, dense, [dg, dh], [da, db]),
-        }
+        diagonals.pull_back(dense, &mut products, [da, db]);
+        self.shape.pull_back_generators(self.rank, parameters, &products, generators);
     }
 
     /// The same by GEMMs.
-    fn pull_back_krylov(&self, parameters: &[T], dense: &[T], [dg, dh]: [&mut [T]; 2], [to_a, to_b]: [&mut [T]; 2]) {
+    fn pull_back_krylov(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
         let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
         let (g, h) = self.shape.generators(self.rank, parameters);
         let (a, b) = self.operators(parameters);
         let (a, b) = (self.entries(a), self.entries(b));
         let (g, h) = (self.continued(g, m), self.continued(h, n));
+        let (generators, operators) = gradient.split_at_mut(self.generators_len());
+        let (dg, dh) = self.shape.generators_mut(self.rank, generators);
+        let (to_a, to_b) = operators.split_at_mut(self.operator_len());
         let dense: Vec<f64> = dense.iter().map(|d| HALF * d.wide()).collect();
         let (mut da, mut db) = (vec![0.0; 3 * order], vec![0.0; 3 * order]);
         for (j, (g, h)) in g.chunks_exact(order).zip(h.chunks_exact(order)).enumerate() {

@@ -446,9 +446,11 @@ mod tests {
             }
         }
 
-        fn source(&self, [i, j]: [usize; 2]) -> f64 {
+        /// The source, and the sum of the absolute values of its terms.
+        fn source(&self, [i, j]: [usize; 2]) -> [f64; 2] {
             let Shape { rows, cols } = self.shape;
-            (0..self.rank).map(|k| self.g[k * rows + i] * self.h[k * cols + j]).sum()
+            let terms = (0..self.rank).map(|k| self.g[k * rows + i] * self.h[k * cols + j]);
+            [terms.clone().sum(), terms.map(f64::abs).sum()]
         }
 
         fn product(&self, path: &[[usize; 2]]) -> f64 {
@@ -465,18 +467,18 @@ mod tests {
             let [mut weights, mut weight_sizes] = [(); 2].map(|()| vec![0.0; 2 * n]);
             self.for_each_term(|[i, j], source, path| {
                 let (at, from, factor) = (i * cols + j, source[0] * cols + source[1], 0.5 * self.product(path));
-                let term = factor * self.source(source);
-                entries[at] += term;
-                sizes[at] += term.abs();
+                let [u, u_size] = self.source(source);
+                entries[at] += factor * u;
+                sizes[at] += factor.abs() * u_size;
                 products[from] += duals[at] * factor;
                 product_sizes[from] += (duals[at] * factor).abs();
                 for skipped in 0..path.len() {
                     let others = self.product(&path[..skipped]) * self.product(&path[skipped + 1..]);
                     let [i, j] = path[skipped];
-                    let d = 0.5 * duals[at] * self.source(source) * others;
+                    let d = 0.5 * duals[at] * others;
                     for (place, d) in [(i, d * self.b[j]), (n + j, d * self.a[i])] {
-                        weights[place] += d;
-                        weight_sizes[place] += d.abs();
+                        weights[place] += d * u;
+                        weight_sizes[place] += d.abs() * u_size;
                     }
                 }
             });
@@ -525,7 +527,7 @@ mod tests {
     fn weights_whose_products_leave_the_range_are_told() {
         let weights = |w: f64| vec![w; 100];
         let told = |a: f64, b: f64, g: f64| in_range([&[g], &[1.0]], [&weights(a), &weights(b)]);
-        assert!(told(1.5, 1.5, 1.0) && told(100.0, 0.0, 1e-300) && told(0.0, 1e-300, 1e100));
+        assert!(told(1.5, 1.5, 1.0) && told(1.0, 0.0, 1e-300) && told(0.0, 1e-300, 1e100));
         assert!(!told(100.0, 1.0, 1.0) && !told(1e300, 1e300, 1.0) && !told(1.0, 1.0, 1e101));
     }
 }

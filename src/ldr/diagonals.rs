@@ -152,14 +152,20 @@ impl Diagonals {
         (0..REGISTERS).for_each(|l| isa.store(&mut sources[l], sums[l]));
     }
 
+    /// A place less than twice around the cycle. (A remainder takes longer than an entry.)
+    #[inline(always)]
+    fn wrapped(&self, place: usize) -> usize {
+        if place < self.order { place } else { place - self.order }
+    }
+
     /// Reads the numbers of a place, zeros beyond the last diagonal.
     #[inline(always)]
     fn get<T: Scalar>(&self, dense: &[T], i: usize, first: usize) -> [f64; TILE] {
-        let (count, start) = (TILE.min(self.order - first), (first + i) % self.order);
+        let (count, start) = (TILE.min(self.order - first), self.wrapped(first + i));
         let mut values = [0.0; TILE];
         if self.transposed {
             for (l, x) in values[..count].iter_mut().enumerate() {
-                *x = dense[(start + l) % self.order * self.cols + i].wide();
+                *x = dense[self.wrapped(start + l) * self.cols + i].wide();
             }
             return values;
         }
@@ -178,10 +184,10 @@ impl Diagonals {
     /// Writes the numbers of a place.
     #[inline(always)]
     fn put<T: Scalar>(&self, dense: &mut [T], i: usize, first: usize, values: &[f64; TILE]) {
-        let (count, start) = (TILE.min(self.order - first), (first + i) % self.order);
+        let (count, start) = (TILE.min(self.order - first), self.wrapped(first + i));
         if self.transposed {
             for (l, &x) in values[..count].iter().enumerate() {
-                dense[(start + l) % self.order * self.cols + i] = T::of(x);
+                dense[self.wrapped(start + l) * self.cols + i] = T::of(x);
             }
             return;
         }

@@ -51,6 +51,8 @@ enum Kind {
     Swinging(f64),
     /// Reflections that do not die away: no fast path for tridiagonal operators.
     Reflecting,
+    /// Powers that grow threefold with each step.
+    Growing,
 }
 
 const KINDS: [Kind; 7] =
@@ -62,7 +64,7 @@ fn operator(kind: Kind, n: usize, tridiagonal: bool, seed: u64) -> Vec<f64> {
     let spread = match kind {
         Kind::Near(spread) | Kind::Open(spread) => spread,
         Kind::Shift => 0.0,
-        Kind::Cut | Kind::Wide | Kind::Turning | Kind::Swinging(_) | Kind::Reflecting => 0.02,
+        Kind::Cut | Kind::Wide | Kind::Turning | Kind::Swinging(_) | Kind::Reflecting | Kind::Growing => 0.02,
     };
     let mut noise = || spread * (2.0 * rng.f64() - 1.0);
     let mut lower: Vec<f64> = (0..n).map(|_| 1.0 + noise()).collect();
@@ -76,6 +78,7 @@ fn operator(kind: Kind, n: usize, tridiagonal: bool, seed: u64) -> Vec<f64> {
         }
         Kind::Cut => lower.iter_mut().skip(3).step_by(7).enumerate().for_each(|(k, l)| *l = [0.0, 1e-200, 1e-8][k % 3]),
         Kind::Wide | Kind::Turning => lower.iter_mut().for_each(|l| *l *= 0.4 + 1.1 * rng.f64()),
+        Kind::Growing => lower.iter_mut().for_each(|l| *l *= 3.0),
         Kind::Reflecting => {
             lower.iter_mut().for_each(|l| *l *= 0.5);
             upper.iter_mut().for_each(|u| *u += 0.48);
@@ -199,6 +202,14 @@ fn larger_orders_equal_the_definition() {
             // A batch that shares what it can, and six examples more.
             check::<f64>(family, kind, [60, 80, 2, 70], 24);
         }
+    }
+}
+
+/// Products of weights of 10¹³⁰ and more, which entries are not followed along diagonals by.
+#[test]
+fn powers_of_subdiagonal_operators_may_grow_without_bound() {
+    for shape in [[140, 140, 1, 1], [130, 141, 2, 5], [141, 130, 2, 1]] {
+        check::<f64>(Family::LearnedSubdiagonal, Kind::Growing, shape, 31);
     }
 }
 

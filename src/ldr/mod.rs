@@ -5,6 +5,7 @@
 pub mod cauchy_like;
 mod circle_filter;
 pub mod circle_vandermonde_like;
+mod diagonals;
 mod filter;
 mod half_circulant;
 pub mod hankel_like;
@@ -19,6 +20,7 @@ mod terms;
 pub mod toeplitz_like;
 mod torus;
 pub mod vandermonde_like;
+mod windows;
 
 pub use cauchy_like::CauchyLike;
 pub use circle_vandermonde_like::CircleVandermondeLike;

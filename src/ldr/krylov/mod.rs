@@ -34,8 +34,9 @@ const STEPS: [f64; 4] = [135.0, 10.0, 0.04, 0.135];
 const ROWS: [f64; 2] = [0.45, 0.06];
 /// Nanoseconds of a group of examples for each generator: of all, for each example, and for each of its places.
 const EACH: [f64; 3] = [150.0, 11.0, 0.5];
-/// Nanoseconds for each N log2(N), vector and source of a hierarchy.
-const LEVELS: f64 = 0.5;
+/// Nanoseconds of a hierarchy for each place and source (and half a source more), those of each doubling, and times as many where the last
+/// leaf is not whole: lags that go around the cycle are segments of their own then.
+const HIERARCHY: [f64; 3] = [3.4, 0.28, 1.45];
 /// Nanoseconds near the shift: of each product, for each N log2(N), vector and source, and for each place and tap.
 const NEAR: [f64; 3] = [500.0, 0.32, 0.15];
 /// Nanoseconds for each N log2(N) and way through blocks of a tridiagonal operator, and for each generator on top.
@@ -230,7 +231,10 @@ impl KrylovPlan {
             _ => SOME_TAPS,
         };
         match &self.fast {
-            Fast::Hierarchy(_) => n * levels * (1.0 + r) * LEVELS,
+            Fast::Hierarchy(plan) => {
+                let (places, around) = (plan.places as f64, if plan.places == self.order { 1.0 } else { HIERARCHY[2] });
+                (0.5 + r) * places * around * (HIERARCHY[0] + HIERARCHY[1] * places.log2())
+            }
             Fast::Tridiagonal(..) => NEAR[0] + n * (levels * (1.0 + r) * NEAR[1] + width * NEAR[2]),
         }
     }

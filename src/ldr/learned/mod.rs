@@ -63,26 +63,26 @@
 //! kept, they cost two and a half products by a scaled shift or a hierarchy, three by polynomials or a recurrence and three to four by a tree. A
 //! change of the parameters costs five or six by polynomials, and four by a tree. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD has half
-//! the parameters of the operators. A dense copy takes a GEMM of O(N³), or N products where that is less; by default it is made only where it pays, see
+//! the parameters of the operators. A dense copy of an m×n matrix takes O(r m n) with LDR-SD, whose entries
+//! follow from each other along diagonals (1.2 milliseconds at N = 1024 and r = 1), and so do gradients back from its entries; with LDR-TD it
+//! takes a GEMM of O(N³), or N products where that is less. By default it is made only where it pays, see
 //! [`PathChoice::Auto`](crate::PathChoice::Auto).
 
+mod dense;
 mod products;
 
 use std::sync::Arc;
 
 use products::{add_narrow, widen};
 
-use super::krylov::{Krylov, KrylovPlan, Limits, columns, continued_columns, krylov_rows, krylov_rows_backward};
+use super::krylov::{Krylov, KrylovPlan, Limits};
 use super::scaled_shift::ScaledShifts;
 use super::scaled_torus::ScaledTorus;
 use super::torus::Torus;
 use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
 use crate::error::has_length;
-use crate::matrix::{
-    Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, gemm_cost, normal, transform_cost,
-};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, transform_cost};
 use crate::shape::Shape;
-use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn_add};
 use crate::{Error, Result, Scalar};
 
 /// The structure of an m×n matrix of displacement rank r under learned operators.
@@ -103,6 +103,8 @@ pub struct LearnedOperators<T: Scalar> {
 struct Sides {
     a: Krylov,
     b: Krylov,
+    /// Whether a dense copy can be written along diagonals.
+    in_range: bool,
 }
 
 /// The factor ½.
@@ -187,7 +189,7 @@ impl<T: Scalar> LearnedOperators<T> {
         if self.scaled.is_some() && ScaledShifts::is_safe([a, b]) {
             return Ok(true);
         }
-        let Sides { a, b } = self.sides(parameters, None);
+        let Sides { a, b, .. } = self.sides(parameters, None);
         Ok([a, b].iter().all(|side| self.plan.is_fast(side)))
     }
 
@@ -263,49 +265,14 @@ impl<T: Scalar> LearnedOperators<T> {
         let (a, b) = self.operators(parameters);
         let mut halved = self.continued(g, self.shape.rows);
         halved.iter_mut().for_each(|g| *g *= HALF);
-        let (used_a, used_b) = used.map(|Sides { a, b }| (a, b)).unzip();
+        let (used_a, used_b) = used.map(|Sides { a, b, .. }| (a, b)).unzip();
         Sides {
             a: self.plan.prepare(self.entries(a), halved, used_a),
             b: self.plan.prepare(self.entries(b), self.continued(h, self.shape.cols), used_b),
+            in_range: self.is_in_range(parameters),
         }
-    }
-
-    /// Estimated nanoseconds to write the matrix by a GEMM.
-    fn gemm_cost(&self) -> f64 {
-        let (r, n) = (self.rank as f64, self.order() as f64);
-        r * (gemm_cost(self.shape.rows as f64 * self.shape.cols as f64 * n) + n * n * KRYLOV_ENTRY)
-    }
-
-    /// The same, row by row, by products that cost so much each.
-    fn rows_cost(&self, each: f64) -> f64 {
-        self.shape.rows as f64 * each
-    }
-
-    /// Writes the matrix row by row, by products, unless a GEMM is faster for these parameters.
-    fn write_rows(&self, parameters: &[T], dense: &mut [T]) -> bool {
-        let Shape { rows: m, cols: n } = self.shape;
-        let (mut prepared, mut scratch) = (Prepared::default(), vec![T::zero(); self.scratch_len()]);
-        self.prepare(parameters, &mut prepared, &mut scratch);
-        let bound = Bound { parameters, prepared: &prepared };
-        if self.rows_cost(self.cost_with(bound, UNITS)) >= self.gemm_cost() {
-            return false;
-        }
-        let mut units = vec![T::zero(); UNITS.min(m) * m];
-        for (at, rows) in dense.chunks_mut(UNITS * n).enumerate() {
-            let units = &mut units[..rows.len() / n * m];
-            units.fill(T::zero());
-            units.chunks_exact_mut(m).enumerate().for_each(|(i, unit)| unit[at * UNITS + i] = T::one());
-            self.apply_transposed(bound, units, rows, &mut scratch);
-        }
-        true
     }
 }
-
-/// Unit vectors in a batch.
-const UNITS: usize = 64;
-
-/// Nanoseconds for each entry of two Krylov matrices, to compute and to cut them.
-const KRYLOV_ENTRY: f64 = 4.0;
 
 /// What the negacyclic transforms of scaled shifts take of the estimate for cyclic ones.
 const SCALED: f64 = 0.8;
@@ -380,7 +347,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
         match (sides(bound.prepared), &self.scaled) {
-            (Some(Sides { a, b }), _) => self.product([b, a], [self.shape.cols, self.shape.rows], x, y, scratch),
+            (Some(Sides { a, b, .. }), _) => self.product([b, a], [self.shape.cols, self.shape.rows], x, y, scratch),
             (None, Some(scaled)) => scaled.apply(bound, x, y, scratch),
             (None, None) => {}
         }
@@ -388,7 +355,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
         match (sides(bound.prepared), &self.scaled) {
-            (Some(Sides { a, b }), _) => self.product([a, b], [self.shape.rows, self.shape.cols], y, x, scratch),
+            (Some(Sides { a, b, .. }), _) => self.product([a, b], [self.shape.rows, self.shape.cols], y, x, scratch),
             (None, Some(scaled)) => scaled.apply_transposed(bound, y, x, scratch),
             (None, None) => {}
         }
@@ -458,51 +425,12 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         scaled.finish(bound.prepared, [g, h], sums, [[dg, dh], [da, db]], scratch);
     }
 
-    /// By the products with unit vectors where these are fast enough, or by a GEMM of the two Krylov matrices, O(N³) for each
-    /// generator.
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
-        if self.rows_cost(self.cost(UNITS)) < self.gemm_cost() && self.write_rows(parameters, dense) {
-            return;
-        }
-        let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
-        let (g, h) = self.shape.generators(self.rank, parameters);
-        let (a, b) = self.operators(parameters);
-        let (a, b) = (self.entries(a), self.entries(b));
-        let (g, h) = (self.continued(g, m), self.continued(h, n));
-        let mut sum = vec![0.0; m * n];
-        for (g, h) in g.chunks_exact(order).zip(h.chunks_exact(order)) {
-            let (left, right) = (krylov_rows(&a, g), krylov_rows(&b, h));
-            let (left, right) = (columns(&left, m), columns(&right, n));
-            gemm_tn_add(&left, &right, &mut sum, [m, order, n]);
-        }
-        dense.iter_mut().zip(sum).for_each(|(d, s)| *d = T::of(HALF * s));
+        self.write(parameters, dense);
     }
 
     fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
-        let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
-        let (g, h) = self.shape.generators(self.rank, parameters);
-        let (a, b) = self.operators(parameters);
-        let (a, b) = (self.entries(a), self.entries(b));
-        let (g, h) = (self.continued(g, m), self.continued(h, n));
-        let dense: Vec<f64> = dense.iter().map(|d| HALF * d.wide()).collect();
-        let (generators, operators) = gradient.split_at_mut(self.generators_len());
-        let (dg, dh) = self.shape.generators_mut(self.rank, generators);
-        let (to_a, to_b) = operators.split_at_mut(self.operator_len());
-        let (mut da, mut db) = (vec![0.0; 3 * order], vec![0.0; 3 * order]);
-        for (j, (g, h)) in g.chunks_exact(order).zip(h.chunks_exact(order)).enumerate() {
-            let (left, right) = (krylov_rows(&a, g), krylov_rows(&b, h));
-            let (mut d_left, mut d_right) = (vec![0.0; order * m], vec![0.0; order * n]);
-            gemm_nt(&columns(&right, n), &dense, &mut d_left, [order, n, m]);
-            gemm_nn(&columns(&left, m), &dense, &mut d_right, [order, m, n]);
-            let mut generator = vec![0.0; order];
-            krylov_rows_backward(&a, &left, &mut continued_columns(&d_left, m, order), &mut generator, &mut da);
-            add_narrow(&mut dg[j * m..][..m], &generator, 1.0);
-            generator.fill(0.0);
-            krylov_rows_backward(&b, &right, &mut continued_columns(&d_right, n, order), &mut generator, &mut db);
-            add_narrow(&mut dh[j * n..][..n], &generator, 1.0);
-        }
-        add_narrow(to_a, &da, 1.0);
-        add_narrow(to_b, &db, 1.0);
+        self.add_pulled_back(parameters, dense, gradient);
     }
 
     /// The operators are the shifts Z_1 and Z_−1, the generators as for Toeplitz-like matrices.
@@ -529,11 +457,11 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     }
 
     fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
-        let Some(Sides { a, b }) = sides(bound.prepared) else { return self.cost(batch) };
+        let Some(Sides { a, b, .. }) = sides(bound.prepared) else { return self.cost(batch) };
         self.plan.cost(Some(a), batch) + self.plan.cost(Some(b), batch)
     }
 
     fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
-        self.gemm_cost().min(self.rows_cost(self.cost_with(bound, UNITS)))
+        self.write_cost(bound)
     }
 }

@@ -58,7 +58,7 @@ impl<T: Scalar> LearnedOperators<T> {
     }
 
     /// Numbers that [`LearnedOperators::product_keeping`] keeps.
-    pub(super) fn left_len(&self, Sides { a, b }: &Sides) -> usize {
+    pub(super) fn left_len(&self, Sides { a, b, .. }: &Sides) -> usize {
         let ([down, _], [_, up]) = (self.plan.left_len(a), self.plan.left_len(b));
         numbers::<T>(up + down + self.rank * self.order())
     }
@@ -66,7 +66,7 @@ impl<T: Scalar> LearnedOperators<T> {
     /// `y = M x` for one vector, which leaves for the gradient what that would compute again.
     pub(super) fn product_keeping(
         &self,
-        Sides { a, b }: &Sides,
+        Sides { a, b, .. }: &Sides,
         x: &[T],
         y: &mut [T],
         kept: &mut [T],
@@ -84,7 +84,7 @@ impl<T: Scalar> LearnedOperators<T> {
         narrow_rows(wide_y, n, y, y.len());
     }
 
-    fn kept<'a>(&self, Sides { a, b }: &Sides, kept: &'a [T]) -> Kept<'a> {
+    fn kept<'a>(&self, Sides { a, b, .. }: &Sides, kept: &'a [T]) -> Kept<'a> {
         let (up, kept) = doubles(kept).split_at(self.plan.left_len(b)[1]);
         let (down, kept) = kept.split_at(self.plan.left_len(a)[0]);
         Kept { t: &kept[..self.rank * self.order()], left: Left { down, up } }
@@ -100,7 +100,7 @@ impl<T: Scalar> LearnedOperators<T> {
         sums: &mut [T],
         scratch: &mut [T],
     ) {
-        let (Sides { a, b }, kept) = (sides, kept.map(|kept| self.kept(sides, kept)));
+        let (Sides { a, b, .. }, kept) = (sides, kept.map(|kept| self.kept(sides, kept)));
         let (Shape { rows: m, cols: n }, order, plan) = (self.shape, self.order(), &self.plan);
         let mut scratch = doubles_mut(scratch);
         let chunk = plan.chunk();
@@ -145,7 +145,7 @@ impl<T: Scalar> LearnedOperators<T> {
     /// Adds the gradients in all parameters that the sums of both sides stand for.
     fn finish_sides(
         &self,
-        Sides { a, b }: &Sides,
+        Sides { a, b, .. }: &Sides,
         [a_sums, b_sums]: [&mut [f64]; 2],
         sums: &mut [T],
         mut scratch: &mut [f64],

@@ -20,8 +20,8 @@
 //! *The start.* The recurrence for ψ begins with ψ_−1 / ψ_0, which is ψ_{N−1} / ψ_N: half a band of places before the first give all of its
 //! taps. That both are equal in the end is checked.
 //!
-//! *Gradients* go back through Ψ alone: `R = Ψ y` stands for `y = K R`, so that its gradient is `−(Kᵀ dy) yᵀ`, and with `ĝ = Ψ g` all that has
-//! to be led back are outer products in a band, by the recurrence for ψ.
+//! *Gradients* in the generators take products with Ψᵀ. The gradient in all N² entries of A is a matrix of low displacement rank itself, whose
+//! columns follow from each other in a band ([`commutator`]); what they begin with is led back through ν, for which `R = Ψ y` stands for `y = K R`.
 //!
 //! *Accuracy:* K and Ψ are computed to a rounding error of their largest columns, and errors grow with `‖K‖ ‖Ψ‖`, which is limited. What is
 //! left out of one grows with the other's norm, so that it is small next to e_0 rather than next to the largest column. `‖K‖ ‖Ψ‖` is

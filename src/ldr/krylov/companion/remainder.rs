@@ -48,7 +48,7 @@ impl Remainder {
         zeros.fill(0.0);
         let width = self.nu.len();
         let rest = &mut [0.0; MAX_WIDTH][..units(width)];
-        filter(&highest(&lower[..order])[..width], &self.continued[1..], rest);
+        filter(&highest(&lower[..order], width)[..width], &self.continued[1..], rest);
         lower[..width].iter_mut().zip(rest).for_each(|(l, rest)| *l -= *rest);
         filter(&self.reversed, &padded[1..], upper);
     }
@@ -76,7 +76,7 @@ impl Remainder {
     /// The transpose: the gradient in coefficients below degree zero, from that in the others.
     pub fn lead_back(&self, coefficients: &[f64], below: &mut [f64]) {
         let all = &mut [0.0; MAX_WIDTH][..units(below.len())];
-        filter(&self.nu, &highest(coefficients), all);
+        filter(&self.nu, &highest(coefficients, self.nu.len() + units(below.len())), all);
         below.copy_from_slice(&all[..below.len()]);
     }
 }
@@ -84,14 +84,14 @@ impl Remainder {
 /// Adds the gradient in ν of [`Remainder::lead_around`], times a factor, from that in the coefficients.
 pub fn lead_around_gradient(below: &[f64], coefficients: &[f64], factor: f64, nu: &mut [f64]) {
     let sums = &mut [0.0; MAX_WIDTH][..units(nu.len())];
-    filter(below, &highest(coefficients), sums);
+    filter(below, &highest(coefficients, below.len() + units(nu.len())), sums);
     nu.iter_mut().zip(sums).for_each(|(nu, sum)| *nu += factor * *sum);
 }
 
-/// The coefficients of the highest degrees, in reverse, as many as two widths at the most, and zeros.
-fn highest(coefficients: &[f64]) -> [f64; SIGNAL] {
+/// The coefficients of so many of the highest degrees, in reverse, and zeros.
+fn highest(coefficients: &[f64], count: usize) -> [f64; SIGNAL] {
     let mut highest = [0.0; SIGNAL];
-    highest[..2 * MAX_WIDTH].iter_mut().zip(coefficients.iter().rev()).for_each(|(to, from)| *to = *from);
+    highest[..count].iter_mut().zip(coefficients.iter().rev()).for_each(|(to, from)| *to = *from);
     highest
 }
 

@@ -412,6 +412,9 @@ mod tests {
     use super::*;
     use crate::transform::isa::PORTABLE_ONLY;
 
+    /// Draws a weight.
+    type Weight = fn(&mut fastrand::Rng) -> f64;
+
     struct Case {
         shape: Shape,
         rank: usize,
@@ -422,7 +425,7 @@ mod tests {
     }
 
     impl Case {
-        fn new([rows, cols, rank]: [usize; 3], weight: fn(&mut fastrand::Rng) -> f64, corners: [f64; 2]) -> Self {
+        fn new([rows, cols, rank]: [usize; 3], weight: Weight, corners: [f64; 2]) -> Self {
             let mut rng = fastrand::Rng::with_seed((rows + 100 * cols) as u64);
             let shape = Shape { rows, cols };
             let [mut a, mut b] = [(); 2].map(|()| (0..shape.order()).map(|_| weight(&mut rng)).collect::<Vec<_>>());
@@ -510,7 +513,7 @@ mod tests {
 
     #[test]
     fn entries_and_gradients_are_those_of_the_definition() {
-        let kinds: [(&str, fn(&mut fastrand::Rng) -> f64); 4] = [
+        let kinds: [(&str, Weight); 4] = [
             ("near the shift", |rng| 0.95 + 0.1 * rng.f64()),
             ("from 0.4 to 1.5", |rng| 0.4 + 1.1 * rng.f64()),
             ("growing", |rng| -1.0 - rng.f64()),

@@ -19,7 +19,7 @@ const KRYLOV_ENTRY: f64 = 4.0;
 
 /// Nanoseconds for each entry along diagonals, and for each of its generators: to write it, or a third of that and the way of gradients
 /// back, which save three products. Scattered entries of tall matrices take twice as long.
-const DIAGONAL: [f64; 2] = [1.6, 0.13];
+const DIAGONAL: [f64; 2] = [1.6, 0.11];
 const TALL: f64 = 2.0;
 
 impl<T: Scalar> LearnedOperators<T> {

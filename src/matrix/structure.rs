@@ -125,7 +125,7 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     }
 
     /// [`Structure::backward`] with one vector, to the bit, that goes on from what [`Structure::apply_keeping`] kept with the same `bound`
-    /// and x.
+    /// and x; `kept` has not been moved since.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a backward pass, and what was kept")]
     fn backward_kept(
         &self,

@@ -13,7 +13,6 @@
 //! ψ, from the lowest diagonal of A on, comes to nothing. So columns follow from each other in a band, around the cycle.
 
 use super::scaled::Scaled;
-use super::taps::horizontal;
 use crate::ldr::krylov::band::BandGradient;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
@@ -318,33 +317,6 @@ impl<V: Copy, const R: usize> State<V, R> {
             let difference = isa.sub(isa.load(&row.operator[0][v]), row.diagonal);
             let sum = isa.mul_add(difference, isa.skip::<1>(own, ahead), sum);
             (here[v], behind[v]) = (isa.add(own, sum), two);
-        }
-    }
-}
-
-/// Writes the products of column k with x, of column k − 1 with x from 1 on, and so on; x is followed by zeros.
-pub struct Falling<'a> {
-    pub taps: &'a super::Taps,
-    pub k: usize,
-    pub x: &'a [f64],
-    pub products: &'a mut [f64],
-}
-
-impl Kernel<f64> for Falling<'_> {
-    #[inline(always)]
-    fn run<I: Isa<f64>>(self, isa: I) {
-        let Self { taps, k, x, products } = self;
-        for (at, products) in lanes_mut::<f64>(products).iter_mut().enumerate() {
-            let mut sums = [isa.splat(0.0); LANES];
-            for q in 0..LANES {
-                let back = at * LANES + q;
-                let column = lanes::<f64>(taps.column(k - back));
-                let x = lanes::<f64>(&x[back..][..taps.width()]);
-                for v in 0..column.len() {
-                    sums[q] = isa.mul_add(isa.load(&column[v]), isa.load(&x[v]), sums[q]);
-                }
-            }
-            isa.store(products, horizontal::<I>(isa, sums));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Gradients: the sums of a batch, and what they come to.
 
-use super::commutator::{Columns, Falling, Outer, PAIRS, Pair};
+use super::commutator::{Columns, Outer, PAIRS, Pair};
 use super::products::Left;
 use super::remainder::lead_around_gradient;
 use super::taps::{GROUP, UNIT, reversed};
@@ -191,7 +191,7 @@ impl Companion {
         let (order, width) = (self.scaled.order(), nu.len());
         padded[..width].copy_from_slice(nu);
         padded[width..].fill(0.0);
-        f64::run(Falling { taps: &self.psi, k: order, x: padded, products: &mut *last });
+        self.psi.falling_products(order, padded, last);
         self.scaled.last_column(last);
     }
 }

@@ -26,7 +26,7 @@ pub struct Scaled {
 impl Scaled {
     pub fn new(plan: &Plan, entries: &[f64]) -> Self {
         let Band { lower, diagonal, upper } = Band::of(entries);
-        let (order, places) = (plan.order, plan.places);
+        let order = plan.order;
         let mut scale = vec![1.0; order];
         for i in 1..order {
             scale[i] = scale[i - 1] * lower[i];
@@ -34,13 +34,11 @@ impl Scaled {
         let inverse = scale.iter().map(|s| s.recip()).collect();
         let turn = (scale[order - 1] * lower[0]).recip();
         let upper: Vec<f64> = (0..order).map(|i| upper[i] * lower[if i + 1 == order { 0 } else { i + 1 }]).collect();
-        let [mut diagonal_reach, mut upper_reach] = [(); 2].map(|()| vec![0.0; plan.reach()]);
-        around(diagonal.iter().rev().copied(), places - order, &mut diagonal_reach);
         let above = upper[..order - 1].iter().rev().chain(&upper[order - 1..]);
-        around(above.copied(), places - order, &mut upper_reach);
+        let reaches = [around(plan, diagonal.iter().rev().copied()), around(plan, above.copied())];
         let over = lower.iter().map(|l| l.recip()).collect();
         let (lower, diagonal) = (lower.to_vec(), diagonal.to_vec());
-        Self { lower, over, diagonal, upper, reaches: [diagonal_reach, upper_reach], scale, inverse, turn }
+        Self { lower, over, diagonal, upper, reaches, scale, inverse, turn }
     }
 
     pub fn order(&self) -> usize {
@@ -79,7 +77,11 @@ impl Scaled {
     }
 }
 
-/// Writes N numbers from a place on, and those around the cycle behind them.
-fn around(numbers: impl Iterator<Item = f64> + Clone, from: usize, reach: &mut [f64]) {
-    reach[from..].iter_mut().zip(numbers.cycle()).for_each(|(to, x)| *to = x);
+/// A reach with a number for each place, the last one first, and those around the cycle behind them.
+fn around(plan: &Plan, numbers: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut reach = vec![0.0; plan.places - plan.order];
+    reach.extend(numbers);
+    let from = plan.places - plan.order;
+    reach.extend_from_within(from..from + plan.reach() - plan.places);
+    reach
 }

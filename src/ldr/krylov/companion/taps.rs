@@ -138,28 +138,9 @@ impl Taps {
         f64::run(Transposed { taps: self, reach, x });
     }
 
-    /// Columns i, i − 1 and i − 2, one later and two later than the first; so many numbers from one on.
-    #[inline(always)]
-    pub fn around(&self, i: usize, first: usize, count: usize) -> [&[[f64; LANES]]; 3] {
-        let mut columns = [&[][..]; 3];
-        for back in 0..3 {
-            let start = if back > i { UNIT } else { self.start(i - back) };
-            columns[back] = lanes::<f64>(&self.numbers()[start + first - back..][..count]);
-        }
-        columns
-    }
-
-    /// Columns i − 2 to i + 3 for the first i of a group, so many numbers from one on; each from two before where the group's columns are aligned
-    /// with each other, with the five more that it may need.
-    #[inline(always)]
-    pub fn behind(&self, i: usize, first: usize, count: usize) -> [&[f64]; GROUP + 2] {
-        let (numbers, stride) = (self.numbers(), self.stride());
-        let start = UNIT + (i - 1) * stride + first - 2;
-        let mut columns = [&[][..]; GROUP + 2];
-        for q in 0..GROUP + 2 {
-            columns[q] = &numbers[start + q * stride..][..count + GROUP + 1];
-        }
-        columns
+    /// Writes the products of column k with x, of column k − 1 with x from its second number on, and so on; zeros follow x.
+    pub fn falling_products(&self, k: usize, x: &[f64], products: &mut [f64]) {
+        f64::run(Falling { taps: self, k, x, products });
     }
 
     /// Columns k to k + 3 with zeros around them, aligned with each other; so many registers each.
@@ -249,6 +230,32 @@ impl Kernel<f64> for Transposed<'_> {
             let x = lanes_mut::<f64>(&mut x[k..k + UNIT]);
             isa.store(&mut x[0], horizontal::<I>(isa, firsts));
             isa.store(&mut x[1], horizontal::<I>(isa, seconds));
+        }
+    }
+}
+
+struct Falling<'a> {
+    taps: &'a Taps,
+    k: usize,
+    x: &'a [f64],
+    products: &'a mut [f64],
+}
+
+impl Kernel<f64> for Falling<'_> {
+    #[inline(always)]
+    fn run<I: Isa<f64>>(self, isa: I) {
+        let Self { taps, k, x, products } = self;
+        for (at, products) in lanes_mut::<f64>(products).iter_mut().enumerate() {
+            let mut sums = [isa.splat(0.0); LANES];
+            for q in 0..LANES {
+                let back = at * LANES + q;
+                let column = lanes::<f64>(taps.column(k - back));
+                let x = lanes::<f64>(&x[back..][..taps.width()]);
+                for v in 0..column.len() {
+                    sums[q] = isa.mul_add(isa.load(&column[v]), isa.load(&x[v]), sums[q]);
+                }
+            }
+            isa.store(products, horizontal::<I>(isa, sums));
         }
     }
 }

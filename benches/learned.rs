@@ -13,6 +13,8 @@ use displace::{Matrix, PathChoice, Scalar, Workspace};
 /// How an operator is multiplied by, which its entries decide.
 #[derive(Clone, Copy)]
 enum Way {
+    /// The shift itself, as operators start.
+    Start,
     /// ±0.2% around the shift.
     Scaled,
     /// ±5% around the shift for a tridiagonal, which polynomials take up to some order and trees beyond; or entries of a subdiagonal from 0.4 to
@@ -26,7 +28,8 @@ fn main() {
     let pattern = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect::<Vec<_>>().join(" ");
     for n in (8..=16).map(|k| 1 << k) {
         for batch in [1, 64] {
-            let ways = [("scaled", Way::Scaled), ("tree", Way::Tree), ("recurrence", Way::Recurrence)];
+            let ways =
+                [("start", Way::Start), ("scaled", Way::Scaled), ("tree", Way::Tree), ("recurrence", Way::Recurrence)];
             for (name, way) in ways {
                 for tridiagonal in [false, true] {
                     let kind = if tridiagonal { "tridiagonal" } else { "subdiagonal" };
@@ -85,6 +88,7 @@ fn measure<T: Scalar>(line: &str, tridiagonal: bool, way: Way, n: usize, batch: 
 /// The diagonals of an operator.
 fn operator(rng: &mut fastrand::Rng, tridiagonal: bool, way: Way, n: usize) -> Vec<f64> {
     let spread = match way {
+        Way::Start => 0.0,
         Way::Scaled => 0.002,
         Way::Tree => 0.05,
         Way::Recurrence => 0.02,

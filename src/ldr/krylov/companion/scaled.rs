@@ -33,12 +33,15 @@ impl Scaled {
         }
         let inverse = scale.iter().map(|s| s.recip()).collect();
         let turn = (scale[order - 1] * lower[0]).recip();
-        let upper: Vec<f64> = (0..order).map(|i| upper[i] * lower[if i + 1 == order { 0 } else { i + 1 }]).collect();
-        let above = upper[..order - 1].iter().rev().chain(&upper[order - 1..]);
-        let reaches = [around(plan, diagonal.iter().rev().copied()), around(plan, above.copied())];
+        let above = upper.iter().zip(&lower[1..]).map(|(u, l)| u * l);
+        let mut upper: Vec<f64> = above.chain([upper[order - 1] * lower[0]]).collect();
+        let diagonal_reach = around(plan, diagonal);
+        upper.rotate_right(1);
+        let upper_reach = around(plan, &upper);
+        upper.rotate_left(1);
         let over = lower.iter().map(|l| l.recip()).collect();
         let (lower, diagonal) = (lower.to_vec(), diagonal.to_vec());
-        Self { lower, over, diagonal, upper, reaches, scale, inverse, turn }
+        Self { lower, over, diagonal, upper, reaches: [diagonal_reach, upper_reach], scale, inverse, turn }
     }
 
     pub fn order(&self) -> usize {
@@ -78,10 +81,11 @@ impl Scaled {
 }
 
 /// A reach with a number for each place, the last one first, and those around the cycle behind them.
-fn around(plan: &Plan, numbers: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut reach = vec![0.0; plan.places - plan.order];
-    reach.extend(numbers);
+fn around(plan: &Plan, numbers: &[f64]) -> Vec<f64> {
     let from = plan.places - plan.order;
-    reach.extend_from_within(from..from + plan.reach() - plan.places);
+    let mut reach = vec![0.0; plan.reach()];
+    let (here, below) = reach[from..].split_at_mut(plan.order);
+    here.iter_mut().rev().zip(numbers).for_each(|(to, x)| *to = *x);
+    below.copy_from_slice(&here[..below.len()]);
     reach
 }

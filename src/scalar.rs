@@ -52,10 +52,12 @@ pub trait Scalar:
 impl Scalar for f32 {
     const NAME: &'static str = "f32";
 
+    #[inline]
     fn of(value: f64) -> Self {
         value as f32
     }
 
+    #[inline]
     fn wide(self) -> f64 {
         f64::from(self)
     }
@@ -64,10 +66,12 @@ impl Scalar for f32 {
 impl Scalar for f64 {
     const NAME: &'static str = "f64";
 
+    #[inline]
     fn of(value: f64) -> Self {
         value
     }
 
+    #[inline]
     fn wide(self) -> f64 {
         self
     }

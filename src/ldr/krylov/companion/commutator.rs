@@ -313,10 +313,11 @@ impl<V: Copy, const R: usize> State<V, R> {
                 None => sum,
             };
             let sum = isa.neg_mul_add(row.upper, behind[v], sum);
-            let sum = isa.mul_add(isa.load(&row.operator[1][v]), two, sum);
             let difference = isa.sub(isa.load(&row.operator[0][v]), row.diagonal);
-            let sum = isa.mul_add(difference, isa.skip::<1>(own, ahead), sum);
-            (here[v], behind[v]) = (isa.add(own, sum), two);
+            // Two short chains from this column to the next, rather than a long one.
+            let sum = isa.mul_add(isa.load(&row.operator[1][v]), two, sum);
+            let one = isa.mul_add(difference, isa.skip::<1>(own, ahead), own);
+            (here[v], behind[v]) = (isa.add(one, sum), two);
         }
     }
 }

@@ -102,7 +102,7 @@ impl Companion {
         sums.header[0] += 1.0;
         let (reach, x) = sums.waiting[waiting * pair_len(plan)..][..pair_len(plan)].split_at_mut(plan.reach());
         self.scaled.reach(y, plan.places, reach);
-        self.scaled.places(z, x);
+        self.scaled.places(z, 1.0, x);
     }
 
     /// A gradient in coefficients, continued below degree zero.
@@ -156,13 +156,14 @@ impl Companion {
             gradient.iter_mut().zip(&*x).for_each(|(g, x)| *g += x);
             let (reach, factors) = own[j * each..][..each].split_at_mut(plan.reach());
             self.scaled.reach(&x[..order], places, reach);
-            self.scaled.places(generator, factors);
-            factors.iter_mut().for_each(|x| *x = -*x);
+            self.scaled.places(generator, -1.0, factors);
         }
-        let zeros = take(&mut scratch, each);
-        zeros.fill(0.0);
         let waiting_pairs = waiting.chunks_exact(each).take(header[0] as usize);
         let total = waiting_pairs.len() + plan.rank;
+        let zeros = take(&mut scratch, each);
+        if total == 0 || !total.is_multiple_of(PAIRS) {
+            zeros.fill(0.0);
+        }
         let nth = |i: usize| {
             let mut pairs = waiting_pairs.clone().chain(own.chunks_exact(each).take(plan.rank));
             pair(plan, pairs.nth(i).unwrap_or(zeros))

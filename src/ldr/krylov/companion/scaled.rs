@@ -54,10 +54,10 @@ impl Scaled {
         [&self.reaches[0], &self.reaches[1]]
     }
 
-    /// Writes x, N numbers, in the scaled coordinates, and zeros.
-    pub fn places(&self, x: &[f64], to: &mut [f64]) {
+    /// Writes x, N numbers, times a factor in the scaled coordinates, and zeros.
+    pub fn places(&self, x: &[f64], factor: f64, to: &mut [f64]) {
         let (here, beyond) = to.split_at_mut(self.order());
-        here.iter_mut().zip(x).zip(&self.inverse).for_each(|((to, x), s)| *to = x * s);
+        here.iter_mut().zip(x).zip(&self.inverse).for_each(|((to, x), s)| *to = factor * x * s);
         beyond.fill(0.0);
     }
 

@@ -9,8 +9,8 @@
 //!
 //! `Z_{j,i−1} = Z_{j+1,i} + (d_j − d_i) Z_{j,i} + u_{j−1} Z_{j−1,i} − u_i Z_{j,i+1} + ẏ_j y_i − Σ ġ_j g_i`.
 //!
-//! A diagonal `i − 1 − j` of Z comes from itself and from the two above it, which count the less the further they are away: near the shift what lies beyond the taps of
-//! ψ, from the lowest diagonal of A on, comes to nothing. So columns follow from each other in a band, around the cycle.
+//! A diagonal `i − 1 − j` of Z comes from itself and from the two above it, which count the less the further they are away: as taps do of K (entries of one place, time
+//! and again), of ψ, and of 1/ν around the cycle. So columns follow from each other in a band as wide as the widest of these, around the cycle.
 
 use super::scaled::Scaled;
 use crate::ldr::krylov::band::BandGradient;
@@ -71,9 +71,9 @@ pub struct Columns<'a, 'b> {
     /// What there is on the right: outer products, and a band without margins.
     pub pairs: [Pair<'a>; PAIRS],
     pub band: Option<&'a [f64]>,
-    /// Column N − 1, as many diagonals as are led on, for a column N that is zero.
+    /// Column N − 1, as many diagonals as are led on, as if column N were zero.
     pub last: &'a [f64],
-    /// Columns, whole groups, after which it no longer matters that column N was not zero; they are computed again at the end.
+    /// Columns, whole groups, after which nothing is left of that error. They are computed again after a full turn.
     pub before: usize,
     pub gradient: &'a mut BandGradient<'b>,
     /// Scratch, of [`Columns::scratch_len`].

@@ -124,7 +124,7 @@ impl Companion {
 
     /// Adds outer products to the band, or begins with them.
     fn add_outer(&self, pairs: [Pair<'_>; PAIRS], begun: &mut f64, band: &mut [f64]) {
-        let (places, width) = (pairs[0].x.len(), self.psi.width());
+        let (places, width) = (pairs[0].x.len(), self.diagonals);
         f64::run(Outer { pairs, width, add: *begun != 0.0, band: &mut band[..places * width] });
         *begun = 1.0;
     }
@@ -173,8 +173,8 @@ impl Companion {
             self.add_outer([nth(done), nth(done + 1)], &mut header[1], band);
             done += PAIRS;
         }
-        let width = self.psi.width();
-        let (last, padded) = (take(&mut scratch, width), take(&mut scratch, 2 * width));
+        let width = self.diagonals;
+        let (last, padded) = (take(&mut scratch, width), take(&mut scratch, 2 * self.psi.width()));
         self.last_column(nu, padded, last);
         f64::run(Columns {
             scaled: &self.scaled,
@@ -189,15 +189,18 @@ impl Companion {
 
     /// Writes the last column of the gradient in all entries, in the scaled coordinates, from the gradient in ν: `−⟨ν̇, ψ_j⟩ / l_0` from place N on.
     fn last_column(&self, nu: &[f64], padded: &mut [f64], last: &mut [f64]) {
-        let (order, width) = (self.scaled.order(), nu.len());
-        padded[..width].copy_from_slice(nu);
-        padded[width..].fill(0.0);
-        self.psi.falling_products(order, padded, last);
+        let (order, taps) = (self.scaled.order(), nu.len());
+        padded[..taps].copy_from_slice(nu);
+        padded[taps..].fill(0.0);
+        let (own, beyond) = last.split_at_mut(taps);
+        self.psi.falling_products(order, padded, own);
+        beyond.fill(0.0);
         self.scaled.last_column(last);
     }
 }
 
-/// Columns after which it does not matter any more where the first of them came from: a tap of ψ_−1 is left behind by two.
+/// Columns after which nothing is left of the error that the first of them began with: what there is of ψ_−1, which stands for the places beyond
+/// the end, falls two diagonals behind with each.
 fn columns_before(width: usize) -> usize {
     (width / 2 + 2).next_multiple_of(GROUP)
 }

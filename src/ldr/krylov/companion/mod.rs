@@ -21,7 +21,7 @@
 //! taps. That both are equal in the end is checked.
 //!
 //! *Gradients* in the generators take products with Ψᵀ. The gradient in all N² entries of A is a matrix of low displacement rank itself, whose
-//! columns follow from each other in a band ([`commutator`]); what they begin with is led back through ν, for which `R = Ψ y` stands for `y = K R`.
+//! columns follow from each other in a band ([`commutator`]), as wide as the widest of K, Ψ and 1/ν; what they begin with is led back through ν, for which `R = Ψ y` stands for `y = K R`.
 //!
 //! *Accuracy:* K and Ψ are computed to a rounding error of their largest columns, and errors grow with `‖K‖ ‖Ψ‖`, which is limited. What is
 //! left out of one grows with the other's norm, so that it is small next to e_0 rather than next to the largest column. `‖K‖ ‖Ψ‖` is
@@ -56,6 +56,8 @@ pub(super) struct Companion {
     psi: Taps,
     remainder: Remainder,
     scaled: Scaled,
+    /// Diagonals of a gradient in all entries that count.
+    diagonals: usize,
     sources: Vec<Source>,
 }
 
@@ -79,7 +81,9 @@ impl Companion {
         let (k, psi, inverse) = basis::new(plan, entries, memory)?;
         let remainder = Remainder::new(psi.column(plan.order), inverse);
         let scaled = Scaled::new(plan, entries);
-        let mut companion = Self { generators: generators.to_vec(), k, psi, remainder, scaled, sources: Vec::new() };
+        let diagonals = k.width().max(psi.width()).max(remainder.inverse.len());
+        let sources = Vec::new();
+        let mut companion = Self { generators: generators.to_vec(), k, psi, remainder, scaled, diagonals, sources };
         let mut scratch = vec![0.0; plan.reach() + plan.places + plan.transform.scratch_len()];
         companion.sources =
             generators.chunks_exact(plan.order).map(|g| companion.source(plan, g, &mut scratch)).collect();

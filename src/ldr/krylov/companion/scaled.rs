@@ -71,7 +71,7 @@ impl Scaled {
         below.iter_mut().zip(here).for_each(|(to, x)| *to = *x * self.turn);
     }
 
-    /// Scales column N − 1 of a gradient in a matrix, from the entry around the cycle upwards, and divides it by minus that of the operator.
+    /// Scales column N − 1 of a gradient in a matrix, from the entry around the cycle upwards, and divides it by −l_0.
     pub fn last_column(&self, column: &mut [f64]) {
         let order = self.order();
         let over = -(self.lower[0] * self.scale[order - 1]).recip();

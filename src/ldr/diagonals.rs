@@ -39,8 +39,9 @@ const TINY: f64 = 1e-250;
 /// Places between looks for such products.
 const FLUSH: usize = 8;
 
-/// The largest term of an entry at the most: what is left out with products that are [`TINY`] is far below rounding errors then.
-const LARGE: f64 = 1e100;
+/// The largest term of an entry at the most, for f32 and f64: what is left out with products that are [`TINY`] is far below rounding errors then, and
+/// sums of gradients stay in the range of their type.
+const LARGE: [f64; 2] = [1e18, 1e100];
 
 const HALF: f64 = 0.5;
 
@@ -358,7 +359,7 @@ fn load<I: Isa<f64>>(isa: I, numbers: &[Lane]) -> Registers<I> {
     std::array::from_fn(|l| isa.load(&numbers[l]))
 }
 
-/// Makes what is tiny zero, now and then: numbers without all their digits take a hundred times as long.
+/// Makes heads and tails that are tiny zero, now and then: numbers without all their digits take a hundred times as long.
 #[inline(always)]
 fn flush_tile<I: Isa<f64>>(isa: I, i: usize, registers: &mut Registers<I>) {
     if !i.is_multiple_of(FLUSH) {
@@ -381,7 +382,7 @@ fn flush(x: f64) -> f64 {
 
 /// Whether heads, tails and what they multiply stay far from the largest numbers.
 pub(super) fn in_range<T: Scalar>([g, h]: [&[T]; 2], [a, b]: [&[T]; 2]) -> bool {
-    growth(a) * growth(b) * largest(g).max(1.0) * largest(h).max(1.0) <= LARGE
+    growth(a) * growth(b) * largest(g).max(1.0) * largest(h).max(1.0) <= LARGE[usize::from(size_of::<T>() == 8)]
 }
 
 /// The largest product of consecutive weights around the cycle, or 1.
@@ -538,5 +539,8 @@ mod tests {
         let told = |a: f64, b: f64, g: f64| in_range([&[g], &[1.0]], [&weights(a), &weights(b)]);
         assert!(told(1.5, 1.5, 1.0) && told(1.0, 0.0, 1e-300) && told(0.0, 1e-300, 1e100));
         assert!(!told(100.0, 1.0, 1.0) && !told(1e300, 1e300, 1.0) && !told(1.0, 1.0, 1e101));
+        let narrow =
+            |count: usize| in_range::<f32>([&[1.0]; 2], [&[&vec![10.0; count][..], &[0.0]].concat(), &[1.0, 0.0]]);
+        assert!(narrow(17) && !narrow(19));
     }
 }

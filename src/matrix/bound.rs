@@ -285,8 +285,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// asked, and *adds* its gradient in the parameters to `gradient`.
     ///
     /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from what the product left, if the last one that left
-    /// anything in this workspace was that of this matrix, unchanged, or of a clone, with the same x; else that is computed again. The
-    /// result is the same.
+    /// anything in this workspace was that of this matrix, its parameters not set since, or of a clone, with the same x; else that is computed
+    /// again, as it is by the first backward pass in a workspace. The result is the same.
     ///
     /// # Errors
     ///

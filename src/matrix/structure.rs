@@ -111,7 +111,8 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// gradient in the parameters to `sums`, in a form (say, spectra) that [`Structure::finish_gradient`] understands.
     fn backward(&self, bound: Bound<'_, T>, x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]);
 
-    /// Numbers that a product with one vector keeps for its gradient, see [`Structure::apply_keeping`]; by default 0, none.
+    /// Numbers that a product with one vector keeps for its gradient, the same for the same `bound`; by default 0, none. Where it is not 0,
+    /// [`Structure::apply_keeping`] and [`Structure::backward_kept`] have to be implemented too.
     fn kept_len(&self, bound: Bound<'_, T>) -> usize {
         let _ = bound;
         0

@@ -9,7 +9,7 @@ use crate::Scalar;
 ///
 /// It may also remember what a product with one vector left on its way, so that [`Matrix::backward`](crate::Matrix::backward) goes on
 /// from there: for families that have something to keep ([`Structure::kept_len`](crate::Structure::kept_len)), and from the first backward pass
-/// on that could have gone on, so that products alone cost nothing more. Results do not depend on it. One product is remembered, the last:
+/// on that could have gone on in this workspace; before, products cost nothing more. Results do not depend on it. One product is remembered, the last:
 /// layers of such a family are faster with a workspace each. A clone remembers none.
 #[derive(Debug, Default)]
 pub struct Workspace<T> {

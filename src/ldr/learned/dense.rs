@@ -17,8 +17,8 @@ const UNITS: usize = 64;
 /// Nanoseconds for each entry of two Krylov matrices, to compute and to cut them.
 const KRYLOV_ENTRY: f64 = 4.0;
 
-/// Nanoseconds for each entry along diagonals, and for each of its generators: to write it, or a third of that and the way of gradients
-/// back, which save three products. Scattered entries of tall matrices take twice as long.
+/// Nanoseconds for each entry along diagonals, and for each of its generators: the larger of what it takes to write it, and of a third of
+/// that with a gradient led back from it, for a copy in training stands for three products. Scattered entries of tall matrices take twice as long.
 const DIAGONAL: [f64; 2] = [1.6, 0.11];
 const TALL: f64 = 2.0;
 

@@ -64,7 +64,7 @@
 //! change of the parameters costs seven or eight by polynomials, and four by a tree. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD has half
 //! the parameters of the operators. A dense copy of an m×n matrix takes O(r m n) with LDR-SD, whose entries
-//! follow from each other along diagonals (1.2 milliseconds at N = 1024 and r = 1), and so do gradients back from its entries; with LDR-TD it
+//! follow from each other along diagonals, and so do gradients back from its entries; with LDR-TD it
 //! takes a GEMM of O(N³), or N products where that is less. By default it is made only where it pays, see
 //! [`PathChoice::Auto`](crate::PathChoice::Auto).
 

@@ -166,6 +166,10 @@ fn check<T: Scalar>(family: Family, kind: Kind, [m, n, rank, batch]: [usize; 4],
         let mut alone = vec![T::zero(); got.len()];
         matrix.backward(&x, &dy, None, &mut alone, &mut workspace).unwrap();
         assert_eq!(got, alone, "{}", what("gradient without that in x"));
+        let mut added = vec![T::one(); got.len()];
+        matrix.backward(&x, &dy, None, &mut added, &mut workspace).unwrap();
+        let expected: Vec<f64> = got.iter().map(|g| g.wide() + 1.0).collect();
+        assert_close(&added, &expected, limit::<T>(), norm(&expected), &what("gradient that is added"));
         gradients.push(got);
     }
     // The dense path's gradients are tested against finite differences below.

@@ -359,9 +359,13 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             Some(kept) => structure.backward_kept(self.bound(), x, dy, dx, kept, sums, scratch),
             None => structure.backward(self.bound(), x, dy, dx, sums, scratch),
         };
-        let mut rest = job.run(x, dy, dx, workspace, pass);
-        let sums = take(&mut rest, len);
-        structure.finish_gradient(self.bound(), sums, gradient, rest);
+        if batch <= chunk && structure.sums_are_gradient(self.bound()) {
+            pass(x, dy, dx, gradient, workspace.slice(job.scratch_len));
+        } else {
+            let mut rest = job.run(x, dy, dx, workspace, pass);
+            let sums = take(&mut rest, len);
+            structure.finish_gradient(self.bound(), sums, gradient, rest);
+        }
         workspace.kept = memory;
     }
 

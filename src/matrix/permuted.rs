@@ -232,6 +232,10 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
         self.inner.finish_gradient(bound, sums, gradient, scratch);
     }
 
+    fn sums_are_gradient(&self, bound: Bound<'_, T>) -> bool {
+        self.inner.sums_are_gradient(bound)
+    }
+
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
         let mut sorted = vec![T::zero(); dense.len()];
         self.inner.write_dense(parameters, &mut sorted);

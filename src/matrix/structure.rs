@@ -145,6 +145,13 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// Adds to `gradient` the gradient in the parameters that `sums` stands for; `sums` is left undefined.
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]);
 
+    /// Whether the sums are the gradient itself, a number for each parameter and nothing behind them that is used, so that
+    /// [`Structure::finish_gradient`] does nothing but add them. A backward pass of one call gathers them in the gradient then. By default not.
+    fn sums_are_gradient(&self, bound: Bound<'_, T>) -> bool {
+        let _ = bound;
+        false
+    }
+
     /// Writes the entries of the matrix, row by row.
     fn write_dense(&self, parameters: &[T], dense: &mut [T]);
 

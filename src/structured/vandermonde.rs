@@ -171,6 +171,10 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
         gradient.iter_mut().zip(sums).for_each(|(g, s)| *g += *s);
     }
 
+    fn sums_are_gradient(&self, _: Bound<'_, T>) -> bool {
+        true
+    }
+
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
         for (i, &v) in parameters.iter().enumerate() {
             for (k, power) in powers(v.wide()).take(self.plan.cols()).enumerate() {

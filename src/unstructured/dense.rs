@@ -97,6 +97,10 @@ impl<T: Scalar> Structure<T> for Dense {
         gradient.iter_mut().zip(sums).for_each(|(g, &mut s)| *g += s);
     }
 
+    fn sums_are_gradient(&self, _: Bound<'_, T>) -> bool {
+        true
+    }
+
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
         dense.copy_from_slice(parameters);
     }

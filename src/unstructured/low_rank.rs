@@ -152,6 +152,10 @@ impl<T: Scalar> Structure<T> for LowRank {
         gradient.iter_mut().zip(sums).for_each(|(g, &mut s)| *g += s);
     }
 
+    fn sums_are_gradient(&self, _: Bound<'_, T>) -> bool {
+        true
+    }
+
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
         let Shape { rows: m, cols: n } = self.shape;
         let (g, h) = self.shape.generators(self.rank, parameters);

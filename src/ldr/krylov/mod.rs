@@ -433,7 +433,7 @@ impl KrylovPlan {
         recurrence.combine_with_gradient(&self.segments, t, z, kept, power_sums, scratch);
     }
 
-    /// Adds to the gradients in the generators and in the three diagonals, which are zero, what the sums stand for.
+    /// Writes the gradients in the generators and in the three diagonals that the sums stand for.
     pub fn finish(
         &self,
         krylov: &Krylov,
@@ -442,17 +442,19 @@ impl KrylovPlan {
         entries: &mut [f64],
         scratch: &mut [f64],
     ) {
+        if let Engine::Companion(companion, plan) = &krylov.engine {
+            return companion.finish(plan, sums, generators, entries, scratch);
+        }
+        generators.fill(0.0);
+        entries.fill(0.0);
         match &krylov.engine {
             Engine::Hierarchy(hierarchy, plan) => {
                 return hierarchy.finish(plan, sums, generators, &mut entries[..self.order], scratch);
             }
-            Engine::Companion(companion, plan) => {
-                return companion.finish(plan, sums, generators, entries, scratch);
-            }
             Engine::Scattering(scattering, plan) => {
                 return scattering.finish(plan, sums, generators, entries, scratch);
             }
-            Engine::Sweep(_) => {}
+            Engine::Sweep(_) | Engine::Companion(..) => {}
         }
         let (plain, power_sums) = sums[..self.swept_sums_len()].split_at_mut(self.plain_sums_len());
         let (generator_sums, entry_sums) = plain.split_at(generators.len());

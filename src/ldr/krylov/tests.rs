@@ -62,9 +62,9 @@ fn check(order: usize, rank: usize, ways: Option<Way>) {
     let t = random(rank * order, &mut rng);
     let mut down = vec![f64::NAN; plan.down_len()];
     let [mut z, mut expected] = [(); 2].map(|()| vec![f64::NAN; order]);
-    let (mut sums, mut band) = (vec![f64::NAN; plan.sums_len()], vec![0.0; 3 * order]);
-    let mut d_generators = vec![0.0; rank * order];
-    let (mut expected_band, mut expected_generators) = (band.clone(), d_generators.clone());
+    let (mut sums, mut band) = (vec![f64::NAN; plan.sums_len()], vec![f64::NAN; 3 * order]);
+    let mut d_generators = vec![f64::NAN; rank * order];
+    let (mut expected_band, mut expected_generators) = (vec![0.0; 3 * order], vec![0.0; rank * order]);
     let states = (&mut down[..], &up[..]);
     plan.forward_with_gradient(&tree, [&t, &y], Some(&mut z), states, true, &mut sums, &mut scratch);
     plan.finish(&tree, &mut sums, &mut d_generators, &mut band, &mut scratch);

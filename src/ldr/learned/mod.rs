@@ -425,6 +425,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         scaled.finish(bound.prepared, [g, h], sums, [[dg, dh], [da, db]], scratch);
     }
 
+    fn sums_are_gradient(&self, bound: Bound<'_, T>) -> bool {
+        sides(bound.prepared).is_some()
+    }
+
     fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
         self.write(parameters, dense);
     }

@@ -159,8 +159,6 @@ impl<T: Scalar> LearnedOperators<T> {
         for (side, side_sums, d_generators, row, d_operator, factor) in
             [(b, b_sums, dh, n, db, 1.0), (a, a_sums, dg, m, da, HALF)]
         {
-            generators.fill(0.0);
-            entries[..self.operator_len()].fill(0.0);
             self.plan.finish(side, side_sums, generators, entries, scratch);
             for (d, wide) in d_generators.chunks_exact_mut(row).zip(generators.chunks_exact(order)) {
                 add_narrow(d, wide, factor);

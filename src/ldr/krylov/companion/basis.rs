@@ -1,8 +1,10 @@
 //! The taps of Krylov vectors A^k e_0 and of their companion coordinates, in as wide a band as they need.
 
+use std::ops::Range;
+
 use super::plan::Plan;
 use super::remainder::quotient;
-use super::taps::{Taps, UNIT, horizontal, reversed};
+use super::taps::{GROUP, Taps, UNIT, horizontal, reversed};
 use crate::ldr::krylov::band::Band;
 use crate::ldr::krylov::segments::Aligned;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -16,22 +18,40 @@ const FIRST_LOOKS: [usize; 2] = [32, 64];
 /// The last taps of a column, which have to have died away: two, for a place is left behind by one or by two.
 const TAIL: usize = 2;
 
-/// K, with the columns 0 to N − 1, Ψ, with −1 to N, and 1/ν. `None` where no width is enough or numbers are too large.
-pub fn new(plan: &Plan, entries: &[f64], memory: [Aligned; 2]) -> Option<(Taps, Taps, Vec<f64>)> {
+/// How much larger taps may be that gradients leave out: 10⁻¹³ (f64) and 10⁻⁷ (f32), by which only they are wrong.
+pub const LEFT_OUT: f64 = 100.0;
+
+/// The Krylov basis of e_0.
+pub struct Basis {
+    /// The columns 0 to N − 1.
+    pub k: Taps,
+    /// The columns −1 to N.
+    pub psi: Taps,
+    /// 1/ν.
+    pub inverse: Vec<f64>,
+    /// Diagonals of a gradient in all entries that count, whole groups: those that any tap leads from to the three that are asked for.
+    pub diagonals: usize,
+}
+
+/// The basis, unless no width is enough or numbers are too large.
+pub fn new(plan: &Plan, entries: &[f64], memory: [Aligned; 2]) -> Option<Basis> {
     let (order, limits) = (plan.order, plan.limits);
     let band = Band::of(entries);
     if !turns_back_little(plan, band) {
         return None;
     }
     let [first, second] = memory;
-    let (psi, psi_norm) = grow(plan, Taps::new(1 + plan.places + UNIT, first), &Coordinates { band })?;
-    let (k, k_norm) = grow(plan, Taps::new(1 + plan.places, second), &Vectors::new(plan, band))?;
+    let (psi, psi_progress) = grow(plan, Taps::new(1 + plan.places + UNIT, first), &Coordinates { band })?;
+    let (k, k_progress) = grow(plan, Taps::new(1 + plan.places, second), &Vectors::new(plan, band))?;
     let nu = psi.column(order);
     let last = quotient(psi.column(order - 1), nu, psi.width());
     let closes = last.iter().zip(psi.before_first()).all(|(a, b)| (a - b).abs() <= limits.tail * limits.condition);
     let has_died = |taps: &Vec<f64>| taps[taps.len() - TAIL..].iter().all(|x| x.abs() <= limits.tail * taps[0].abs());
     let inverse = plan.widths().map(|width| quotient(&[1.0], nu, width)).find(has_died)?;
-    (closes && k_norm * psi_norm <= limits.condition).then_some((k, psi, inverse))
+    let condition = (k_progress.square * psi_progress.square).sqrt();
+    let others = [psi.before_first(), &inverse].map(|taps| groups(taps, LEFT_OUT * limits.tail));
+    let groups = others.into_iter().fold(k_progress.groups.max(psi_progress.groups), usize::max);
+    (closes && condition <= limits.condition).then_some(Basis { k, psi, inverse, diagonals: GROUP * groups })
 }
 
 /// A recurrence for columns of taps.
@@ -46,17 +66,24 @@ trait Recurrence {
     fn column<I: Isa<f64>>(&self, isa: I, k: usize, count: usize, taps: &mut Taps) -> I::V;
 }
 
+/// Groups of diagonals that taps above a limit lead from, to the three lowest.
+fn groups(taps: &[f64], limit: f64) -> usize {
+    taps.iter().rposition(|x| x.abs() > limit).map_or(1, |last| (last + TAIL) / GROUP + 1)
+}
+
 /// How far a recurrence has come.
 struct Progress {
     /// The first column that is not computed.
     column: usize,
     /// The square of the largest norm of a column.
     square: f64,
+    /// Groups of diagonals that taps lead from.
+    groups: usize,
 }
 
-/// Computes all columns, in a wider band from where one is too narrow. Returns them with their largest norm.
-fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: &R) -> Option<(Taps, f64)> {
-    let mut progress = Progress { column: 1, square: 1.0 };
+/// Computes all columns, in a wider band from where one is too narrow.
+fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: &R) -> Option<(Taps, Progress)> {
+    let mut progress = Progress { column: 1, square: 1.0, groups: 1 };
     let end = recurrence.end(plan.order);
     for width in plan.widths() {
         taps.widen(width, progress.column);
@@ -68,7 +95,7 @@ fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: &R) -> Option<(T
         }
         if progress.column == end {
             taps.clear_from(end);
-            return Some((taps, norm));
+            return Some((taps, progress));
         }
     }
     None
@@ -120,10 +147,31 @@ impl<R: Recurrence> Columns<'_, R> {
             if tails > tail * tail {
                 return;
             }
+            let limit = LEFT_OUT * tail;
+            let is_beyond = |groups| largest_beyond(isa, taps, k..k + some, groups) > limit * limit;
+            while progress.groups < count && is_beyond(progress.groups) {
+                progress.groups += 1;
+            }
             progress.square = largest;
             progress.column = k + some;
         }
     }
+}
+
+/// The largest sum of the squares of the taps of a column that lead from beyond so many groups of diagonals.
+#[inline(always)]
+fn largest_beyond<I: Isa<f64>>(isa: I, taps: &Taps, columns: Range<usize>, groups: usize) -> f64 {
+    let beyond = GROUP * groups - TAIL..taps.width() - TAIL;
+    let mut squares = [isa.splat(0.0); LANES];
+    for (square, k) in squares.iter_mut().zip(columns) {
+        for x in lanes::<f64>(&taps.column(k)[beyond.clone()]) {
+            let x = isa.load(x);
+            *square = isa.mul_add(x, x, *square);
+        }
+    }
+    let mut sums = [0.0; LANES];
+    isa.store(&mut sums, horizontal::<I>(isa, squares));
+    sums.into_iter().fold(0.0, f64::max)
 }
 
 /// Whether ψ_−1 dies away as fast as it has to within the widest band: a first look, that most operators far from the shift do not pass.

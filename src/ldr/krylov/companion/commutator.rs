@@ -10,7 +10,8 @@
 //! `Z_{j,i−1} = Z_{j+1,i} + (d_j − d_i) Z_{j,i} + u_{j−1} Z_{j−1,i} − u_i Z_{j,i+1} + ẏ_j y_i − Σ ġ_j g_i`.
 //!
 //! A diagonal `i − 1 − j` of Z comes from itself and from the two above it, which count the less the further they are away: as taps do of K (entries of one place, time
-//! and again), of ψ, and of 1/ν around the cycle. So columns follow from each other in a band as wide as the widest of these, around the cycle.
+//! and again), of ψ, and of 1/ν around the cycle. So columns follow from each other in a band as wide as the widest of these, around the cycle: as
+//! far as their taps are above 10⁻¹³ (f64) or 10⁻⁷ (f32).
 
 use super::scaled::Scaled;
 use crate::ldr::krylov::band::BandGradient;
@@ -65,7 +66,7 @@ impl Kernel<f64> for Outer<'_> {
     }
 }
 
-/// Columns of Z from the last one on, down to the first and around the cycle; what they have of the band of A is added to a gradient.
+/// Columns of Z from the last one on, down to the first and around the cycle; what they have of the band of A is written to a gradient.
 pub struct Columns<'a, 'b> {
     pub scaled: &'a Scaled,
     /// What there is on the right: outer products, and a band without margins.
@@ -94,15 +95,11 @@ impl Kernel<f64> for Columns<'_, '_> {
         while end > 0 {
             let count = end.div_ceil(end.div_ceil(TOGETHER));
             end -= count;
-            match (self.band, count) {
-                (None, 1) => self.diagonals::<I, 1, false>(isa, end),
-                (None, 2) => self.diagonals::<I, 2, false>(isa, end),
-                (None, 3) => self.diagonals::<I, 3, false>(isa, end),
-                (None, _) => self.diagonals::<I, TOGETHER, false>(isa, end),
-                (_, 1) => self.diagonals::<I, 1, true>(isa, end),
-                (_, 2) => self.diagonals::<I, 2, true>(isa, end),
-                (_, 3) => self.diagonals::<I, 3, true>(isa, end),
-                (_, _) => self.diagonals::<I, TOGETHER, true>(isa, end),
+            match count {
+                1 => self.registers::<I, 1>(isa, end),
+                2 => self.registers::<I, 2>(isa, end),
+                3 => self.registers::<I, 3>(isa, end),
+                _ => self.registers::<I, TOGETHER>(isa, end),
             }
         }
     }
@@ -120,7 +117,18 @@ struct Step {
 impl Columns<'_, '_> {
     /// R registers of each column, from one on.
     #[inline(always)]
-    fn diagonals<I: Isa<f64>, const R: usize, const BAND: bool>(&mut self, isa: I, at: usize) {
+    fn registers<I: Isa<f64>, const R: usize>(&mut self, isa: I, at: usize) {
+        let is_highest = (at + R) * LANES == self.last.len();
+        match (self.band.is_some(), is_highest) {
+            (false, false) => self.diagonals::<I, R, false, false>(isa, at),
+            (false, true) => self.diagonals::<I, R, false, true>(isa, at),
+            (true, false) => self.diagonals::<I, R, true, false>(isa, at),
+            (true, true) => self.diagonals::<I, R, true, true>(isa, at),
+        }
+    }
+
+    #[inline(always)]
+    fn diagonals<I: Isa<f64>, const R: usize, const BAND: bool, const HIGHEST: bool>(&mut self, isa: I, at: usize) {
         let order = self.scaled.order();
         let zero = isa.splat(0.0);
         let mut state = State { here: [zero; R], behind: [zero; R], ahead: zero };
@@ -136,23 +144,23 @@ impl Columns<'_, '_> {
             // The gradient of a group lies where none of its entries is around the cycle.
             let count = if step.i > GROUP && step.number + GROUP <= end { GROUP } else { 1 };
             match count {
-                1 => self.single::<I, R>(isa, step, at, &mut state),
-                _ => self.group::<I, R, BAND>(isa, step, at, &mut state),
+                1 => self.single::<I, R, HIGHEST>(isa, step, at, &mut state),
+                _ => self.group::<I, R, BAND, HIGHEST>(isa, step, at, &mut state),
             }
             step.number += count;
             step.i = if step.i >= count { step.i - count } else { order - 1 };
         }
     }
 
-    /// Where the first registers of columns are left for the diagonals below, if there are any.
-    #[inline(always)]
-    fn ahead(&mut self, number: usize, count: usize) -> Option<&mut [f64]> {
-        (self.last.len() > TOGETHER * LANES).then(|| &mut self.scratch[number * LANES..][..count * LANES])
-    }
-
     /// One column, where the band of A is around the cycle.
     #[inline(always)]
-    fn single<I: Isa<f64>, const R: usize>(&mut self, isa: I, step: Step, at: usize, state: &mut State<I::V, R>) {
+    fn single<I: Isa<f64>, const R: usize, const HIGHEST: bool>(
+        &mut self,
+        isa: I,
+        step: Step,
+        at: usize,
+        state: &mut State<I::V, R>,
+    ) {
         let Step { number, i } = step;
         let (width, first, count) = (self.last.len(), at * LANES, R * LANES);
         let window = self.pairs[0].x.len() - 1 - i + first;
@@ -166,29 +174,22 @@ impl Columns<'_, '_> {
             upper: isa.splat(self.scaled.upper[i]),
         };
         state.step(isa, &row);
-        if let Some(ahead) = self.ahead(number, 1) {
-            let ahead = &mut lanes_mut::<f64>(ahead)[0];
-            if first + count < width {
-                state.ahead = isa.load(ahead);
-            }
-            isa.store(ahead, state.here[0]);
-        }
+        let lane = &mut lanes_mut::<f64>(&mut self.scratch[number * LANES..][..LANES])[0];
+        state.hand_on::<I, HIGHEST>(isa, lane);
         if at > 0 || number < self.before {
             return;
         }
-        let mut lane = [0.0; LANES];
-        isa.store(&mut lane, state.here[0]);
         let (order, unscaled) = (self.scaled.order(), &self.scaled.lower);
         let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
         let [before, two_before] = [1, 2].map(|back| (i + order - back) % order);
-        lower[i] += lane[0] * self.scaled.over[i];
-        diagonal[before] += lane[1];
-        upper[two_before] += lane[2] * unscaled[before];
+        lower[i] = lane[0] * self.scaled.over[i];
+        diagonal[before] = lane[1];
+        upper[two_before] = lane[2] * unscaled[before];
     }
 
     /// Four columns. There are no branches between their steps, across which values would be kept.
     #[inline(always)]
-    fn group<I: Isa<f64>, const R: usize, const BAND: bool>(
+    fn group<I: Isa<f64>, const R: usize, const BAND: bool, const HIGHEST: bool>(
         &mut self,
         isa: I,
         step: Step,
@@ -213,44 +214,29 @@ impl Columns<'_, '_> {
             operator: self.scaled.reaches().map(|reach| &reach[window..][..count + GROUP - 1]),
             base,
         };
-        let mut aheads = [[0.0; LANES]; GROUP];
-        if let (true, Some(ahead)) = (first + count < width, self.ahead(number, GROUP)) {
-            for (to, from) in aheads.iter_mut().zip(lanes::<f64>(ahead)) {
-                *to = *from;
-            }
-        }
-        let mut firsts = [isa.splat(0.0); GROUP];
+        let firsts = &mut lanes_mut::<f64>(&mut self.scratch[number * LANES..][..GROUP * LANES])[..GROUP];
         state.step(isa, &group.row::<I, R, 3, BAND>(isa));
-        (firsts[0], state.ahead) = (state.here[0], isa.load(&aheads[0]));
+        state.hand_on::<I, HIGHEST>(isa, &mut firsts[0]);
         state.step(isa, &group.row::<I, R, 2, BAND>(isa));
-        (firsts[1], state.ahead) = (state.here[0], isa.load(&aheads[1]));
+        state.hand_on::<I, HIGHEST>(isa, &mut firsts[1]);
         state.step(isa, &group.row::<I, R, 1, BAND>(isa));
-        (firsts[2], state.ahead) = (state.here[0], isa.load(&aheads[2]));
+        state.hand_on::<I, HIGHEST>(isa, &mut firsts[2]);
         state.step(isa, &group.row::<I, R, 0, BAND>(isa));
-        (firsts[3], state.ahead) = (state.here[0], isa.load(&aheads[3]));
-        if let Some(ahead) = self.ahead(number, GROUP) {
-            for (to, first) in lanes_mut::<f64>(ahead).iter_mut().zip(firsts) {
-                isa.store(to, first);
-            }
-        }
+        state.hand_on::<I, HIGHEST>(isa, &mut firsts[3]);
         if at > 0 || number < self.before {
             return;
         }
-        let mut tile = [firsts[3], firsts[2], firsts[1], firsts[0]];
+        let mut tile = [3, 2, 1, 0].map(|q| isa.load(&firsts[q]));
         isa.transpose(&mut tile);
         let over = isa.load(&lanes::<f64>(&self.scaled.over[i..][..GROUP])[0]);
         let before = isa.load(&lanes::<f64>(&self.scaled.lower[i - 1..][..GROUP])[0]);
         let BandGradient { lower, diagonal, upper } = &mut *self.gradient;
-        add::<I>(isa, &mut lower[i..], isa.mul(tile[0], over));
-        add::<I>(isa, &mut diagonal[i - 1..], tile[1]);
-        add::<I>(isa, &mut upper[i - 2..], isa.mul(tile[2], before));
+        let written =
+            [(lower, i, isa.mul(tile[0], over)), (diagonal, i - 1, tile[1]), (upper, i - 2, isa.mul(tile[2], before))];
+        for (to, at, v) in written {
+            isa.store(&mut lanes_mut::<f64>(&mut to[at..][..LANES])[0], v);
+        }
     }
-}
-
-#[inline(always)]
-fn add<I: Isa<f64>>(isa: I, to: &mut [f64], v: I::V) {
-    let to = &mut lanes_mut::<f64>(&mut to[..LANES])[0];
-    isa.store(to, isa.add(isa.load(to), v));
 }
 
 /// What four columns take up together, those that they come from in ascending order.
@@ -299,6 +285,15 @@ struct State<V, const R: usize> {
 }
 
 impl<V: Copy, const R: usize> State<V, R> {
+    /// Leaves the first register to the diagonals below, and takes up that of the diagonals above, if there are any.
+    #[inline(always)]
+    fn hand_on<I: Isa<f64, V = V>, const HIGHEST: bool>(&mut self, isa: I, first: &mut Lane) {
+        if !HIGHEST {
+            self.ahead = isa.load(first);
+        }
+        isa.store(first, self.here[0]);
+    }
+
     /// Goes on to the next column.
     #[inline(always)]
     fn step<I: Isa<f64, V = V>>(&mut self, isa: I, row: &Row<'_, V>) {

@@ -1,9 +1,13 @@
 //! Short filters on long signals.
 
+use super::taps::horizontal;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
-/// Registers that are filtered together, and lags that are correlated together.
+/// Registers that are filtered together; lags that are correlated together, and elements.
 const TILE: usize = 8;
+
+/// Numbers in a register.
+const LANES: usize = f64::LANES;
 
 /// Numbers in eight registers, and in two.
 const UNITS: [usize; 2] = [32, 8];
@@ -13,7 +17,7 @@ pub fn filter(filter: &[f64], signal: &[f64], out: &mut [f64]) {
     f64::run(Filter { filter, signal, out });
 }
 
-/// Subtracts `Σ_e a_e b_{e+j}` from `lags_j`, for whole groups of eight lags and of four elements of a.
+/// Subtracts `Σ_e a_e b_{e+j}` from `lags_j`, for whole groups of eight lags and of eight elements of a.
 pub fn subtract_lags(a: &[f64], b: &[f64], lags: &mut [f64]) {
     f64::run(Lags { a, b, lags });
 }
@@ -64,18 +68,24 @@ impl Kernel<f64> for Lags<'_> {
     fn run<I: Isa<f64>>(self, isa: I) {
         let Self { a, b, lags } = self;
         for (at, lags) in lags.chunks_exact_mut(TILE).enumerate() {
-            let mut sums = [[isa.splat(0.0); 2]; 4];
-            for (e, a) in a.chunks_exact(4).enumerate() {
-                let b = &b[4 * e + TILE * at..][..TILE + 3];
-                for p in 0..4 {
-                    let (factor, b) = (isa.splat(a[p]), lanes::<f64>(&b[p..p + TILE]));
-                    sums[p][0] = isa.mul_add(factor, isa.load(&b[0]), sums[p][0]);
-                    sums[p][1] = isa.mul_add(factor, isa.load(&b[1]), sums[p][1]);
+            let mut sums = [isa.splat(0.0); TILE];
+            for (e, a) in lanes::<f64>(a).chunks_exact(TILE / LANES).enumerate() {
+                let (first, second) = (isa.load(&a[0]), isa.load(&a[1]));
+                let b = &b[TILE * (e + at)..][..2 * TILE - 1];
+                // What the first four take from a lag on, the second four take from four lags before.
+                for j in 0..TILE + LANES {
+                    let b = isa.load(&lanes::<f64>(&b[j..j + LANES])[0]);
+                    if j < TILE {
+                        sums[j] = isa.mul_add(first, b, sums[j]);
+                    }
+                    if j >= LANES {
+                        sums[j - LANES] = isa.mul_add(second, b, sums[j - LANES]);
+                    }
                 }
             }
-            for (half, lags) in lanes_mut::<f64>(lags).iter_mut().enumerate() {
-                let sum = isa.add(isa.add(sums[0][half], sums[1][half]), isa.add(sums[2][half], sums[3][half]));
-                let rest = isa.sub(isa.load(lags), sum);
+            let [a, b, c, d, e, f, g, h] = sums;
+            for (lags, sums) in lanes_mut::<f64>(lags).iter_mut().zip([[a, b, c, d], [e, f, g, h]]) {
+                let rest = isa.sub(isa.load(lags), horizontal::<I>(isa, sums));
                 isa.store(lags, rest);
             }
         }

@@ -7,8 +7,8 @@ use super::taps::{GROUP, UNIT, reversed};
 use super::{Companion, Plan};
 use crate::ldr::krylov::band::BandGradient;
 use crate::matrix::take;
-use crate::transform::Form;
 use crate::transform::isa::Kernels;
+use crate::transform::{Form, Into, Side};
 
 /// Where the gradients of a batch are gathered, and what the product and the transposed product left.
 pub struct Gradient<'a> {
@@ -77,14 +77,14 @@ impl Companion {
         let sums = Sums::of(plan, sums);
         if first {
             sums.header.fill(0.0);
-            sums.spectra.fill(0.0);
             sums.nu.fill(0.0);
         }
         let Left { signals, quotient, y: z } = Left::of(plan, down);
         let (spectrum, rest) = up.split_at(n);
         let (lower, upper) = rest.split_at(places);
         for (sum, signal) in sums.spectra.chunks_exact_mut(n).zip(signals.chunks_exact(n)) {
-            plan.transform.correlate(Form::Single, sum, spectrum, signal);
+            let into = Into::set_first(usize::from(!first));
+            plan.transform.multiply(Form::Single, into, Side::Transposed, sum, spectrum, signal);
         }
         let (nu, lower) = (&mut sums.nu[..width.next_multiple_of(UNIT)], &lower[..order]);
         self.remainder.gradient(quotient, lower, &upper[..places], nu);
@@ -129,7 +129,7 @@ impl Companion {
         *begun = 1.0;
     }
 
-    /// Adds to the gradients in the generators and in the three diagonals what the sums stand for; uses them up.
+    /// Writes the gradients in the generators and in the three diagonals that the sums stand for; uses them up.
     pub fn finish(
         &self,
         plan: &Plan,
@@ -153,7 +153,7 @@ impl Companion {
             self.reach_below(plan, coefficients, reach);
             lead_around_gradient(&source.below, coefficients, 1.0, nu);
             self.psi.transposed_product(reach, x);
-            gradient.iter_mut().zip(&*x).for_each(|(g, x)| *g += x);
+            gradient.copy_from_slice(&x[..order]);
             let (reach, factors) = own[j * each..][..each].split_at_mut(plan.reach());
             self.scaled.reach(&x[..order], places, reach);
             self.scaled.places(generator, -1.0, factors);
@@ -192,7 +192,7 @@ impl Companion {
         let (order, taps) = (self.scaled.order(), nu.len());
         padded[..taps].copy_from_slice(nu);
         padded[taps..].fill(0.0);
-        let (own, beyond) = last.split_at_mut(taps);
+        let (own, beyond) = last.split_at_mut(taps.min(last.len()));
         self.psi.falling_products(order, padded, own);
         beyond.fill(0.0);
         self.scaled.last_column(last);

@@ -21,7 +21,8 @@
 //! taps. That both are equal in the end is checked.
 //!
 //! *Gradients* in the generators take products with Ψᵀ. The gradient in all N² entries of A is a matrix of low displacement rank itself, whose
-//! columns follow from each other in a band ([`commutator`]), as wide as the widest of K, Ψ and 1/ν; what they begin with is led back through ν, for which `R = Ψ y` stands for `y = K R`.
+//! columns follow from each other in a band ([`commutator`]), as wide as taps of K, Ψ and 1/ν count; what they begin with is led
+//! back through ν, for which `R = Ψ y` stands for `y = K R`.
 //!
 //! *Accuracy:* K and Ψ are computed to a rounding error of their largest columns, and errors grow with `‖K‖ ‖Ψ‖`, which is limited. What is
 //! left out of one grows with the other's norm, so that it is small next to e_0 rather than next to the largest column. `‖K‖ ‖Ψ‖` is
@@ -40,6 +41,7 @@ mod taps;
 mod tests;
 
 use super::segments::Aligned;
+use basis::Basis;
 pub(super) use gradients::Gradient;
 pub(super) use plan::Plan;
 use remainder::Remainder;
@@ -78,10 +80,9 @@ impl Companion {
             Some(Self { k, psi, .. }) => [psi, k].map(Taps::into_memory),
             None => [(); 2].map(|()| Aligned::zeros(0)),
         };
-        let (k, psi, inverse) = basis::new(plan, entries, memory)?;
+        let Basis { k, psi, inverse, diagonals } = basis::new(plan, entries, memory)?;
         let remainder = Remainder::new(psi.column(plan.order), inverse);
         let scaled = Scaled::new(plan, entries);
-        let diagonals = k.width().max(psi.width()).max(remainder.inverse.len());
         let sources = Vec::new();
         let mut companion = Self { generators: generators.to_vec(), k, psi, remainder, scaled, diagonals, sources };
         let mut scratch = vec![0.0; plan.reach() + plan.places + plan.transform.scratch_len()];

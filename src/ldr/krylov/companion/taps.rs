@@ -3,6 +3,8 @@
 //! Vectors are natural on the side of the columns, and reversed on the other one: *reach* r holds place s at `r[places − 1 − s]`, down to
 //! −w, so that a column lies in it as it does in memory. Columns are taken eight at a time, in two groups.
 
+use std::ops::Range;
+
 use crate::ldr::krylov::segments::Aligned;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 
@@ -157,7 +159,7 @@ impl Taps {
 
 /// The numbers of a reach that columns k to k + 7 touch.
 #[inline(always)]
-fn touched(places: usize, k: usize, width: usize) -> std::ops::Range<usize> {
+fn touched(places: usize, k: usize, width: usize) -> Range<usize> {
     let first = places - UNIT - k;
     first..first + width + UNIT
 }

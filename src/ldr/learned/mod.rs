@@ -30,7 +30,7 @@
 //!   away behind it, so that the Krylov basis of e_0 is banded, and so is its inverse; in this basis A is a companion matrix, and a product
 //!   is one of polynomials modulo the characteristic one. The taps are 16 to 24 for entries of ±0.2% around the shift at N = 1024, and 50 to
 //!   80 for ±5%; up to 128 are let through, and up to 2²¹ numbers in a band. Rounding errors grow with the condition number of the basis,
-//!   about `exp(2 |Σ d|)` for the largest sum of diagonal entries up to any place; it is measured, and up to 10³ (f64) or 10⁸ (f32) is let
+//!   about `exp(2 |Σ d|)` for the largest sum of diagonal entries up to any place; it is measured, and up to 10³ (f64) or 10⁶ (f32) is let
 //!   through.
 //! * *A tree of blocks*, for other tridiagonal operators whose reflections die away, in O(r N log² N). Each block is known by the power
 //!   series, in the number of steps, of what passes through it and what it reflects; these are combined at junctions, as
@@ -280,7 +280,7 @@ const SCALED: f64 = 0.8;
 /// How far from the shift near-linear products are taken, for f32 and f64. At N = 8192 the errors of trees were up to 6·10⁻¹⁵ times the growth,
 /// and those of polynomials up to 2·10⁻¹⁵ times the condition number.
 const LIMITS: [Limits; 2] =
-    [Limits { growth: 1e6, tail: 1e-9, condition: 1e8 }, Limits { growth: 1e3, tail: 1e-15, condition: 1e3 }];
+    [Limits { growth: 1e6, tail: 1e-9, condition: 1e6 }, Limits { growth: 1e3, tail: 1e-15, condition: 1e3 }];
 
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;

@@ -80,9 +80,8 @@ impl Companion {
             Some(Self { k, psi, .. }) => [psi, k].map(Taps::into_memory),
             None => [(); 2].map(|()| Aligned::zeros(0)),
         };
-        let Basis { k, psi, inverse, diagonals } = basis::new(plan, entries, memory)?;
+        let (Basis { k, psi, inverse, diagonals }, scaled) = basis::new(plan, entries, memory)?;
         let remainder = Remainder::new(psi.column(plan.order), inverse);
-        let scaled = Scaled::new(plan, entries);
         let sources = Vec::new();
         let mut companion = Self { generators: generators.to_vec(), k, psi, remainder, scaled, diagonals, sources };
         let mut scratch = vec![0.0; plan.reach() + plan.places + plan.transform.scratch_len()];

@@ -279,7 +279,7 @@ const SCALED: f64 = 0.8;
 
 /// How far from the shift near-linear products are taken, for f32 and f64. At N = 8192 the errors of trees were up to 6·10⁻¹⁵ times the growth,
 /// and those of polynomials up to 2·10⁻¹⁵ times the condition number.
-const LIMITS: [Limits; 2] =
+pub(super) const LIMITS: [Limits; 2] =
     [Limits { growth: 1e6, tail: 1e-9, condition: 1e6 }, Limits { growth: 1e3, tail: 1e-15, condition: 1e3 }];
 
 /// Orders that a plan is made for at most.

@@ -5,6 +5,7 @@ use super::remainder::{lead_around_gradient, quotient};
 use super::taps::{GROUP, UNIT};
 use super::*;
 use crate::ldr::krylov::{Limits, krylov_rows, krylov_rows_backward};
+use crate::ldr::learned;
 use crate::transform::isa::PORTABLE_ONLY;
 
 const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4 };
@@ -534,13 +535,13 @@ fn any_entries_are_taken_or_refused() {
 /// entries below the diagonal grow or shrink up to the limit of the condition number, the bars are kept. With the limits of both number types.
 #[test]
 fn gradients_are_wrong_by_taps_that_are_left_out() {
-    for (tail, condition, bar) in [(1e-15, 1e3_f64, 1e-11), (1e-9, 1e6, 2e-5)] {
+    for (limits, bar) in learned::LIMITS.into_iter().zip([2e-5, 1e-11]) {
+        let Limits { tail, condition, .. } = limits;
         for (most, bound) in [(0.0, 4.0 * LEFT_OUT * tail), (condition.ln(), bar)] {
             let mut rng = fastrand::Rng::with_seed(77);
             let mut taken = 0;
             for _ in 0..400 {
                 let entries = unusual_operator(most, &mut rng);
-                let limits = Limits { tail, condition, ..LIMITS };
                 let Some(error) = error_in_entries(&entries, limits, &mut rng) else { continue };
                 assert!(error <= bound, "N = {}, tail {tail}: {error:e}", entries.len() / 3);
                 taken += 1;

@@ -25,7 +25,7 @@ use direct::Direct;
 use hierarchy::Hierarchy;
 use recurrence::{Gradient, Recurrence};
 use scattering::Scattering;
-use segments::Segments;
+use segments::{Segments, lines};
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -271,38 +271,39 @@ impl KrylovPlan {
 
     /// Numbers of states that products need if nothing is kept.
     pub fn states_len(&self) -> usize {
-        self.fast_len(
+        lines(self.fast_len(
             |plan| Hierarchy::states_len(plan, false),
             Companion::up_len,
             |plan| Scattering::up_len(plan).max(Scattering::down_len(plan)),
-        )
+        ))
     }
 
     /// Numbers that the gradient needs of [`KrylovPlan::forward_keeping`].
     pub fn down_len(&self) -> usize {
-        self.fast_len(|_| 0, Companion::down_len, Scattering::down_len)
+        lines(self.fast_len(|_| 0, Companion::down_len, Scattering::down_len))
     }
 
     /// Numbers that the gradient needs of [`KrylovPlan::transposed`].
     pub fn up_len(&self) -> usize {
         let fast = self.fast_len(|plan| Hierarchy::states_len(plan, true), Companion::up_len, Scattering::up_len);
-        fast.max(Recurrence::kept_len(&self.segments))
+        lines(fast.max(Recurrence::kept_len(&self.segments)))
     }
 
     /// Numbers that the product of one example with this operator leaves for the gradient, and its transposed product: see [`Left`].
     pub fn left_len(&self, krylov: &Krylov) -> [usize; 2] {
-        match &krylov.engine {
+        let left = match &krylov.engine {
             Engine::Hierarchy(_, plan) => [0, Hierarchy::states_len(plan, true)],
             Engine::Companion(_, plan) => [Companion::down_len(plan), Companion::up_len(plan)],
             Engine::Scattering(_, plan) => [Scattering::down_len(plan), Scattering::up_len(plan)],
             Engine::Sweep(_) => [0, Recurrence::kept_len(&self.segments)],
-        }
+        };
+        left.map(lines)
     }
 
     /// Numbers in the sums that gradients are gathered in.
     pub fn sums_len(&self) -> usize {
         let fast = self.fast_len(Hierarchy::sums_len, Companion::sums_len, Scattering::sums_len);
-        fast.max(self.swept_sums_len())
+        lines(fast.max(self.swept_sums_len()))
     }
 
     fn swept_sums_len(&self) -> usize {

@@ -41,6 +41,11 @@ pub(super) fn pairs_mut(kept: &mut [f64]) -> &mut [Pairs] {
     lanes_mut::<f64>(kept).as_chunks_mut().0.as_chunks_mut().0
 }
 
+/// So many numbers, and as many more as fill a cache line: what comes behind them begins with one again.
+pub(super) fn lines(numbers: usize) -> usize {
+    numbers.next_multiple_of(LINE / size_of::<f64>())
+}
+
 /// Skips what is before the first cache line.
 pub(super) fn align(numbers: &mut [f64]) -> &mut [f64] {
     let skip = numbers.as_ptr().align_offset(LINE).min(SKIPPED);

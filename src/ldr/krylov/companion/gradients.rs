@@ -21,7 +21,7 @@ pub struct Gradient<'a> {
 
 /// The sums of the gradients.
 struct Sums<'a> {
-    /// How many outer products are waiting, and whether there are some in the band.
+    /// How many outer products are waiting, and whether there are some in the band; a cache line.
     header: &'a mut [f64],
     /// Of the spectra of Ψ g.
     spectra: &'a mut [f64],
@@ -35,7 +35,7 @@ struct Sums<'a> {
 impl<'a> Sums<'a> {
     fn of(plan: &Plan, mut sums: &'a mut [f64]) -> Self {
         Self {
-            header: take(&mut sums, 2),
+            header: take(&mut sums, UNIT),
             spectra: take(&mut sums, plan.rank * plan.n()),
             nu: take(&mut sums, plan.widest.next_multiple_of(UNIT)),
             waiting: take(&mut sums, PAIRS * pair_len(plan)),
@@ -57,7 +57,7 @@ fn pair<'a>(plan: &Plan, numbers: &'a [f64]) -> Pair<'a> {
 impl Companion {
     /// Numbers in the sums of the gradients.
     pub fn sums_len(plan: &Plan) -> usize {
-        2 + plan.rank * plan.n()
+        UNIT + plan.rank * plan.n()
             + plan.widest.next_multiple_of(UNIT)
             + PAIRS * pair_len(plan)
             + plan.places * plan.widest

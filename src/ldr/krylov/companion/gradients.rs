@@ -66,7 +66,7 @@ impl Companion {
     /// Numbers of scratch that gradients need.
     pub fn gradient_scratch_len(plan: &Plan) -> usize {
         let columns = Columns::scratch_len(plan.order, columns_before(plan.widest)) + 3 * plan.widest;
-        let finish = plan.reach() + plan.places + (plan.rank + 2) * pair_len(plan) + columns;
+        let finish = plan.reach() + plan.places + (plan.rank.max(1) + 1) * pair_len(plan) + columns;
         Self::scratch_len(plan) + finish
     }
 
@@ -141,32 +141,32 @@ impl Companion {
         let (order, places, each) = (plan.order, plan.places, pair_len(plan));
         let Sums { header, spectra, nu, waiting, band } = Sums::of(plan, sums);
         let nu = &mut nu[..self.psi.width()];
-        let own = take(&mut scratch, plan.rank.max(1) * each);
+        let own = take(&mut scratch, plan.rank.max(1) * plan.reach());
         let (reach, x) = (take(&mut scratch, plan.reach()), take(&mut scratch, places));
         let gain = plan.transform.gain().recip();
-        let rows = generators.chunks_exact_mut(order).zip(self.generators.chunks_exact(order)).zip(&self.sources);
-        for (j, ((gradient, generator), source)) in rows.enumerate() {
+        let rows = generators.chunks_exact_mut(order).zip(own.chunks_exact_mut(plan.reach())).zip(&self.sources);
+        for (j, ((gradient, own), source)) in rows.enumerate() {
             let spectrum = &mut spectra[j * plan.n()..][..plan.n()];
             plan.transform.inverse(Form::Single, spectrum, scratch);
-            let coefficients = &mut spectrum[..order];
-            coefficients.iter_mut().for_each(|c| *c *= gain);
+            // Times the gain.
+            let coefficients = &spectrum[..order];
             self.reach_below(plan, coefficients, reach);
-            lead_around_gradient(&source.below, coefficients, 1.0, nu);
+            lead_around_gradient(&source.below, coefficients, gain, nu);
             self.psi.transposed_product(reach, x);
-            gradient.copy_from_slice(&x[..order]);
-            let (reach, factors) = own[j * each..][..each].split_at_mut(plan.reach());
-            self.scaled.reach(&x[..order], places, reach);
-            self.scaled.places(generator, -1.0, factors);
+            gradient.iter_mut().zip(&*x).for_each(|(g, x)| *g = gain * x);
+            self.scaled.reach(&*gradient, places, own);
         }
-        let waiting_pairs = waiting.chunks_exact(each).take(header[0] as usize);
-        let total = waiting_pairs.len() + plan.rank;
+        let waiting_pairs = waiting.chunks_exact(each).take(header[0] as usize).map(|numbers| pair(plan, numbers));
+        let own_pairs = own.chunks_exact(plan.reach()).zip(&self.sources);
+        let own_pairs = own_pairs.map(|(reach, source)| Pair { reach, x: source.factors.get() });
+        let total = waiting_pairs.len() + self.sources.len();
         let zeros = take(&mut scratch, each);
         if total == 0 || !total.is_multiple_of(PAIRS) {
             zeros.fill(0.0);
         }
         let nth = |i: usize| {
-            let mut pairs = waiting_pairs.clone().chain(own.chunks_exact(each).take(plan.rank));
-            pair(plan, pairs.nth(i).unwrap_or(zeros))
+            let mut pairs = waiting_pairs.clone().chain(own_pairs.clone());
+            pairs.nth(i).unwrap_or(pair(plan, zeros))
         };
         let mut done = 0;
         while total > done + PAIRS {

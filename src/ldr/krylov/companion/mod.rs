@@ -51,7 +51,6 @@ use taps::Taps;
 /// What is derived from an operator and its generators.
 #[derive(Debug)]
 pub(super) struct Companion {
-    generators: Vec<f64>,
     /// The taps of A^k e_0 for each k.
     k: Taps,
     /// The taps of ψ_−1 to ψ_N.
@@ -70,6 +69,8 @@ struct Source {
     spectrum: Aligned,
     /// The coefficients of Ψ g below degree zero, before they are led around the cycle.
     below: Vec<f64>,
+    /// −g in the scaled coordinates, and zeros.
+    factors: Aligned,
 }
 
 impl Companion {
@@ -83,7 +84,7 @@ impl Companion {
         let (Basis { k, psi, inverse, diagonals }, scaled) = basis::new(plan, entries, memory)?;
         let remainder = Remainder::new(psi.column(plan.order), inverse);
         let sources = Vec::new();
-        let mut companion = Self { generators: generators.to_vec(), k, psi, remainder, scaled, diagonals, sources };
+        let mut companion = Self { k, psi, remainder, scaled, diagonals, sources };
         let mut scratch = vec![0.0; plan.reach() + plan.places + plan.transform.scratch_len()];
         companion.sources =
             generators.chunks_exact(plan.order).map(|g| companion.source(plan, g, &mut scratch)).collect();

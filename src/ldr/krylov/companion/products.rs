@@ -64,7 +64,9 @@ impl Companion {
         let gain = plan.transform.gain().recip();
         coefficients.iter_mut().for_each(|c| *c *= gain);
         plan.transform.forward(Form::Single, spectrum.get_mut(), scratch);
-        Source { spectrum, below }
+        let mut factors = super::Aligned::zeros(places);
+        self.scaled.places(g, -1.0, factors.get_mut());
+        Source { spectrum, below, factors }
     }
 
     /// `y = Σ_jk t_jk A^k g_j`, for t of r×N numbers.

@@ -10,11 +10,13 @@ mod companion;
 mod dense;
 mod direct;
 mod hierarchy;
+mod loss;
 mod powers;
 mod recurrence;
 mod scattering;
 mod segments;
 mod skewed;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +63,12 @@ const SWEPT: [usize; 2] = [512, 1024];
 /// faster at the largest of them, by a third or twice, but they take twice as long for batches.
 const SHORT: [usize; 2] = [64, 96];
 
+/// Errors of a recurrence and of trees are so many times the loss, at the most: see [`loss`].
+const ERRORS: [f64; 2] = [8e-16, 6e-15];
+
+/// The order up to which no operator was seen to lose more than there are digits to spare: see [`loss`].
+const SAFE: usize = 1024;
+
 /// Taps of operators that are not known.
 const SOME_TAPS: f64 = 16.0;
 
@@ -83,6 +91,8 @@ pub(super) struct Limits {
     pub tail: f64,
     /// The largest condition number of a Krylov basis that polynomials are taken in.
     pub condition: f64,
+    /// The relative error that a product may have.
+    pub error: f64,
 }
 
 /// Plans for near-linear products.
@@ -146,6 +156,27 @@ impl KrylovPlan {
         Krylov { entries, generators, engine }
     }
 
+    /// Takes the sides of products to a recurrence, and to more than double precision, where products of both would have too large errors.
+    pub fn refine(&self, mut sides: [&mut Krylov; 2]) {
+        let is_swept = |krylov: &Krylov| matches!(krylov.engine, Engine::Sweep(_));
+        if self.order <= SAFE || !sides.iter().any(|krylov| is_swept(krylov)) {
+            return;
+        }
+        let losses = loss::losses(&sides[0].entries, &sides[1].entries);
+        for (krylov, loss) in sides.iter_mut().zip(losses) {
+            let Krylov { entries, generators, engine } = &mut **krylov;
+            if matches!(engine, Engine::Scattering(..)) && loss * ERRORS[1] > self.limits.error {
+                *engine = Engine::Sweep(Recurrence::new(&self.segments, entries, generators));
+            }
+            match engine {
+                Engine::Sweep(recurrence) if loss * ERRORS[0] > self.limits.error => {
+                    recurrence.refine(&self.segments, entries, generators);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Whether the recurrence is taken whatever the parameters are.
     fn is_short(&self) -> bool {
         self.order <= SHORT[usize::from(matches!(self.fast, Fast::Tridiagonal(..)))]
@@ -198,7 +229,7 @@ impl KrylovPlan {
 
     /// Examples that one call takes, of so many: all of a chunk, or one.
     fn group(&self, sides: [&Krylov; 2], examples: usize) -> usize {
-        let swept = sides.into_iter().all(|krylov| matches!(krylov.engine, Engine::Sweep(_)));
+        let swept = sides.into_iter().all(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if !sweep.is_refined()));
         if swept && examples >= WORTH { examples } else { 1 }
     }
 

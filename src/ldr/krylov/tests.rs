@@ -13,7 +13,7 @@ fn assert_near(got: &[f64], expected: &[f64], order: usize, what: &str) {
     assert!(error <= bound, "{what}: {error:e} of {size:e}, allowed {bound:e}");
 }
 
-const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4 };
+const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4, error: 1e-11 };
 
 /// What multiplies tridiagonal operators in near-linear time.
 #[derive(Debug, Clone, Copy)]

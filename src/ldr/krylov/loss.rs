@@ -26,14 +26,13 @@ const REACH: usize = 64;
 /// Places whose gains are in range together.
 const TOGETHER: usize = 16;
 
-type Lane = <f64 as Kernels>::Lane;
-
 /// A number for each frequency.
 type Spectrum = [f64; FREQUENCIES];
 
 const REGISTERS: usize = FREQUENCIES / f64::LANES;
 
-/// Below all gains.
+/// No gain, and one below all others.
+const NONE: Spectrum = [0.0; FREQUENCIES];
 const NOTHING: Spectrum = [f64::MIN; FREQUENCIES];
 
 /// The losses of rounding errors that are made with each of two operators, three diagonals of N numbers each, in products of both.
@@ -51,94 +50,100 @@ struct Losses<'a, 'b> {
 impl Kernel<f64> for Losses<'_, '_> {
     #[inline(always)]
     fn run<I: Isa<f64>>(self, isa: I) {
-        let [a, b] = self.operators.map(|entries| gains(isa, Band::of(entries)));
+        let [a, b] = self.operators;
+        let (a, b) = (gains(isa, Band::of(a)), gains(isa, Band::of(b)));
         let (most_a, most_b) = (most(&a), most(&b));
-        let signal = largest(most_a.iter().zip(&most_b).fold(NOTHING, |all, (a, b)| larger(all, added(*a, *b))));
-        *self.losses = [noise(&a, &most_b), noise(&b, &most_a)].map(|noise| (noise - signal).exp());
+        let mut signal = NOTHING;
+        for (a, b) in most_a.iter().zip(&most_b) {
+            raise(&mut signal, a, b, &NONE);
+        }
+        let signal = largest(&signal);
+        *self.losses = [(noise(&a, &most_b) - signal).exp(), (noise(&b, &most_a) - signal).exp()];
+    }
+}
+
+/// `most ← max(most, a + b − c)`.
+#[inline(always)]
+fn raise(most: &mut Spectrum, a: &Spectrum, b: &Spectrum, c: &Spectrum) {
+    for q in 0..FREQUENCIES {
+        let x = a[q] + b[q] - c[q];
+        most[q] = if x > most[q] { x } else { most[q] };
     }
 }
 
 #[inline(always)]
-fn added(a: Spectrum, b: Spectrum) -> Spectrum {
-    std::array::from_fn(|q| a[q] + b[q])
-}
-
-#[inline(always)]
-fn larger(a: Spectrum, b: Spectrum) -> Spectrum {
-    std::array::from_fn(|q| if a[q] > b[q] { a[q] } else { b[q] })
-}
-
-#[inline(always)]
-fn largest(a: Spectrum) -> f64 {
-    a.into_iter().fold(f64::MIN, f64::max)
-}
-
-/// The logarithms of the gains from one block to another, twice around the cycle.
-#[inline(always)]
-fn gain(gains: &[Spectrum], from: usize, to: usize) -> Spectrum {
-    std::array::from_fn(|q| gains[to][q] - gains[from][q])
+fn largest(a: &Spectrum) -> f64 {
+    a.iter().fold(f64::MIN, |most, x| most.max(*x))
 }
 
 /// The logarithms of the gains from place 0 to each block, twice around the cycle.
 #[inline(always)]
 fn gains<I: Isa<f64>>(isa: I, Band { lower, diagonal, upper }: Band<'_>) -> Vec<Spectrum> {
     let n = lower.len();
+    let [mut cos, mut sin, mut re, mut im, mut squares] = [[isa.splat(0.0); REGISTERS]; 5];
     let angle = |q: usize| std::f64::consts::PI * (q as f64 + 0.5) / FREQUENCIES as f64;
-    let [cos, sin]: [Spectrum; 2] = [f64::cos, f64::sin].map(|f| std::array::from_fn(|q| f(angle(q))));
-    let load = |x: &Spectrum| -> [I::V; REGISTERS] { std::array::from_fn(|v| isa.load(&lanes::<f64>(x)[v])) };
-    let (cos, sin) = (load(&cos), load(&sin));
-    let [mut re, mut im] = [[isa.splat(0.0); REGISTERS]; 2];
-    let mut squares = [isa.splat(1.0); REGISTERS];
-    let mut blocks = [[0.0; FREQUENCIES]; BLOCKS];
+    let waves: [Spectrum; 2] = [f64::cos, f64::sin].map(|f| std::array::from_fn(|q| f(angle(q))));
+    for v in 0..REGISTERS {
+        cos[v] = isa.load(&lanes::<f64>(&waves[0])[v]);
+        sin[v] = isa.load(&lanes::<f64>(&waves[1])[v]);
+    }
+    let mut blocks = [NONE; BLOCKS];
     for step in (0..n + REACH).rev() {
         let i = step % n;
-        let [l, d, u] = [lower[i], diagonal[i], upper[i]].map(|x| isa.splat(x));
+        if step + 1 == n || (step + 1) % TOGETHER == 0 {
+            squares = [isa.splat(1.0); REGISTERS];
+        }
+        let (l, d, u) = (isa.splat(lower[i]), isa.splat(diagonal[i]), isa.splat(upper[i]));
         for v in 0..REGISTERS {
             let x = isa.neg_mul_add(u, re[v], isa.sub(cos[v], d));
             let y = isa.neg_mul_add(u, im[v], sin[v]);
             let ratio = isa.div(l, isa.mul_add(x, x, isa.mul(y, y)));
             re[v] = isa.mul(ratio, x);
-            im[v] = isa.neg_mul_add(ratio, y, isa.splat(0.0));
+            im[v] = isa.mul(isa.sub(isa.splat(0.0), ratio), y);
             squares[v] = isa.mul(squares[v], isa.mul(ratio, l));
         }
-        if step == n {
-            squares = [isa.splat(1.0); REGISTERS];
-        }
         if step < n && step % TOGETHER == 0 {
-            let mut product = [0.0; FREQUENCIES];
-            let registers: &mut [Lane] = lanes_mut::<f64>(&mut product);
-            registers.iter_mut().zip(squares).for_each(|(lane, v)| isa.store(lane, v));
-            squares = [isa.splat(1.0); REGISTERS];
+            let mut product = NONE;
+            for (lane, v) in lanes_mut::<f64>(&mut product).iter_mut().zip(squares) {
+                isa.store(lane, v);
+            }
             let block = &mut blocks[step * BLOCKS / n];
             block.iter_mut().zip(product).for_each(|(b, p)| *b += 0.5 * p.max(f64::MIN_POSITIVE).ln());
         }
     }
-    let mut all = vec![[0.0; FREQUENCIES]];
-    all.extend((0..2 * BLOCKS).scan([0.0; FREQUENCIES], |sum, p| {
-        *sum = added(*sum, blocks[p % BLOCKS]);
-        Some(*sum)
-    }));
+    let mut all = vec![NONE; 2 * BLOCKS + 1];
+    for p in 0..2 * BLOCKS {
+        for q in 0..FREQUENCIES {
+            all[p + 1][q] = all[p][q] + blocks[p % BLOCKS][q];
+        }
+    }
     all
 }
 
 /// The largest gain from any block to the one so many blocks behind.
 #[inline(always)]
 fn most(gains: &[Spectrum]) -> Vec<Spectrum> {
-    let behind = |k: usize| (0..BLOCKS).fold(NOTHING, |most, b| larger(most, gain(gains, b, b + k)));
-    (0..=BLOCKS).map(behind).collect()
+    let mut most = vec![NOTHING; BLOCKS + 1];
+    for (k, most) in most.iter_mut().enumerate() {
+        for b in 0..BLOCKS {
+            raise(most, &gains[b + k], &NONE, &gains[b]);
+        }
+    }
+    most
 }
 
 /// The largest gain of both sides where the frequency changes once on the way through this one.
 #[inline(always)]
 fn noise(gains: &[Spectrum], other: &[Spectrum]) -> f64 {
     let mut noise = f64::MIN;
-    for b in 0..BLOCKS {
+    for b in BLOCKS..2 * BLOCKS {
         for after in 0..=BLOCKS {
-            let before = (0..=BLOCKS - after).fold(NOTHING, |most, before| {
-                let way = gain(gains, b + BLOCKS - before, b + BLOCKS);
-                larger(most, added(way, other[before + after]))
-            });
-            noise = noise.max(largest(before) + largest(gain(gains, b, b + after)));
+            let (mut to, mut on) = (NOTHING, NOTHING);
+            for before in 0..=BLOCKS - after {
+                raise(&mut to, &gains[b], &other[before + after], &gains[b - before]);
+            }
+            raise(&mut on, &gains[b - BLOCKS + after], &NONE, &gains[b - BLOCKS]);
+            noise = noise.max(largest(&to) + largest(&on));
         }
     }
     noise
@@ -160,7 +165,8 @@ mod tests {
     #[test]
     fn loss_is_what_another_frequency_would_have_gained() {
         let shift = operator(|_| 0.0);
-        let [there, back] = [1.0, -1.0].map(|sign| operator(|i| if 2 * i < ORDER { 0.01 * sign } else { -0.01 * sign }));
+        let [there, back] =
+            [1.0, -1.0].map(|sign| operator(|i| if 2 * i < ORDER { 0.01 * sign } else { -0.01 * sign }));
         assert_eq!(losses(&shift, &shift), [1.0, 1.0]);
         let [a, b] = losses(&there, &shift);
         assert!((b - 1.0).abs() < 1e-9, "{b:e}");

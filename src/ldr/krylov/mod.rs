@@ -63,11 +63,11 @@ const SWEPT: [usize; 2] = [512, 1024];
 /// faster at the largest of them, by a third or twice, but they take twice as long for batches.
 const SHORT: [usize; 2] = [64, 96];
 
-/// Errors of a recurrence and of trees are so many times the loss, at the most: see [`loss`].
-const ERRORS: [f64; 2] = [8e-16, 6e-15];
+/// Errors of a recurrence are so many times the loss at the most: see [`loss`].
+const ERRORS: f64 = 8e-16;
 
-/// The order up to which no operator was seen to lose more than there are digits to spare: see [`loss`].
-const SAFE: usize = 1024;
+/// Times that a recurrence in more than double precision takes as long, by which also batches go one by one.
+const REFINED: f64 = 4.0;
 
 /// Taps of operators that are not known.
 const SOME_TAPS: f64 = 16.0;
@@ -156,20 +156,17 @@ impl KrylovPlan {
         Krylov { entries, generators, engine }
     }
 
-    /// Takes the sides of products to a recurrence, and to more than double precision, where products of both would have too large errors.
+    /// Takes recurrences to more than double precision where errors of the product of both sides would be too large.
     pub fn refine(&self, mut sides: [&mut Krylov; 2]) {
         let is_swept = |krylov: &Krylov| matches!(krylov.engine, Engine::Sweep(_));
-        if self.order <= SAFE || !sides.iter().any(|krylov| is_swept(krylov)) {
+        if self.order <= recurrence::WHOLE || !sides.iter().any(|krylov| is_swept(krylov)) {
             return;
         }
         let losses = loss::losses(&sides[0].entries, &sides[1].entries);
         for (krylov, loss) in sides.iter_mut().zip(losses) {
             let Krylov { entries, generators, engine } = &mut **krylov;
-            if matches!(engine, Engine::Scattering(..)) && loss * ERRORS[1] > self.limits.error {
-                *engine = Engine::Sweep(Recurrence::new(&self.segments, entries, generators));
-            }
             match engine {
-                Engine::Sweep(recurrence) if loss * ERRORS[0] > self.limits.error => {
+                Engine::Sweep(recurrence) if loss * ERRORS > self.limits.error => {
                     recurrence.refine(&self.segments, entries, generators);
                 }
                 _ => {}
@@ -229,7 +226,8 @@ impl KrylovPlan {
 
     /// Examples that one call takes, of so many: all of a chunk, or one.
     fn group(&self, sides: [&Krylov; 2], examples: usize) -> usize {
-        let swept = sides.into_iter().all(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if !sweep.is_refined()));
+        let swept =
+            sides.into_iter().all(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if !sweep.is_refined()));
         if swept && examples >= WORTH { examples } else { 1 }
     }
 
@@ -247,12 +245,16 @@ impl KrylovPlan {
     pub fn cost(&self, krylov: Option<&Krylov>, batch: usize) -> f64 {
         let (n, r) = (self.order as f64, self.rank as f64);
         let examples = batch.min(self.chunk());
+        let alone = STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r);
+        if krylov.is_some_and(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if sweep.is_refined())) {
+            return REFINED * alone;
+        }
         match krylov.map_or(self.is_short(), |krylov| matches!(krylov.engine, Engine::Sweep(_))) {
             true if examples >= WORTH => {
                 let share = (examples as f64).recip();
                 return r * (EACH[0] * share + EACH[1] + EACH[2] * n + n * n * (ROWS[0] * share + ROWS[1]));
             }
-            true => return STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r),
+            true => return alone,
             false => {}
         }
         let levels = n.max(2.0).log2();

@@ -5,6 +5,9 @@
 //! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one of each run,
 //! from which its run is computed again. The second goes two steps at a time, by A² and the `A g_j`, and for the gradient the first too: 14
 //! multiplications with additions for four steps and a place instead of 16. So the second is the same whether its vectors are kept or not.
+//!
+//! *Accuracy:* each step errs like a change of the entries by half a rounding unit at this step only, which all later steps carry along.
+//! Where that would be too much for a product, its vectors are kept in two parts ([`split`](super::split)).
 
 use super::band::Band;
 use super::powers::{ChainRule, Correlate, PowerSums, TOGETHER};
@@ -17,7 +20,7 @@ use crate::transform::untouched;
 
 /// Orders up to which every fourth vector is kept for the gradient: 2 MB, which third-level caches hold. At twice the order, 8 MB, it
 /// is faster to compute them again.
-const WHOLE: usize = 1024;
+pub(super) const WHOLE: usize = 1024;
 
 /// Numbers in the vectors of a run: second-level caches hold as many.
 const CACHED: usize = 1 << 16;
@@ -126,7 +129,7 @@ impl Recurrence {
         Self { single: Stages::new(segments, 1, entries, generators, !in_range), double, split: None }
     }
 
-    /// Goes on in more than double precision. The gradients in A and the generators do not.
+    /// Takes products to more than double precision, for orders above [`WHOLE`]; not so the gradients in A and the generators.
     pub fn refine(&mut self, segments: &Segments, entries: &[f64], generators: &[f64]) {
         self.split = (segments.order() > WHOLE).then(|| Split::new(segments, entries, generators));
     }

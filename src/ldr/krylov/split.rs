@@ -263,78 +263,85 @@ fn extract<I: Isa<f64>>(isa: I, segments: &Segments, w: &mut [f64], extractor: i
     large
 }
 
-/// The first register that a pass reads in its loop, and the place where stage s begins, as in [`skewed`](super::skewed).
-const AHEAD: usize = BEFORE + 2 - STEPS;
+/// Registers of places that are taken through all steps of a pass at once: first-level caches hold them.
+const BLOCK: usize = 32;
+
+/// The place where the first step of a pass begins; each one begins a place before the last, and spoils one more.
+const FIRST: usize = BEFORE + 1 - STEPS;
+
+/// For each step of a pass the two places before the one ahead.
+type Windows<V> = [[Parts<V>; 2]; STEPS];
 
 #[inline(always)]
-fn begin(s: usize) -> usize {
-    AHEAD - (s + 1)
+fn load<I: Isa<f64>>(isa: I, from: &[Lane; 2]) -> Parts<I::V> {
+    [isa.load(&from[0]), isa.load(&from[1])]
 }
 
-/// Registers that a pass goes through.
+/// Goes through the steps of a pass, block after block: `visit` is handed the step, the place and its two parts, and returns what is to
+/// be added to the product there.
 #[inline(always)]
-fn count(segments: &Segments) -> usize {
-    2 * (segments.len().div_ceil(2) + STEPS - 1)
-}
-
-/// For each stage the two places before the one ahead.
-#[inline(always)]
-fn windows<I: Isa<f64>>(isa: I, w: &[f64]) -> [[Parts<I::V>; 2]; STEPS] {
-    let mut windows = [[[isa.splat(0.0); 2]; 2]; STEPS];
-    for x in 0..2 {
-        windows[0][x] = rows::<2>(w)[AHEAD - 2 + x].map(|part| isa.load(&part));
+fn pass<I: Isa<f64>, const C: usize>(
+    isa: I,
+    segments: &Segments,
+    packed: &[[Lane; C]],
+    w: &mut [f64],
+    large: f64,
+    mut visit: impl FnMut(usize, &[Lane; C], Parts<I::V>) -> Parts<I::V>,
+) {
+    let w = rows_mut::<2>(w);
+    let mut windows: Windows<I::V> = std::array::from_fn(|s| [load(isa, &w[FIRST - s - 1]), load(isa, &w[FIRST - s])]);
+    let (cells, large) = (Cell::from_mut(w).as_slice_of_cells(), isa.splat(large));
+    let count = segments.len() + BEFORE + STEPS - 1 - FIRST;
+    for start in (0..count).step_by(BLOCK) {
+        let len = BLOCK.min(count - start);
+        for (s, window) in windows.iter_mut().enumerate() {
+            let first = FIRST + start - s;
+            let [mut before, mut here] = *window;
+            let places = cells[first..][..len].iter().zip(&cells[first + 1..][..len]);
+            for ((to, ahead), place) in places.zip(&packed[first..][..len]) {
+                let ahead = load(isa, &ahead.get());
+                let sums = visit(s, place, here);
+                put(isa, to, step(isa, place, [before, here, ahead], sums, large));
+                (before, here) = (here, ahead);
+            }
+            *window = [before, here];
+        }
     }
-    windows
-}
-
-/// The vector that a pass reads and, STEPS places behind, the one it writes.
-#[inline(always)]
-fn ahead_and_behind(w: &mut [f64], count: usize) -> [&[Cell<[Lane; 2]>]; 2] {
-    let w = Cell::from_mut(rows_mut::<2>(w)).as_slice_of_cells();
-    [&w[AHEAD..][..count], &w[AHEAD - STEPS..][..count]]
 }
 
 /// A at a place, added to what is there: an exact sum, and the rest.
 #[inline(always)]
-fn stage<I: Isa<f64>, const C: usize>(
+fn step<I: Isa<f64>, const C: usize>(
     isa: I,
     entries: &[Lane; C],
     around: [Parts<I::V>; 3],
-    [mut exact, mut rest]: [I::V; 2],
+    [mut exact, mut rest]: Parts<I::V>,
     large: I::V,
 ) -> Parts<I::V> {
-    for x in [1, 0, 2] {
-        let ([h, l], high) = (around[x], isa.load(&entries[x]));
+    let [before, here, ahead] = around.map(|[h, l]| isa.add(h, l));
+    // In two sums, which do not wait for each other.
+    let mut low = isa.mul(isa.load(&entries[3]), before);
+    low = isa.mul_add(isa.load(&entries[4]), here, low);
+    low = isa.mul_add(isa.load(&entries[5]), ahead, low);
+    for (x, [h, l]) in around.into_iter().enumerate() {
+        let high = isa.load(&entries[x]);
         exact = isa.mul_add(high, h, exact);
-        rest = isa.mul_add(isa.load(&entries[3 + x]), isa.add(h, l), rest);
         rest = isa.mul_add(high, l, rest);
     }
     let h = isa.sub(isa.add(exact, large), large);
-    [h, isa.add(isa.sub(exact, h), rest)]
+    [h, isa.add(isa.sub(exact, h), isa.add(rest, low))]
 }
 
 #[inline(always)]
 fn expand<I: Isa<f64>>(isa: I, segments: &Segments, packed: &[[Lane; 8]], w: &mut [f64], large: f64) -> [f64; STEPS] {
-    let count = count(segments);
-    let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
     let zero = isa.splat(0.0);
     let mut sums = [[zero; 2]; STEPS];
-    let (mut windows, large) = (windows(isa, w), isa.splat(large));
-    let [ahead, behind] = ahead_and_behind(w, count);
-    for i in 0..count {
-        let mut next = ahead[i].get().map(|part| isa.load(&part));
-        for s in 0..STEPS {
-            let (place, [before, here]) = (&places[s][i], windows[s]);
-            let (high, low) = (isa.load(&place[ENTRIES]), isa.load(&place[ENTRIES + 1]));
-            sums[s][0] = isa.mul_add(high, here[0], sums[s][0]);
-            sums[s][1] = isa.mul_add(low, isa.add(here[0], here[1]), sums[s][1]);
-            sums[s][1] = isa.mul_add(high, here[1], sums[s][1]);
-            let result = stage(isa, place, [before, here, next], [zero; 2], large);
-            windows[s] = [here, next];
-            next = result;
-        }
-        put(isa, &behind[i], next);
-    }
+    pass(isa, segments, packed, w, large, |s, place, [h, l]| {
+        let (high, low) = (isa.load(&place[ENTRIES]), isa.load(&place[ENTRIES + 1]));
+        sums[s][0] = isa.mul_add(high, h, sums[s][0]);
+        sums[s][1] = isa.add(sums[s][1], isa.mul_add(low, isa.add(h, l), isa.mul(high, l)));
+        [zero; 2]
+    });
     sums.map(|sums| {
         let [high, low] = sums.map(|sum| {
             let mut lane = [0.0; W];
@@ -345,7 +352,7 @@ fn expand<I: Isa<f64>>(isa: I, segments: &Segments, packed: &[[Lane; 8]], w: &mu
     })
 }
 
-/// The last stage has the first of `factors`: high and low parts, and their sums.
+/// The last step has the first of `factors`: high and low parts, and their sums.
 #[inline(always)]
 fn combine<I: Isa<f64>, const C: usize, const R: usize>(
     isa: I,
@@ -355,28 +362,16 @@ fn combine<I: Isa<f64>, const C: usize, const R: usize>(
     w: &mut [f64],
     large: f64,
 ) {
-    let count = count(segments);
-    let places: [_; STEPS] = std::array::from_fn(|s| &packed[begin(s)..][..count]);
-    let t = factors.map(|factors| factors.map(|parts| parts.map(|t| isa.splat(t))));
-    let (mut windows, large) = (windows(isa, w), isa.splat(large));
-    let [ahead, behind] = ahead_and_behind(w, count);
-    for i in 0..count {
-        let mut next = ahead[i].get().map(|part| isa.load(&part));
-        for s in 0..STEPS {
-            let (place, [before, here]) = (&places[s][i], windows[s]);
-            let mut sums = [isa.splat(0.0); 2];
-            for j in 0..R {
-                let [high, low, all] = t[STEPS - 1 - s][j];
-                let [g, rest] = [0, 1].map(|part| isa.load(&place[ENTRIES + GENERATOR * j + part]));
-                sums[0] = isa.mul_add(high, g, sums[0]);
-                sums[1] = isa.mul_add(all, rest, isa.mul_add(low, g, sums[1]));
-            }
-            let result = stage(isa, place, [before, here, next], sums, large);
-            windows[s] = [here, next];
-            next = result;
+    pass(isa, segments, packed, w, large, |s, place, _| {
+        let mut sums = [isa.splat(0.0); 2];
+        for j in 0..R {
+            let [high, low, all] = factors[STEPS - 1 - s][j].map(|t| isa.splat(t));
+            let [g, rest] = [0, 1].map(|part| isa.load(&place[ENTRIES + GENERATOR * j + part]));
+            sums[0] = isa.mul_add(high, g, sums[0]);
+            sums[1] = isa.mul_add(all, rest, isa.mul_add(low, g, sums[1]));
         }
-        put(isa, &behind[i], next);
-    }
+        sums
+    });
 }
 
 #[inline(always)]
@@ -385,4 +380,119 @@ fn put<I: Isa<f64>>(isa: I, to: &Cell<[Lane; 2]>, parts: Parts<I::V>) {
     isa.store(&mut lanes[0], parts[0]);
     isa.store(&mut lanes[1], parts[1]);
     to.set(lanes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::isa::PORTABLE_ONLY;
+
+    /// A number and its rounding error.
+    type Double = [f64; 2];
+
+    fn sum(a: f64, b: f64) -> Double {
+        let sum = a + b;
+        let part = sum - a;
+        [sum, (a - (sum - part)) + (b - part)]
+    }
+
+    fn add([a, low]: Double, [b, more]: Double) -> Double {
+        let [high, rest] = sum(a, b);
+        sum(high, rest + low + more)
+    }
+
+    fn product(a: f64, [b, low]: Double) -> Double {
+        let product = a * b;
+        sum(product, a.mul_add(b, -product) + a * low)
+    }
+
+    fn step(entries: &[f64], w: &[Double]) -> Vec<Double> {
+        let n = w.len();
+        let rows = [n - 1, 0, 1].into_iter().enumerate();
+        (0..n)
+            .map(|i| rows.clone().map(|(x, by)| product(entries[x * n + i], w[(i + by) % n])).fold([0.0; 2], add))
+            .collect()
+    }
+
+    fn random(len: usize, rng: &mut fastrand::Rng) -> Vec<f64> {
+        (0..len).map(|_| 2.0 * rng.f64() - 1.0).collect()
+    }
+
+    fn assert_near(got: &[f64], expected: &[Double], what: &str) {
+        let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+        let size = norm(&mut expected.iter().map(|e| e[0]));
+        let error = norm(&mut got.iter().zip(expected).map(|(g, e)| (g - e[0]) - e[1]));
+        // That of results rounded to double precision.
+        assert!(error <= f64::EPSILON * size, "{what}: {error:e} of {size:e}");
+    }
+
+    /// Rounding errors of a plain recurrence grow to 10⁻⁷ here or more: the first half of the places amplifies one frequency by
+    /// exp(0.04 N), and the second half the opposite one.
+    #[test]
+    fn products_have_all_digits_where_errors_grow() {
+        for portable in [false, true] {
+            PORTABLE_ONLY.set(portable);
+            for (n, rank) in [(5, 1), (64, 2), (601, 1), (602, 3)] {
+                check(n, rank);
+            }
+        }
+        PORTABLE_ONLY.set(false);
+    }
+
+    fn check(n: usize, rank: usize) {
+        let mut rng = fastrand::Rng::with_seed(n as u64);
+        let mut entries = random(3 * n, &mut rng);
+        for (i, e) in entries.iter_mut().enumerate() {
+            let most = if 2 * (i % n) < n { 0.08 } else { -0.08 };
+            *e = 0.01 * *e + [1.0, most, 0.0][i / n];
+        }
+        let (generators, y, t) = (random(rank * n, &mut rng), random(n, &mut rng), random(rank * n, &mut rng));
+        let segments = Segments::new(n);
+        let split = Split::new(&segments, &entries, &generators);
+        let mut w = Aligned::zeros(Split::vector_len(&segments));
+        let w = w.get_mut();
+        let double = |v: &[f64]| v.iter().map(|x| [*x, 0.0]).collect::<Vec<Double>>();
+        for (j, g) in generators.chunks_exact(n).enumerate() {
+            let mut got = vec![0.0; n];
+            Split::take_up(&segments, &y, w);
+            split.expand(&segments, j, w, &mut got);
+            let (mut v, transposed) = (double(&y), transpose(&entries, n));
+            let expected = (0..n).map(|_| {
+                let inner = g.iter().zip(&v).map(|(g, v)| product(*g, *v)).fold([0.0; 2], add);
+                v = step(&transposed, &v);
+                inner
+            });
+            assert_near(&got, &expected.collect::<Vec<_>>(), &format!("inner products, n = {n}"));
+        }
+        for (part, (t, g)) in t.chunks(TOGETHER * n).zip(generators.chunks(TOGETHER * n)).enumerate() {
+            let mut got = vec![0.0; n];
+            w.fill(0.0);
+            split.combine(&segments, part, w, t);
+            Split::add(&segments, w, &mut got);
+            let mut expected = double(&vec![0.0; n]);
+            for k in (0..n).rev() {
+                expected = step(&entries, &expected);
+                for (t, g) in t.chunks_exact(n).zip(g.chunks_exact(n)) {
+                    expected.iter_mut().zip(g).for_each(|(w, g)| *w = add(*w, product(*g, [t[k], 0.0])));
+                }
+            }
+            assert_near(&got, &expected, &format!("sum, n = {n}, r = {rank}"));
+        }
+    }
+
+    /// Numbers out of range of a unit are as good as in double precision.
+    #[test]
+    fn huge_and_tiny_numbers_stay_finite() {
+        let n = 40;
+        let segments = Segments::new(n);
+        let entries = [vec![1.0; n], vec![0.01; n], vec![0.0; n]].concat();
+        for size in [0.0, 1e-300, 1e300] {
+            let split = Split::new(&segments, &entries, &vec![size; n]);
+            let (mut w, mut t) = (Aligned::zeros(Split::vector_len(&segments)), vec![1e-3; n]);
+            split.combine(&segments, 0, w.get_mut(), &t);
+            Split::take_up(&segments, &vec![1e-3 * size; n], w.get_mut());
+            Split::new(&segments, &entries, &vec![1.0; n]).expand(&segments, 0, w.get_mut(), &mut t);
+            assert!(w.get_mut().iter().chain(&t).all(|x| x.is_finite()), "{size:e}");
+        }
+    }
 }

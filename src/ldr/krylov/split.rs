@@ -89,9 +89,9 @@ fn largest(numbers: &[f64]) -> f64 {
     rest.iter().chain(&most).fold(0.0, |m: f64, x| m.max(x.abs()))
 }
 
-/// Numbers in two parts, so many bits in the high ones.
-fn parts(numbers: &[f64], bits: i32) -> [Vec<f64>; 2] {
-    let large = extractor(largest(numbers), bits);
+/// Numbers up to a size in two parts, so many bits in the high ones.
+fn parts(numbers: &[f64], size: f64, bits: i32) -> [Vec<f64>; 2] {
+    let large = extractor(size, bits);
     let high: Vec<f64> = numbers.iter().map(|x| (x + large) - large).collect();
     let low = numbers.iter().zip(&high).map(|(x, h)| x - h).collect();
     [high, low]
@@ -107,15 +107,13 @@ impl Split {
         let passes = (GROWTH[0] / (STEPS as f64 * growth.log2())).clamp(1.0, GROWTH[1]) as usize;
         let size = largest(entries).max(1.0);
         let pack = |band: &[f64], generators: &[f64], bits: i32, once: bool| {
-            let large = extractor(size, BITS[1]);
-            let high: Vec<f64> = band.iter().map(|x| (x + large) - large).collect();
-            let low: Vec<f64> = band.iter().zip(&high).map(|(x, h)| x - h).collect();
+            let [high, low] = parts(band, size, BITS[1]);
             let count = ENTRIES + GENERATOR * (generators.len() / n);
             let mut packed = Aligned::zeros(count * segments.numbers());
             for (row, v) in high.chunks_exact(n).chain(low.chunks_exact(n)).enumerate() {
                 segments.spread(v, [row, count], packed.get_mut());
             }
-            for (row, v) in generators.chunks_exact(n).flat_map(|g| parts(g, bits)).enumerate() {
+            for (row, v) in generators.chunks_exact(n).flat_map(|g| parts(g, largest(g), bits)).enumerate() {
                 match once {
                     true => segments.spread_once(&v, [ENTRIES + row, count], packed.get_mut()),
                     false => segments.spread(&v, [ENTRIES + row, count], packed.get_mut()),

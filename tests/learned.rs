@@ -391,6 +391,77 @@ fn product_by_recurrence(structure: &LearnedOperators<f64>, parameters: &[f64], 
         .fold(vec![0.0; n], |w, t| step(part("A"), &w).iter().zip(part("G")).map(|(w, g)| w + 0.5 * t * g).collect())
 }
 
+/// The same in double-double arithmetic.
+fn product_in_twice_the_precision(structure: &LearnedOperators<f64>, parameters: &[f64], x: &[f64]) -> Vec<f64> {
+    type Double = [f64; 2];
+    fn sum(a: f64, b: f64) -> Double {
+        let sum = a + b;
+        let part = sum - a;
+        [sum, (a - (sum - part)) + (b - part)]
+    }
+    fn add([a, low]: Double, [b, more]: Double) -> Double {
+        let [high, rest] = sum(a, b);
+        sum(high, rest + low + more)
+    }
+    fn times(a: f64, [b, low]: Double) -> Double {
+        let product = a * b;
+        sum(product, a.mul_add(b, -product) + a * low)
+    }
+    fn step(operator: &[f64], w: &[Double]) -> Vec<Double> {
+        let n = w.len();
+        let entry = |x: usize, i: usize, at: usize| times(operator[x * n + i], w[at % n]);
+        (0..n).map(|i| add(add(entry(0, i, i + n - 1), entry(1, i, i)), entry(2, i, i + 1))).collect()
+    }
+    let n = structure.order();
+    let part = |name: &str| &parameters[structure.layout().tensor(name).unwrap().range.clone()];
+    let mut v: Vec<Double> = part("H").iter().map(|h| [*h, 0.0]).collect();
+    let t: Vec<Double> = (0..n)
+        .map(|_| {
+            let t = v.iter().zip(x).fold([0.0; 2], |t, (v, x)| add(t, times(*x, *v)));
+            v = step(part("B"), &v);
+            t
+        })
+        .collect();
+    let horner = |w: Vec<Double>, t: &Double| {
+        step(part("A"), &w).iter().zip(part("G")).map(|(w, g)| add(*w, times(0.5 * g, *t))).collect()
+    };
+    t.iter().rev().fold(vec![[0.0; 2]; n], horner).iter().map(|w| w[0]).collect()
+}
+
+/// What one frequency gains in half a cycle it loses again in the next one, where rounding errors gain at the opposite frequency: a plain
+/// recurrence errs by 10⁻¹⁰ here or more.
+#[test]
+fn rounding_errors_may_grow_more_than_the_product_does() {
+    let n = 1100;
+    for swinging in ["A", "B"] {
+        let structure = structure::<f64>(Family::LearnedTridiagonal, n, n, 1);
+        let mut parameters = parameters(&structure, Kind::Near(0.01), 6);
+        let place = structure.layout().tensor(swinging).unwrap().range.clone();
+        parameters[place].copy_from_slice(&operator(Kind::Swinging(0.06), n, true, 7));
+        assert!(!structure.is_fast(&parameters).unwrap());
+        let x = random::<f64>(8 * n, 7);
+        let expected: Vec<f64> =
+            x.chunks(n).flat_map(|x| product_in_twice_the_precision(&structure, &parameters, x)).collect();
+        let plain = product_by_recurrence(&structure, &parameters, &x[..n]);
+        let lost = norm(&plain.iter().zip(&expected).map(|(p, e)| p - e).collect::<Vec<_>>());
+        assert!(lost > 10.0 * limit::<f64>() * norm(&plain), "{swinging}: {:e}", lost / norm(&plain));
+        let mut matrix = Matrix::new(Arc::new(structure), parameters.clone()).unwrap();
+        matrix.set_path(PathChoice::Fast);
+        let y = matrix.apply(&x).unwrap();
+        for (y, expected) in y.chunks(n).zip(expected.chunks(n)) {
+            assert_close(y, expected, limit::<f64>(), norm(expected), swinging);
+        }
+        // The gradient in x is the transposed product; both meet in ⟨y, M x⟩.
+        let (x, dy, mut dx) = (&x[..n], &y[..n], vec![0.0; n]);
+        let mut gradient = vec![0.0; parameters.len()];
+        matrix.backward(x, dy, Some(&mut dx), &mut gradient, &mut Workspace::new()).unwrap();
+        assert_eq!(dx, matrix.apply_transposed(dy).unwrap(), "{swinging}");
+        let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        assert!((inner(&dx, x) - inner(dy, dy)).abs() <= limit::<f64>() * norm(&dx) * norm(x), "{swinging}");
+        assert!(gradient.iter().all(|d| d.is_finite()));
+    }
+}
+
 #[test]
 fn large_orders_equal_the_recurrence() {
     let tridiagonal = [Kind::Near(0.02), Kind::Near(0.05), Kind::Wide, Kind::Turning];

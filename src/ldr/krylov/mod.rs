@@ -10,11 +10,13 @@ mod companion;
 mod dense;
 mod direct;
 mod hierarchy;
+mod loss;
 mod powers;
 mod recurrence;
 mod scattering;
 mod segments;
 mod skewed;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +63,12 @@ const SWEPT: [usize; 2] = [512, 1024];
 /// faster at the largest of them, by a third or twice, but they take twice as long for batches.
 const SHORT: [usize; 2] = [64, 96];
 
+/// Errors of a recurrence are so many times the loss at the most: see [`loss`].
+const ERRORS: f64 = 8e-16;
+
+/// Times that a recurrence in more than double precision takes as long, by which also batches go one by one.
+const REFINED: f64 = 4.0;
+
 /// Taps of operators that are not known.
 const SOME_TAPS: f64 = 16.0;
 
@@ -83,6 +91,8 @@ pub(super) struct Limits {
     pub tail: f64,
     /// The largest condition number of a Krylov basis that polynomials are taken in.
     pub condition: f64,
+    /// The relative error that a product may have.
+    pub error: f64,
 }
 
 /// Plans for near-linear products.
@@ -146,6 +156,24 @@ impl KrylovPlan {
         Krylov { entries, generators, engine }
     }
 
+    /// Takes recurrences to more than double precision where errors of the product of both sides would be too large.
+    pub fn refine(&self, mut sides: [&mut Krylov; 2]) {
+        let is_swept = |krylov: &Krylov| matches!(krylov.engine, Engine::Sweep(_));
+        if self.order <= recurrence::WHOLE || !sides.iter().any(|krylov| is_swept(krylov)) {
+            return;
+        }
+        let losses = loss::losses(&sides[0].entries, &sides[1].entries);
+        for (krylov, loss) in sides.iter_mut().zip(losses) {
+            let Krylov { entries, generators, engine } = &mut **krylov;
+            match engine {
+                Engine::Sweep(recurrence) if loss * ERRORS > self.limits.error => {
+                    recurrence.refine(&self.segments, entries, generators);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Whether the recurrence is taken whatever the parameters are.
     fn is_short(&self) -> bool {
         self.order <= SHORT[usize::from(matches!(self.fast, Fast::Tridiagonal(..)))]
@@ -198,7 +226,8 @@ impl KrylovPlan {
 
     /// Examples that one call takes, of so many: all of a chunk, or one.
     fn group(&self, sides: [&Krylov; 2], examples: usize) -> usize {
-        let swept = sides.into_iter().all(|krylov| matches!(krylov.engine, Engine::Sweep(_)));
+        let swept =
+            sides.into_iter().all(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if !sweep.is_refined()));
         if swept && examples >= WORTH { examples } else { 1 }
     }
 
@@ -216,12 +245,16 @@ impl KrylovPlan {
     pub fn cost(&self, krylov: Option<&Krylov>, batch: usize) -> f64 {
         let (n, r) = (self.order as f64, self.rank as f64);
         let examples = batch.min(self.chunk());
+        let alone = STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r);
+        if krylov.is_some_and(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if sweep.is_refined())) {
+            return REFINED * alone;
+        }
         match krylov.map_or(self.is_short(), |krylov| matches!(krylov.engine, Engine::Sweep(_))) {
             true if examples >= WORTH => {
                 let share = (examples as f64).recip();
                 return r * (EACH[0] * share + EACH[1] + EACH[2] * n + n * n * (ROWS[0] * share + ROWS[1]));
             }
-            true => return STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r),
+            true => return alone,
             false => {}
         }
         let levels = n.max(2.0).log2();

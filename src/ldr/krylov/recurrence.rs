@@ -5,18 +5,22 @@
 //! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one of each run,
 //! from which its run is computed again. The second goes two steps at a time, by A² and the `A g_j`, and for the gradient the first too: 14
 //! multiplications with additions for four steps and a place instead of 16. So the second is the same whether its vectors are kept or not.
+//!
+//! *Accuracy:* each step errs like a change of the entries by half a rounding unit at this step only, which all later steps carry along.
+//! Where that would be too much for a product, its vectors are kept in two parts ([`split`](super::split)).
 
 use super::band::Band;
 use super::powers::{ChainRule, Correlate, PowerSums, TOGETHER};
 use super::segments::{APART, Aligned, GROUP, SKIPPED, STEPS, Segments, align, aligned, apart};
 use super::skewed::{Combine, Expand, Ring};
+use super::split::Split;
 use crate::matrix::take;
 use crate::transform::isa::Kernels;
 use crate::transform::untouched;
 
 /// Orders up to which every fourth vector is kept for the gradient: 2 MB, which third-level caches hold. At twice the order, 8 MB, it
 /// is faster to compute them again.
-const WHOLE: usize = 1024;
+pub(super) const WHOLE: usize = 1024;
 
 /// Numbers in the vectors of a run: second-level caches hold as many.
 const CACHED: usize = 1 << 16;
@@ -34,6 +38,8 @@ pub(super) struct Recurrence {
     single: Stages,
     /// A², by which all else goes, unless it is out of range.
     double: Option<Stages>,
+    /// What products go by instead where they need more than double precision.
+    split: Option<Split>,
 }
 
 /// `A^D` and `A^b g` for b < D and the generators g in segments, packed as [`Ring`] wants them.
@@ -120,7 +126,17 @@ impl Recurrence {
         let in_range = square.iter().chain(&advanced).all(|x| x.is_finite());
         // What products need is to be in the caches at the end.
         let double = in_range.then(|| Stages::new(segments, 2, &square, &advanced, true));
-        Self { single: Stages::new(segments, 1, entries, generators, !in_range), double }
+        Self { single: Stages::new(segments, 1, entries, generators, !in_range), double, split: None }
+    }
+
+    /// Takes products to more than double precision, for orders above [`WHOLE`]; not so the gradients in A and the generators.
+    pub fn refine(&mut self, segments: &Segments, entries: &[f64], generators: &[f64]) {
+        self.split = (segments.order() > WHOLE).then(|| Split::new(segments, entries, generators));
+    }
+
+    /// Whether products take more than double precision.
+    pub fn is_refined(&self) -> bool {
+        self.split.is_some()
     }
 
     /// By what all goes but products downwards.
@@ -148,7 +164,7 @@ impl Recurrence {
 
     /// Numbers of scratch for products.
     pub fn scratch_len(segments: &Segments) -> usize {
-        segments.numbers() + SKIPPED
+        Split::vector_len(segments) + SKIPPED
     }
 
     /// Numbers of scratch for the gradient.
@@ -167,6 +183,9 @@ impl Recurrence {
 
     /// `t_jk = ⟨A^k g_j, y⟩`, r×N numbers; what the gradient needs is kept if there is room for it.
     pub fn expand(&self, segments: &Segments, y: &[f64], t: &mut [f64], kept: &mut [f64], scratch: &mut [f64]) {
+        if let Some(split) = &self.split {
+            return Self::expand_split(split, segments, y, t, kept, scratch);
+        }
         let n = segments.order();
         let w = &mut align(scratch)[..segments.numbers()];
         let all = if kept.is_empty() { kept } else { &mut align(kept)[..Self::kept_len(segments) - SKIPPED] };
@@ -186,9 +205,42 @@ impl Recurrence {
         }
     }
 
+    fn expand_split(
+        split: &Split,
+        segments: &Segments,
+        y: &[f64],
+        t: &mut [f64],
+        kept: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let n = segments.order();
+        let w = &mut align(scratch)[..Split::vector_len(segments)];
+        let all = if kept.is_empty() { kept } else { &mut align(kept)[..Self::kept_len(segments) - SKIPPED] };
+        for (j, t) in t.chunks_exact_mut(n).enumerate() {
+            Split::take_up(segments, y, w);
+            let mut kept = all.chunks_exact_mut(segments.numbers()).take(if j == 0 { usize::MAX } else { 0 });
+            for t in t.chunks_mut(Self::run(n)) {
+                if let Some(kept) = kept.next() {
+                    Split::round(w, kept);
+                }
+                split.expand(segments, j, w, t);
+            }
+        }
+    }
+
     /// `y = Σ_jk t_jk A^k g_j`.
     pub fn combine(&self, segments: &Segments, t: &[f64], y: &mut [f64], scratch: &mut [f64]) {
         let n = segments.order();
+        if let Some(split) = &self.split {
+            let w = &mut align(scratch)[..Split::vector_len(segments)];
+            y.fill(0.0);
+            for (part, t) in t.chunks(TOGETHER * n).enumerate() {
+                w.fill(0.0);
+                split.combine(segments, part, w, t);
+                Split::add(segments, w, y);
+            }
+            return;
+        }
         let w = &mut align(scratch)[..segments.numbers()];
         y.fill(0.0);
         for (part, t) in t.chunks(TOGETHER * n).enumerate() {
@@ -209,6 +261,10 @@ impl Recurrence {
         sums: &mut [f64],
         scratch: &mut [f64],
     ) {
+        if let (Some(_), Some(y)) = (&self.split, y.as_deref_mut()) {
+            self.combine(segments, t, y, scratch);
+        }
+        y = y.filter(|_| self.split.is_none());
         let (n, numbers) = (segments.order(), segments.numbers());
         let (kept, mut scratch) = (aligned(kept), align(scratch));
         let [w, upwards] = [(); 2].map(|()| take(&mut scratch, numbers));
@@ -305,7 +361,7 @@ fn square(band: &[f64], n: usize) -> Vec<f64> {
 }
 
 /// The diagonals of a transpose.
-fn transpose(band: &[f64], n: usize) -> Vec<f64> {
+pub(super) fn transpose(band: &[f64], n: usize) -> Vec<f64> {
     let count = band.len() / n;
     let mut transposed = Vec::with_capacity(band.len());
     for c in 0..count {

@@ -13,7 +13,7 @@ fn assert_near(got: &[f64], expected: &[f64], order: usize, what: &str) {
     assert!(error <= bound, "{what}: {error:e} of {size:e}, allowed {bound:e}");
 }
 
-const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4 };
+const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4, error: 1e-11 };
 
 /// What multiplies tridiagonal operators in near-linear time.
 #[derive(Debug, Clone, Copy)]
@@ -133,4 +133,23 @@ fn engines_are_those_that_operators_call_for() {
     assert_eq!(engine(1100, 0.0, 0.5, LIMITS), "sweep");
     assert_eq!(engine(600, 0.5, 0.001, Limits { growth: 1.0, ..LIMITS }), "sweep");
     assert_eq!(engine(600, 0.01, 0.001, Limits { condition: 1.0, growth: 1.0, ..LIMITS }), "sweep");
+}
+
+/// More than double precision is for the side whose rounding errors would grow too far.
+#[test]
+fn recurrences_are_refined_where_their_errors_would_grow() {
+    let is_refined = |order: usize, error: f64| {
+        let shift = [vec![1.0; order], vec![0.0; 2 * order]].concat();
+        let mut swinging = shift.clone();
+        let diagonal = swinging[order..2 * order].iter_mut().enumerate();
+        diagonal.for_each(|(i, d)| *d = if 2 * i < order { 0.05 } else { -0.05 });
+        let plan = KrylovPlan::new(order, 1, true, Limits { error, ..LIMITS });
+        let [mut a, mut b] = [swinging, shift].map(|entries| plan.prepare(entries, vec![1.0; order], None));
+        plan.refine([&mut a, &mut b]);
+        [a, b].map(|side| matches!(&side.engine, Engine::Sweep(recurrence) if recurrence.is_refined()))
+    };
+    // The loss is about exp(0.025 N), 10¹².
+    assert_eq!(is_refined(1100, 1e-11), [true, false]);
+    assert_eq!(is_refined(1100, 0.1), [false; 2]);
+    assert_eq!(is_refined(1024, 1e-11), [false; 2]);
 }

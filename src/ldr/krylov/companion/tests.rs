@@ -8,7 +8,7 @@ use crate::ldr::krylov::{Limits, krylov_rows, krylov_rows_backward};
 use crate::ldr::learned;
 use crate::transform::isa::PORTABLE_ONLY;
 
-const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4 };
+const LIMITS: Limits = Limits { growth: 1e6, tail: 1e-16, condition: 1e4, error: 1e-11 };
 
 /// Orders with spreads that leave taps room: next to twice a width, odd, and whole groups of columns or not.
 const OPERATORS: [(usize, f64); 11] = [

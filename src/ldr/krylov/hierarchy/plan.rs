@@ -163,7 +163,7 @@ impl Level {
             true if first_lag == 0 => around.rev().collect(),
             true => before.chain(around).collect(),
         };
-        let ring = if is_leaf { None } else { Ring::new(half, Turn::QUARTER) };
+        let ring = if is_leaf { None } else { Ring::for_real(half, Turn::QUARTER) };
         Self { half, ring, starts, end: places }
     }
 

@@ -84,7 +84,20 @@ pub(crate) struct Ring<T> {
 impl<T: Scalar> Ring<T> {
     /// Plans the transform; `None` when `len` has a prime factor above 7.
     pub fn new(len: usize, turn: Turn) -> Option<Self> {
-        let radices = radices(len)?;
+        Some(Self::with_radices(radices(len)?, len, turn))
+    }
+
+    /// The same for real signals: a pass of radix two, if any, is the first one, since there it is done in less time than in any other
+    /// place.
+    pub fn for_real(len: usize, turn: Turn) -> Option<Self> {
+        let mut radices = radices(len)?;
+        if radices.last() == Some(&2) {
+            radices.rotate_right(1);
+        }
+        Some(Self::with_radices(radices, len, turn))
+    }
+
+    fn with_radices(radices: Vec<usize>, len: usize, turn: Turn) -> Self {
         let mut turns = vec![turn];
         let mut passes = Vec::with_capacity(radices.len());
         let mut block = len;
@@ -103,7 +116,7 @@ impl<T: Scalar> Ring<T> {
             passes.push(Pass { radix, part: block, roots });
             turns = children;
         }
-        Some(Self { passes })
+        Self { passes }
     }
 
     /// Values at the roots, in place; `re` and `im` hold `len · LANES` numbers.

@@ -87,7 +87,7 @@ impl Hierarchy {
     /// Takes up weights, N numbers, and generators, N numbers each. `None` where a product of weights is too large, or none that is finite.
     pub fn new(plan: &Plan, weights: &[f64], generators: &[f64]) -> Option<Self> {
         let places = plan.places;
-        let mut scratch = vec![0.0; places + plan.blocks_len()];
+        let mut scratch = vec![0.0; places];
         let mut padded = vec![1.0; places];
         padded[..plan.order].copy_from_slice(&weights[..plan.order]);
         let [mut weights, mut heads, mut tails] = [(); 3].map(|()| Aligned::zeros(places));
@@ -121,7 +121,7 @@ impl Hierarchy {
                     let (half, siblings) = (plan.levels[below].half, &self.factors.levels[below]);
                     scale(half, siblings.iter().map(|s| s.after), here.get_mut());
                     let mut transformed = Aligned::zeros(plan.spectra_len(number));
-                    transform(plan, number, here.get(), transformed.get_mut(), &mut scratch[plan.places..]);
+                    transform(plan, number, here.get(), transformed.get_mut());
                     spectra.push(transformed);
                 }
             }
@@ -141,11 +141,11 @@ impl Hierarchy {
 }
 
 /// The spectra of the sources of a level.
-fn transform(plan: &Plan, number: usize, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
-    if number == plan.top() {
-        return plan.transform_whole(places, spectra, scratch);
-    }
+fn transform(plan: &Plan, number: usize, places: &[f64], spectra: &mut [f64]) {
     let level = &plan.levels[number];
+    if number == plan.top() {
+        return level.forward(places, spectra);
+    }
     let parents = places.chunks_exact(CHILDREN * level.half * W);
     for (places, blocks) in parents.zip(spectra.chunks_exact_mut(DISTANCES * level.block())) {
         level.forward_three(places, blocks);

@@ -47,7 +47,7 @@ impl Parents<'_> {
     fn segments(self, segments: &[f64]) -> Three<'_> {
         let mut three = Three { half: self.level.half, parts: [[&[]; 2]; DISTANCES] };
         for (d, of_segment) in three.parts.iter_mut().enumerate() {
-            *of_segment = parts::<W>(self.level.segment_of(segments, d), three.half);
+            *of_segment = parts(self.level.segment_of(segments, d), three.half);
         }
         three
     }
@@ -71,7 +71,7 @@ impl<'a> Three<'a> {
     fn new(spectra: &'a [f64], half: usize) -> Self {
         let mut three = Self { half, parts: [[&[]; 2]; DISTANCES] };
         for (c, child) in three.parts.iter_mut().enumerate() {
-            *child = parts::<W>(&spectra[2 * c * (half * W + GAP)..], half);
+            *child = parts(&spectra[2 * c * (half * W + GAP)..], half);
         }
         three
     }

@@ -1,7 +1,7 @@
 //! The plan of a hierarchy: how places are cut, which lags a level needs, and the transforms.
 
+use super::Lane;
 use super::pairs::lane_sums;
-use super::{Lane, Top};
 use crate::matrix::take;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
 use crate::transform::{Form, Order, Ring, Turn, rows};
@@ -26,9 +26,6 @@ pub(super) const GAP: usize = 2 * W;
 
 /// Segments in a block.
 const SEGMENTS: usize = W;
-
-/// Numbers behind a block whose registers are also read from their second, third or fourth number on.
-pub(super) const BEHIND: usize = 2 * W;
 
 /// N places, rounded up to `leaf · 4^levels` of them. Place p is number `p mod (P/4)` of lane `p / (P/4)`: the four children of the whole are
 /// the lanes, all others lie in one lane, and four of them side by side.
@@ -75,7 +72,7 @@ impl Plan {
         let mut plan = Self { order, rank, leaf, places, levels, below: vec![[0; 2]] };
         for level in 0..plan.top() {
             let [sums, parents] = plan.below[level];
-            let own = if level == 0 { 0 } else { plan.sums_len(level) };
+            let own = if level == 0 { 0 } else { plan.spectra_len(level) };
             plan.below.push([sums + own, parents + plan.parents(level)]);
         }
         plan
@@ -101,20 +98,15 @@ impl Plan {
         (self.children(level) / CHILDREN).max(1)
     }
 
-    /// Numbers in the spectra of one source, or of y, for those children of a level that are one; those of the whole stand twice.
+    /// Numbers in the spectra of one source, or of y, for those children of a level that are one, and in the gradient in them.
     pub fn spectra_len(&self, level: usize) -> usize {
-        if level == self.top() { 2 * self.sums_len(level) + BEHIND } else { self.sums_len(level) }
-    }
-
-    /// Numbers in the gradient in the spectra of one source.
-    pub fn sums_len(&self, level: usize) -> usize {
         self.levels[level].block() * if level == self.top() { 1 } else { DISTANCES * self.parents(level) }
     }
 
     /// Numbers in the spectra of one parent's children.
     pub fn blocks_len(&self) -> usize {
         let below = self.levels[..self.top()].iter().map(|level| DISTANCES * level.block());
-        below.max().unwrap_or(0).max(self.sums_len(self.top()))
+        below.max().unwrap_or(0).max(self.spectra_len(self.top()))
     }
 
     /// Numbers of a sequence with room for all lags that a segment may have.
@@ -135,14 +127,6 @@ impl Plan {
     /// Where among the padded lags those from a leaf to another one of its block begin, so far behind it.
     pub fn near(&self, distance: usize) -> usize {
         self.first_lag() + distance * self.leaf + 1 - self.leaf
-    }
-
-    /// The spectra of the children of the whole, twice.
-    pub fn transform_whole(&self, places: &[f64], spectra: &mut [f64], scratch: &mut [f64]) {
-        let level = &self.levels[self.top()];
-        let block = &mut scratch[..level.block()];
-        level.forward(places, block);
-        Top::double(block, spectra);
     }
 
     /// Puts a vector in lanes.
@@ -179,7 +163,7 @@ impl Level {
             true if first_lag == 0 => around.rev().collect(),
             true => before.chain(around).collect(),
         };
-        let ring = if is_leaf { None } else { Ring::new(half, Turn::QUARTER) };
+        let ring = if is_leaf { None } else { Ring::for_real(half, Turn::QUARTER) };
         Self { half, ring, starts, end: places }
     }
 

@@ -159,7 +159,7 @@ impl Hierarchy {
         let (from, to) = two(places, at.places(number - 1), at.places(number));
         let before = self.factors.levels[number - 1].iter().flat_map(|siblings| &siblings.before);
         f64::run(Scale { child: plan.levels[number - 1].half * W, factors: before, from, to });
-        plan.transform_whole(to, spectra, scratch);
+        level.forward(to, spectra);
         let (blocks, (each_lags, _)) = (&mut scratch[..level.blocks_len()], plan.lags_each());
         for (source, lags) in self.sources.iter().zip(all_lags.chunks_exact_mut(each_lags)) {
             self.top.correlate(level, source.spectra(number), spectra, blocks);
@@ -220,7 +220,7 @@ impl Hierarchy {
             }
             Some(at) => {
                 let AtLevel { y, sums, factors, add, .. } = at.level(plan, number);
-                let (Some(turns), len) = (of_turns(factors), plan.sums_len(number)) else { return };
+                let (Some(turns), len) = (of_turns(factors), plan.spectra_len(number)) else { return };
                 let sums = sums.chunks_exact_mut(len);
                 for (j, ((source, segments), sums)) in self.sources.iter().zip(step.segments()).zip(sums).enumerate() {
                     let (given, add) = ([source.spectra(number), y], [j > 0, add]);
@@ -238,7 +238,7 @@ impl Hierarchy {
     fn combine(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];
-        let (child, each, len) = (level.half * W, DISTANCES * level.block(), plan.sums_len(number));
+        let (child, each, len) = (level.half * W, DISTANCES * level.block(), plan.spectra_len(number));
         let mut gradient = gradient.map(|at| at.level(plan, number));
         let out = &mut scratch[..each];
         for (q, (parents, far)) in self.parents(plan, number).zip(far.chunks_exact_mut(CHILDREN * child)).enumerate() {

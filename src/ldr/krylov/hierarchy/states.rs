@@ -98,7 +98,7 @@ impl Sums<'_> {
 
     /// In the spectra of the sources of a level, but for leaves, and generator.
     pub fn spectra(self, level: usize, generator: usize) -> Range<usize> {
-        let (len, rank) = (self.0.sums_len(level), self.0.rank);
+        let (len, rank) = (self.0.spectra_len(level), self.0.rank);
         let [below, _] = self.0.below[level];
         let start = self.generators().end + below * rank + len * generator;
         start..start + len

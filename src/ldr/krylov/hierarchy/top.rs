@@ -1,16 +1,11 @@
 //! Products between the children of the whole, which are the four lanes, and of each with itself around the cycle: registers are rotated
 //! against each other.
-//!
-//! Spectra that are rotated stand twice, so that any four numbers in a row of the eight are a rotation.
 
 use super::Lane;
 use super::factors::Factors;
-use super::pairs::{Pair, combine, correlate_apart};
+use super::pairs::{Pair, combine, correlate_apart, distance};
 use super::plan::{CHILDREN, DISTANCES, Level, W};
 use crate::transform::isa::{Isa, Kernel, Kernels};
-
-/// The stride of what stands twice.
-const TWICE: usize = 2 * W;
 
 /// Segments if distances around the cycle share those of the others, or not.
 const SHARED: usize = CHILDREN;
@@ -19,11 +14,9 @@ const APART: usize = CHILDREN + DISTANCES;
 /// The gradient in the factors of turns.
 pub(super) type TurnsGradient = [Lane; APART];
 
-/// Sources a distance before their targets, around the cycle, as far as they share a segment.
+/// Sources as far before their targets, around the cycle, as [`distance`] tells, if they share a segment.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
-    distance: usize,
-    segment: usize,
     /// For each target, and for each source; zero where it is another segment.
     factor: Lane,
     back: Lane,
@@ -39,24 +32,18 @@ pub(super) struct Top {
 
 impl Top {
     pub fn new(level: &Level, factors: &Factors) -> Self {
-        let turn = |segment: usize| {
-            let mut turn = Turn { distance: 0, segment, factor: Lane::default(), back: Lane::default() };
-            for (target, source) in pairs().filter(|&(target, source)| level.segment(target, source) == segment) {
-                turn.distance = (target + CHILDREN - source) % CHILDREN;
-                turn.factor[target] = factors.around(target, source);
-                turn.back[source] = turn.factor[target];
+        let turn = |number: usize| {
+            let mut turn = Turn { factor: Lane::default(), back: Lane::default() };
+            for target in 0..CHILDREN {
+                let source = (target + CHILDREN - distance(number)) % CHILDREN;
+                if level.segment(target, source) == number {
+                    turn.factor[target] = factors.around(target, source);
+                    turn.back[source] = turn.factor[target];
+                }
             }
             turn
         };
         Self { turns: (0..level.starts.len()).map(turn).collect() }
-    }
-
-    /// Writes the spectra of a block twice.
-    pub fn double(block: &[f64], spectra: &mut [f64]) {
-        for (from, to) in block.chunks_exact(W).zip(spectra.chunks_exact_mut(TWICE)) {
-            to[..W].copy_from_slice(from);
-            to[W..].copy_from_slice(from);
-        }
     }
 
     /// Writes, or adds, the spectra of what children get from each other.
@@ -92,22 +79,13 @@ impl Top {
         f64::run(Correlate { top: self, level, sources, y, blocks });
     }
 
+    /// The segments of turns, with the factors of targets or sources.
     #[inline(always)]
-    fn of_targets<'a, const P: usize>(&self, level: &Level, sources: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
+    fn pairs<'a, const P: usize>(&self, level: &Level, segments: &'a [f64], of_targets: bool) -> [Pair<'a>; P] {
         let mut pairs = [Pair::NONE; P];
-        for (pair, turn) in pairs.iter_mut().zip(&self.turns) {
-            let a = &sources[W - turn.distance..];
-            *pair = Pair { a, b: level.segment_of(segments, turn.segment), factor: turn.factor };
-        }
-        pairs
-    }
-
-    #[inline(always)]
-    fn of_sources<'a, const P: usize>(&self, level: &Level, y: &'a [f64], segments: &'a [f64]) -> [Pair<'a>; P] {
-        let mut pairs = [Pair::NONE; P];
-        for (pair, turn) in pairs.iter_mut().zip(&self.turns) {
-            let a = &y[turn.distance..];
-            *pair = Pair { a, b: level.segment_of(segments, turn.segment), factor: turn.back };
+        for (number, (pair, turn)) in pairs.iter_mut().zip(&self.turns).enumerate() {
+            let factor = if of_targets { turn.factor } else { turn.back };
+            *pair = Pair { segment: level.segment_of(segments, number), factor };
         }
         pairs
     }
@@ -131,8 +109,8 @@ impl Combine<'_> {
     #[inline(always)]
     fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
         let Self { top, level, sources, segments, add, out } = self;
-        let pairs = top.of_targets::<P>(level, sources, segments);
-        combine::<I, P, TWICE, false, false, FIRST>(isa, level.half, pairs, &[], add, out);
+        let pairs = top.pairs::<P>(level, segments, true);
+        combine::<I, P, false, false, FIRST>(isa, level.half, pairs, [sources, &[]], add, out);
     }
 }
 
@@ -164,10 +142,10 @@ impl CombineWithGradient<'_> {
     fn turns<I: Isa<f64>, const P: usize, const FIRST: bool>(self, isa: I) {
         let Self { top, level, given: [sources, y], segments, add, found, gradient } = self;
         let (half, [out, sums]) = (level.half, found);
-        let pairs = top.of_targets::<P>(level, sources, segments);
-        let new = combine::<I, P, TWICE, false, true, FIRST>(isa, half, pairs, y, add[0], out);
-        let pairs = top.of_sources::<P>(level, y, segments);
-        combine::<I, P, TWICE, true, false, FIRST>(isa, half, pairs, &[], add[1], sums);
+        let pairs = top.pairs::<P>(level, segments, true);
+        let new = combine::<I, P, false, true, FIRST>(isa, half, pairs, [sources, y], add[0], out);
+        let pairs = top.pairs::<P>(level, segments, false);
+        combine::<I, P, true, false, FIRST>(isa, half, pairs, [y, &[]], add[1], sums);
         // All sources act by the same factors.
         let add_gradient = add[0] || add[1];
         for (sum, new) in gradient.iter_mut().zip(new) {
@@ -198,18 +176,18 @@ struct Correlate<'a> {
 impl Correlate<'_> {
     /// The segments of a block.
     #[inline(always)]
-    fn block<I: Isa<f64>, const P: usize>(
-        level: &Level,
+    fn block<I: Isa<f64>, const P: usize, const FROM: usize>(
+        half: usize,
         turns: &[Turn],
-        [sources, y]: [&[f64]; 2],
+        given: [&[f64]; 2],
         block: &mut [f64],
         isa: I,
     ) {
-        let mut pairs = [Pair::NONE; P];
-        for (pair, turn) in pairs.iter_mut().zip(turns) {
-            *pair = Pair { a: &sources[W - turn.distance..], b: y, factor: turn.factor };
+        let mut factors = [Lane::default(); P];
+        for (factor, turn) in factors.iter_mut().zip(turns) {
+            *factor = turn.factor;
         }
-        correlate_apart::<I, P, TWICE>(isa, level.half, pairs, block);
+        correlate_apart::<I, P, FROM>(isa, half, factors, given, block);
     }
 }
 
@@ -219,8 +197,8 @@ impl Kernel<f64> for Correlate<'_> {
         let Self { top, level, sources, y, blocks } = self;
         for (turns, block) in top.turns.chunks(W).zip(blocks.chunks_exact_mut(level.block())) {
             match turns.len() {
-                DISTANCES => Self::block::<I, DISTANCES>(level, turns, [sources, y], block, isa),
-                _ => Self::block::<I, W>(level, turns, [sources, y], block, isa),
+                DISTANCES => Self::block::<I, DISTANCES, W>(level.half, turns, [sources, y], block, isa),
+                _ => Self::block::<I, W, 0>(level.half, turns, [sources, y], block, isa),
             }
         }
     }

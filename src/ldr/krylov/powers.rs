@@ -6,9 +6,9 @@
 //! chain rule leads to A and g, once for a batch. Diagonals are told by their distance from the main one, also where it goes round a short
 //! ring more than once: what stands for the same place is then added up by the chain rule.
 
-use super::segments::{BEFORE, GROUP, Pairs, STEPS, Segments, pairs};
+use super::segments::{BEFORE, GROUP, Pairs, STEPS, Segments, pairs, rows, rows_mut};
 use crate::matrix::take;
-use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes};
 
 const W: usize = f64::LANES;
 
@@ -148,17 +148,6 @@ fn combine<I: Isa<f64>>(
             isa.store(&mut sums[p][c], sum[p][c]);
         }
     }
-}
-
-/// Registers, several for each of places.
-#[inline(always)]
-fn rows<const C: usize>(numbers: &[f64]) -> &[[Lane; C]] {
-    lanes::<f64>(numbers).as_chunks().0
-}
-
-#[inline(always)]
-fn rows_mut<const C: usize>(numbers: &mut [f64]) -> &mut [[Lane; C]] {
-    lanes_mut::<f64>(numbers).as_chunks_mut().0
 }
 
 /// Leads sums of gradients to A and the generators.

@@ -41,6 +41,18 @@ pub(super) fn pairs_mut(kept: &mut [f64]) -> &mut [Pairs] {
     lanes_mut::<f64>(kept).as_chunks_mut().0.as_chunks_mut().0
 }
 
+/// Registers, several for each of places.
+#[inline(always)]
+pub(super) fn rows<const C: usize>(numbers: &[f64]) -> &[[Lane; C]] {
+    lanes::<f64>(numbers).as_chunks().0
+}
+
+/// The same to be written.
+#[inline(always)]
+pub(super) fn rows_mut<const C: usize>(numbers: &mut [f64]) -> &mut [[Lane; C]] {
+    lanes_mut::<f64>(numbers).as_chunks_mut().0
+}
+
 /// So many numbers, and as many more as fill a cache line: what comes behind them begins with one again.
 pub(super) fn lines(numbers: usize) -> usize {
     numbers.next_multiple_of(LINE / size_of::<f64>())

@@ -15,8 +15,8 @@ use std::cell::Cell;
 
 use super::powers::TOGETHER;
 use super::recurrence::transpose;
-use super::segments::{Aligned, BEFORE, STEPS, Segments};
-use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+use super::segments::{Aligned, BEFORE, STEPS, Segments, rows, rows_mut};
+use crate::transform::isa::{Isa, Kernel, Kernels, lanes};
 
 const W: usize = f64::LANES;
 
@@ -232,17 +232,6 @@ impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
             combine::<I, C, R>(isa, segments, rows::<C>(packed), &factors, w, large);
         }
     }
-}
-
-/// Numbers as registers, several for each place.
-#[inline(always)]
-fn rows<const C: usize>(numbers: &[f64]) -> &[[Lane; C]] {
-    lanes::<f64>(numbers).as_chunks().0
-}
-
-#[inline(always)]
-fn rows_mut<const C: usize>(numbers: &mut [f64]) -> &mut [[Lane; C]] {
-    lanes_mut::<f64>(numbers).as_chunks_mut().0
 }
 
 /// Splits a vector anew, by what its largest number asks for, which is returned.

@@ -65,10 +65,26 @@ fn table<T: Scalar>(names: &[String]) {
         if names.is_empty() || names.iter().any(|wanted| name(family).contains(wanted.as_str())) {
             let cases = sizes().filter_map(|n| fast::<T>(family, n, 1)).map(Case::product).collect();
             row(family.name(), cases, &mut dense);
+            if family == Family::LearnedSubdiagonal {
+                let cases = sizes().filter_map(away_from_the_shift::<T>).map(Case::product).collect();
+                row("LDR-SD away from the shift", cases, &mut dense);
+            }
         }
     }
     // What the machine's caches make of any transform: two there and two back.
     row("four transforms of length 2n", sizes().map(|n| Case::transforms::<T>(2 * n)).collect(), &mut dense);
+}
+
+/// LDR-SD with weights from 0.4 to 1.5, which no scaled shift stands for.
+fn away_from_the_shift<T: Scalar>(n: usize) -> Option<Matrix<T>> {
+    let mut matrix = fast::<T>(Family::LearnedSubdiagonal, n, 1)?;
+    let (mut rng, mut parameters) = (fastrand::Rng::with_seed(1), matrix.parameters().to_vec());
+    for operator in ["A", "B"] {
+        let place = matrix.layout().tensor(operator)?.range.clone();
+        parameters[place].fill_with(|| T::of(0.4 + 1.1 * rng.f64()));
+    }
+    matrix.set_parameters(&parameters).ok()?;
+    Some(matrix)
 }
 
 fn row(name: &str, mut cases: Vec<Case>, dense: &mut Option<Case>) {

@@ -63,11 +63,8 @@ const SWEPT: [usize; 2] = [512, 1024];
 /// faster at the largest of them, by a third or twice, but they take twice as long for batches.
 const SHORT: [usize; 2] = [64, 96];
 
-/// Errors of a recurrence are so many times the loss at the most: see [`loss`].
+/// Errors of a recurrence were so many times the loss at the most: see [`loss`].
 const ERRORS: f64 = 8e-16;
-
-/// Times that a recurrence in more than double precision takes as long, by which also batches go one by one.
-const REFINED: f64 = 4.0;
 
 /// Taps of operators that are not known.
 const SOME_TAPS: f64 = 16.0;
@@ -245,16 +242,12 @@ impl KrylovPlan {
     pub fn cost(&self, krylov: Option<&Krylov>, batch: usize) -> f64 {
         let (n, r) = (self.order as f64, self.rank as f64);
         let examples = batch.min(self.chunk());
-        let alone = STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r);
-        if krylov.is_some_and(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if sweep.is_refined())) {
-            return REFINED * alone;
-        }
         match krylov.map_or(self.is_short(), |krylov| matches!(krylov.engine, Engine::Sweep(_))) {
             true if examples >= WORTH => {
                 let share = (examples as f64).recip();
                 return r * (EACH[0] * share + EACH[1] + EACH[2] * n + n * n * (ROWS[0] * share + ROWS[1]));
             }
-            true => return alone,
+            true => return STEPS[0] + r * n * STEPS[1] + n * n * (STEPS[2] + STEPS[3] * r),
             false => {}
         }
         let levels = n.max(2.0).log2();

@@ -1,15 +1,15 @@
 //! The recurrence in more than double precision, for operators that would amplify its rounding errors more than its results.
 //!
 //! A vector is kept in two parts, `w = h + l`: h in multiples of a *unit*, 26 bits of them, and l what is left. Entries and generators
-//! are split likewise, so that products of high parts and their sums are exact, and all else is 2⁻²⁵ times as large, and so are its
-//! rounding errors. The high part of a result is extracted by adding and taking away a large number: Rump, Ogita and Oishi, "Accurate
+//! are split likewise, so that products of high parts and their sums are exact, and all else is smaller by nearly as many bits, and so are
+//! its rounding errors. The high part of a result is extracted by adding and taking away a large number: Rump, Ogita and Oishi, "Accurate
 //! floating-point summation" (2008). A step of a tridiagonal operator and a generator takes twelve multiplications with additions and
-//! seven additions for each register of places, where [`skewed`](super::skewed), whose stages these are, takes four in all, and
+//! eight to ten additions for each register of places, where [`skewed`](super::skewed), whose stages these are, takes four in all, and
 //! double-double arithmetic about forty.
 //!
-//! The unit follows from the largest number of a vector, which is looked at again before it can have grown by four bits. Numbers that are
-//! smaller than a unit are in double precision only, as without it: what grows by more than 2²⁶ from place to place loses the digits
-//! beyond that.
+//! The unit follows from the largest number of a vector, and from how much it can grow until it is looked at again: by four bits, or in one
+//! pass. That of entries follows from the largest one. Numbers that are smaller than a unit are in double precision only, as without it: what
+//! grows by more than 2²⁶ from place to place loses the digits beyond that.
 
 use std::cell::Cell;
 
@@ -25,7 +25,8 @@ type Lane = <f64 as Kernels>::Lane;
 /// The two parts of a register.
 type Parts<V> = [V; 2];
 
-/// Bits of the high parts of vectors, and of those of entries and generators: sums of their products have 53 at the most.
+/// Bits of the high parts of vectors, and of those of entries and generators. Sums of their products have 53 at the most, for units leave room
+/// for what vectors grow to.
 const BITS: [i32; 2] = [26, 25];
 
 /// Bits that a vector may grow by until its unit is looked at again, and passes at the most.
@@ -238,7 +239,6 @@ impl<const C: usize, const R: usize> Kernel<f64> for Combine<'_, '_, C, R> {
 #[inline(always)]
 fn extract<I: Isa<f64>>(isa: I, segments: &Segments, w: &mut [f64], extractor: impl Fn(f64) -> f64) -> f64 {
     let w = &mut w[BEFORE * 2 * W..][..segments.len() * 2 * W];
-    // The high part is the larger one, or all is in the low part.
     let large = extractor(2.0 * largest(w));
     let v = isa.splat(large);
     for [high, low] in rows_mut::<2>(w) {
@@ -278,7 +278,9 @@ fn pass<I: Isa<f64>, const C: usize>(
     mut visit: impl FnMut(usize, &[Lane; C], Parts<I::V>) -> Parts<I::V>,
 ) {
     let w = rows_mut::<2>(w);
-    let mut windows: Windows<I::V> = std::array::from_fn(|s| [load(isa, &w[FIRST - s - 1]), load(isa, &w[FIRST - s])]);
+    // What later steps have before the margin does not count, and would go on from pass to pass.
+    let mut windows: Windows<I::V> = [[[isa.splat(0.0); 2]; 2]; STEPS];
+    windows[0] = [load(isa, &w[FIRST - 1]), load(isa, &w[FIRST])];
     let (cells, large) = (Cell::from_mut(w).as_slice_of_cells(), isa.splat(large));
     let count = segments.len() + BEFORE + STEPS - 1 - FIRST;
     for start in (0..count).step_by(BLOCK) {
@@ -469,7 +471,24 @@ mod tests {
         }
     }
 
-    /// Numbers out of range of a unit are as good as in double precision.
+    /// Numbers before the margin are no part of the vector, whatever the operator makes of them.
+    #[test]
+    fn products_do_not_depend_on_what_is_before_the_margin() {
+        let n = 1100;
+        let mut entries = [vec![1.0; n], vec![0.01; n], vec![0.0; n]].concat();
+        // A nilpotent pair, whose passes would grow without limit if they were handed on.
+        for (i, [lower, diagonal, upper]) in [(n - 6, [1.0, 100.0, -100.0]), (n - 5, [100.0, -100.0, 0.0])] {
+            (entries[i], entries[n + i], entries[2 * n + i]) = (lower, diagonal, upper);
+        }
+        let segments = Segments::new(n);
+        let split = Split::new(&segments, &entries, &vec![1.0; n]);
+        let (mut w, mut t) = (Aligned::zeros(Split::vector_len(&segments)), vec![0.0; n]);
+        Split::take_up(&segments, &vec![1.0; n], w.get_mut());
+        split.expand(&segments, 0, w.get_mut(), &mut t);
+        assert!(t.iter().all(|t| t.is_finite()));
+    }
+
+    /// Numbers out of range of a unit do no harm.
     #[test]
     fn huge_and_tiny_numbers_stay_finite() {
         let n = 40;

@@ -47,14 +47,18 @@
 //! [`LearnedOperators::is_fast`] tells the operators that have one of the first four. All but scaled shifts compute in double precision
 //! for both number types.
 //!
-//! *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm, for operators around the shift. Products are well conditioned: for N = 8192
-//! and random entries of ±10% around the shift, ±5% above the diagonal, a change of all parameters by a rounding unit moves them by 3·10⁻¹⁴
-//! at the most (12 operators). But each step of a recurrence makes errors of its own, of all frequencies, and operators may amplify some that the
-//! product has no share in: errors were up to 1.3·10⁻¹⁰ by definition in f64, and by recurrences up to 1.9·10⁻¹⁰, or 2·10⁻⁹ with ±10% in all
-//! three diagonals. How much they can grow, next to the product, is estimated from the parameters when these change, for N > 1024; where they
-//! might exceed 10⁻¹¹, vectors of the recurrence are kept in two parts, which takes four times as long, and errors of these products
-//! were between 5·10⁻¹⁵ and 7·10⁻¹³. Gradients in operators and generators, dense copies, and recurrences up to N = 1024 are in double precision in any
-//! case. Errors of LDR-SD were at most 10⁻¹⁴, and those of trees are limited with the growth that is let through, to 10⁻¹¹.
+//! *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm, where powers of the operators do not grow much more than the product does.
+//! Products are well conditioned even where they do: for N = 8192 and random entries of ±10% around the shift, ±5% above the diagonal, a
+//! change of all parameters by a rounding unit moves them by 3·10⁻¹⁴ at the most (12 operators). But each step of a recurrence makes errors of its
+//! own, of all frequencies, and operators may amplify some that the product has no share in: errors were up to 1.3·10⁻¹⁰ by definition in f64, and
+//! by recurrences up to 1.9·10⁻¹⁰, or 2·10⁻⁹ with ±10% in all three diagonals. How much they can grow, next to the product, is estimated from the
+//! operators when these change, for N > 1024; where they might exceed 10⁻¹¹ (f64) or 10⁻⁶ (f32), vectors of the recurrence are kept in two parts,
+//! which takes four times as long for one vector and ten times for a batch, and errors of these products were between 5·10⁻¹⁵ and 7·10⁻¹³. Errors of
+//! LDR-SD were at most 10⁻¹⁴, and those of trees are limited with the growth that is let through, to 10⁻¹¹.
+//!
+//! There are limits to that. Gradients in operators and generators, dense copies, the numbers between both sides, and recurrences up to N = 1024 are in double
+//! precision in any case. The estimate does not look at generators, nor at operators that both amplify, by 10⁸ or so, what the other one
+//! does not; and two parts gain eight digits at the most. Operators that amplify so much should be scaled.
 //!
 //! *Cost,* one vector, r = 1, f64, microseconds at N = 1024: 7 for a scaled shift, 19 for a hierarchy, 12 to 32 for polynomials with 4 to 64
 //! taps, about 100 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of one vector go on from what

@@ -148,7 +148,7 @@ impl Companion {
         for (j, ((gradient, own), source)) in rows.enumerate() {
             let spectrum = &mut spectra[j * plan.n()..][..plan.n()];
             plan.transform.inverse(Form::Single, spectrum, scratch);
-            // Times the gain.
+            // Times the gain of a transform and its inverse.
             let coefficients = &spectrum[..order];
             self.reach_below(plan, coefficients, reach);
             lead_around_gradient(&source.below, coefficients, gain, nu);

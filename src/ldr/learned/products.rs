@@ -19,7 +19,7 @@ struct Kept<'a> {
 impl<T: Scalar> LearnedOperators<T> {
     /// Numbers of scratch that products need.
     pub(super) fn product_scratch_len(&self) -> usize {
-        let rows = self.plan.chunk() * (2 + self.rank) * self.order();
+        let rows = self.plan.chunk() * (1 + self.rank) * self.order();
         numbers::<T>(rows + self.plan.states_len() + self.plan.scratch_len())
     }
 
@@ -44,16 +44,17 @@ impl<T: Scalar> LearnedOperators<T> {
         let n = self.order();
         let mut scratch = doubles_mut(scratch);
         let chunk = self.plan.chunk();
-        let [wide_x, wide_y] = [(); 2].map(|()| take(&mut scratch, chunk * n));
+        // For rows of x, and then for those of y.
+        let wide = take(&mut scratch, chunk * n);
         let t = take(&mut scratch, chunk * self.rank * n);
         let states = take(&mut scratch, self.plan.states_len());
         for group in self.plan.groups([from, to], x.len() / x_row) {
-            let (wide_x, wide_y) = (&mut wide_x[..group.len() * n], &mut wide_y[..group.len() * n]);
+            let wide = &mut wide[..group.len() * n];
             let t = &mut t[..group.len() * self.rank * n];
-            widen_rows(rows_of(x, x_row, &group), x_row, wide_x, n);
-            self.plan.transposed(from, wide_x, t, false, states, scratch);
-            self.plan.forward(to, t, wide_y, states, scratch);
-            narrow_rows(wide_y, n, &mut y[group.start * y_row..group.end * y_row], y_row);
+            widen_rows(rows_of(x, x_row, &group), x_row, wide, n);
+            self.plan.transposed(from, wide, t, false, states, scratch);
+            self.plan.forward(to, t, wide, states, scratch);
+            narrow_rows(wide, n, &mut y[group.start * y_row..group.end * y_row], y_row);
         }
     }
 
@@ -74,14 +75,14 @@ impl<T: Scalar> LearnedOperators<T> {
     ) {
         let (n, plan) = (self.order(), &self.plan);
         let (mut kept, mut scratch) = (doubles_mut(kept), doubles_mut(scratch));
-        let [wide_x, wide_y] = [(); 2].map(|()| take(&mut scratch, n));
+        let wide = take(&mut scratch, n);
         let up = take(&mut kept, plan.left_len(b)[1]);
         let down = take(&mut kept, plan.left_len(a)[0]);
         let t = &mut kept[..self.rank * n];
-        widen(x, wide_x);
-        plan.transposed(b, wide_x, t, true, up, scratch);
-        plan.forward_keeping(a, t, Some(wide_y), down, scratch);
-        narrow_rows(wide_y, n, y, y.len());
+        widen(x, wide);
+        plan.transposed(b, wide, t, true, up, scratch);
+        plan.forward_keeping(a, t, Some(&mut *wide), down, scratch);
+        narrow_rows(wide, n, y, y.len());
     }
 
     fn kept<'a>(&self, Sides { a, b, .. }: &Sides, kept: &'a [T]) -> Kept<'a> {

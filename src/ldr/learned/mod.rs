@@ -181,8 +181,8 @@ impl<T: Scalar> LearnedOperators<T> {
         self.shape.order()
     }
 
-    /// Whether a matrix with these parameters multiplies in near-linear time: as scaled shifts, by hierarchies, or
-    /// by trees of blocks whose reflections die away.
+    /// Whether a matrix with these parameters multiplies in near-linear time: by scaled shifts, hierarchies, polynomials or
+    /// trees of blocks, not by recurrences.
     ///
     /// # Errors
     ///

@@ -21,8 +21,8 @@
 //! fixed) for all gradients, and 2r + 2 transforms a batch besides. *Accuracy:* 10⁻¹¹ (f32: 2·10⁻⁵) in norm, for any nodes.
 //!
 //! *Choose it* where inputs are sampled trajectories of decaying modes, or coefficients of polynomials; a row with node v
-//! filters its input with memory `1/−ln|v|`. Published layers of this class score worst of all, likely because their nodes
-//! saw only the first few dozen inputs: keep the nodes as [`initialise`](crate::Structure::initialise) spreads them, |v| up to 1 − 1/n.
+//! filters its input with memory `1/−ln|v|`. Published layers of this class score worst of all, probably because their nodes
+//! saw only the first few dozen inputs: spread the nodes as [`initialise`](crate::Structure::initialise) does, |v| up to 1 − 1/n.
 
 use std::sync::Arc;
 
@@ -58,7 +58,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(cols))
     }
@@ -67,7 +68,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or above 2n + 1.
+    /// As for [`VandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or above
+    /// 2n + 1.
     pub fn with_order(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
         let terms = Terms::new(rows, cols, rank, order)?;
         let layout = terms.layout().with("v", &[rows]);
@@ -78,8 +80,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`](crate::Error::Length) unless there are m of them, [`Error::NotFinite`](crate::Error::NotFinite), or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for a node outside
-    /// [−1, 1].
+    /// [`Error::Length`](crate::Error::Length) unless there are m of them, [`Error::NotFinite`](crate::Error::NotFinite), or
+    /// [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for a node outside [−1, 1].
     pub fn fix_nodes(mut self, nodes: &[T]) -> Result<Self> {
         has_length("v", nodes, self.terms.shape.rows)?;
         check_nodes(nodes)?;
@@ -92,7 +94,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::new`], and [`Error::Length`](crate::Error::Length), [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for bad
+    /// As for [`VandermondeLike::new`], and [`Error::Length`](crate::Error::Length),
+    /// [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for bad
     /// parameters.
     pub fn from_generators(nodes: &[T], cols: usize, rank: usize, g: &[T], h: &[T]) -> Result<Matrix<T, Self>> {
         let structure = Self::new(nodes.len(), cols, rank)?;
@@ -120,11 +123,13 @@ impl<T: Scalar> VandermondeLike<T> {
         Self::from_generators(nodes, cols, 1, &g, &h)
     }
 
-    /// Any m×n matrix, given row by row, at displacement rank min(m, n) and with nodes of your choice: exact, and not small.
+    /// Any m×n matrix, given row by row, at the full displacement rank min(m, n), with nodes of your choice: exact, but not
+    /// compressed.
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds m·n numbers.
+    /// As for [`VandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds m·n
+    /// numbers.
     pub fn from_dense(nodes: &[T], cols: usize, dense: &[T]) -> Result<Matrix<T, Self>> {
         let (m, n) = (nodes.len(), cols);
         let structure = Self::new(m, n, m.min(n))?;

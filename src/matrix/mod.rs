@@ -1,4 +1,5 @@
-//! A matrix: a structure, its parameters, and what was prepared from them.
+//! A matrix: a structure, its parameters, and what was prepared from them. [`Matrix`] is in `bound`, the trait that families
+//! implement in `structure`.
 
 mod bound;
 mod description;

@@ -1,8 +1,8 @@
 //! Learned operators by each of their ways to multiply: time of a product, of a product with its gradients, and the ratio.
 //!
 //! `cargo bench --bench learned [-- PATTERN]` runs the lines that contain PATTERN, such as `tridiagonal tree n=1024`. A line
-//! gives the least times in microseconds an example, of a product, of a product and its gradients, their ratio, and what a change
-//! of the parameters costs. (Whatever else runs on the machine only adds to a time.)
+//! gives the least times in microseconds an example, of a product, of a product and its gradients, their ratio, and the time of a
+//! change of the parameters. (Least times, because other programs can only add to a time.)
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -98,8 +98,8 @@ struct Way<'a, T> {
 }
 
 impl<T: Scalar> Way<'_, T> {
-    /// Leaves the spectrum of the input in `signal`, the sum of the terms in `sum`, and in `inner` the spectra between the circulants of single
-    /// signals, `apart` numbers from one term to the next.
+    /// Leaves the spectrum of the input in `signal`, the sum of the terms in `sum`, and in `inner` the spectra between the
+    /// circulants of single signals, `apart` numbers from one term to the next.
     fn go(&self, x: &[T], y: &mut [T], blocks: [&mut [T]; 3], apart: usize, scratch: &mut [T]) {
         let (Self { sandwich, form, doors: [from, to], .. }, [signal, inner, sum]) = (self, blocks);
         let (form, block, width) = (*form, sandwich.left.block(*form), sandwich.width(*form));
@@ -253,8 +253,8 @@ impl<T: Scalar> Sandwich<T> {
         self.left.block(Form::Single) + Self::APART
     }
 
-    /// [`Sandwich::apply`] with one vector, which is transformed alone, that leaves what the gradients in the kernels and in the outer
-    /// diagonals need.
+    /// [`Sandwich::apply`] with one vector, which is transformed alone, that leaves what the gradients in the kernels and in
+    /// the outer diagonals need.
     pub fn apply_keeping(
         &self,
         spectra: &[T],

@@ -38,8 +38,7 @@ impl<T: Scalar> Ring<T> {
         Some(Self::with_radices(radices(len)?, len, turn))
     }
 
-    /// The same for real signals: a pass of radix two, if any, is the first one, since there it is done in less time than in any other
-    /// place.
+    /// The same for real signals: a pass of radix two, if any, comes first, where it takes less time than in any other place.
     pub fn for_real(len: usize, turn: Turn) -> Option<Self> {
         let mut radices = radices(len)?;
         if radices.last() == Some(&2) {
@@ -105,7 +104,8 @@ impl<T: Scalar> Ring<T> {
         }
     }
 
-    /// `to = factor to + Re z`, lane by lane, for what [`Self::inverse`] would leave in place, z, or `to = Re z`; `re` and `im` are used up.
+    /// `to = factor to + Re z`, lane by lane, or `to = Re z`, for the z that [`Self::inverse`] would leave in place; `re` and `im`
+    /// are used up.
     pub fn inverse_to_real(&self, re: &mut [T], im: &mut [T], factor: Option<&T::Lane>, to: &mut [T]) {
         let passes = if self.fits_cache(0) { self.passes.len() } else { 1 };
         if passes == 1 {

@@ -1,9 +1,9 @@
 //! The descent where operators move along with the generators: L-BFGS with a backtracking search along each direction.
 //!
-//! Along a line such a matrix is no polynomial of low degree, so that the exact search of [`refine`](super::refine) does not
-//! apply; but evaluating a point costs half of what a step there does. Generators, nodes and scalings have gradients of different
-//! orders of magnitude: each group of numbers is measured in a unit of its own, in which a random step of length 1 moves the
-//! matrix by 1.
+//! Along a line such a matrix is no polynomial of low degree, so that the exact search of [`refine`](super::refine)
+//! does not apply; but evaluating a point costs half of what a step there does. Generators, nodes and scalings have
+//! gradients of different orders of magnitude: each group of numbers is measured in a unit of its own, in which a
+//! random step of length 1 moves the matrix by 1.
 
 use std::collections::VecDeque;
 use std::ops::Range;

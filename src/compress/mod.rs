@@ -1,16 +1,16 @@
 //! Compression of dense matrices into structured ones.
 //!
-//! A matrix of a family with a rank is `M = L(G Hᵀ)`, with generators G (m×r) and H (n×r) and a linear bijection L determined by
-//! its operators ([`Reconstruction`](crate::Reconstruction)): sums along diagonals for Toeplitz-like and Hankel-like matrices,
-//! division by differences of nodes for Cauchy-like, recursive filters for Vandermonde-like, the identity for low rank.
-//! Compressing W means to minimise
+//! A matrix of a family with a rank is `M = L(G Hᵀ)`, with generators G (m×r) and H (n×r) and a linear bijection L
+//! determined by its operators ([`Reconstruction`](crate::Reconstruction)): sums along diagonals for Toeplitz-like and
+//! Hankel-like matrices, division by differences of nodes for Cauchy-like, recursive filters for Vandermonde-like, the
+//! identity for low rank. Compressing W means to minimise
 //!
 //! `‖W − L(G Hᵀ)‖_F`, or `‖(W − L(G Hᵀ)) Xᵀ‖_F` for a sample of inputs X, one a row.
 //!
-//! * **Start:** the truncated singular value decomposition of the displacement `L⁻¹(W)`. It is exact where W has the displacement
-//!   rank; otherwise its matrix is often farther from W than the zero matrix is, because L amplifies what was cut by up to about
-//!   n/π. So it is first scaled to the best multiple, and compared with other starts: the best matrices of ranks ⌊r/2⌋ and
-//!   ⌊r/2⌋ − 1, converted to generators of displacement rank r, and random ones.
+//! * **Start:** the truncated singular value decomposition of the displacement `L⁻¹(W)`. It is exact where W has the
+//!   displacement rank; otherwise its matrix is often farther from W than the zero matrix is, because L amplifies what
+//!   was cut by up to about n/π. So it is first scaled to the best multiple, and compared with other starts: the best
+//!   matrices of ranks ⌊r/2⌋ and ⌊r/2⌋ − 1, converted to generators of displacement rank r, and random ones.
 //! * **Refinement:** L-BFGS on G and H together, with an exact line search: along a line the squared error is a polynomial of
 //!   degree 4. Every step lowers the error, and the result is as good as that of long alternating least squares from several
 //!   starting points, each of whose half-steps is a large linear system, ill-conditioned where L amplifies most.
@@ -19,14 +19,15 @@
 //!   of the resulting matrix.
 //! * **Families without a rank** (circulant, Toeplitz, Hankel, their sum) are linear least-squares problems, solved by
 //!   preconditioned conjugate gradients.
-//! * **Learned operators:** LDR-SD is Toeplitz-like between two diagonal matrices, `S L(G Hᵀ) T`, with A and B the ratios of
-//!   neighbouring scales. So the scales of rows and columns are optimised along with the generators, at the same cost a step; they
-//!   start at 1, or where they minimise the displacement. A Toeplitz-like matrix with scaled rows and columns is therefore found
-//!   as LDR-SD and needs no option of its own; low-rank and Cauchy-like matrices remain such under scaling anyway.
+//! * **Learned operators:** LDR-SD is Toeplitz-like between two diagonal matrices, `S L(G Hᵀ) T`, with A and B the
+//!   ratios of neighbouring scales. So the scales of rows and columns are optimised along with the generators, at the
+//!   same cost a step; they start at 1, or where they minimise the displacement. A Toeplitz-like matrix with scaled
+//!   rows and columns is therefore found as LDR-SD and needs no option of its own; low-rank and Cauchy-like matrices
+//!   remain such under scaling anyway.
 //! * **Optional,** each at the price of more fits: nodes that move ([`Compression::operators`]), other pairs of shifts
-//!   ([`Compression::pairs`]), and reordered rows and columns ([`Compression::permutations`]). Tried together on trained matrices,
-//!   they changed nothing in the gates of a recurrent network, and lowered the relative error of a layer of Fourier filters,
-//!   258×256 at a tenth of the parameters, from 0.89 to 0.73, where low rank reaches 0.93.
+//!   ([`Compression::pairs`]), and reordered rows and columns ([`Compression::permutations`]). Tried together on
+//!   trained matrices, they changed nothing in the gates of a recurrent network, and lowered the relative error of a
+//!   layer of Fourier filters, 258×256 at a tenth of the parameters, from 0.89 to 0.73, where low rank reaches 0.93.
 //!
 //! [`Compression::ranking`] tries all families under one budget; [`Model`] spreads a budget over many matrices.
 //! Which matrices are compressible this way? Those with something shift-invariant about them. Generic trained layers
@@ -228,9 +229,9 @@ impl Compression {
     /// Compresses into a family at a rank; `None` for families without one.
     ///
     /// Nodes, where the family has them, are those of a fresh [`Builder`] with this seed and stay fixed, unless
-    /// [`Compression::operators`] lets them move; for nodes of your own use [`Compression::like`]. The operators of LDR-SD and
-    /// LDR-TD always move: they start as shifts, with the Toeplitz-like matrix that was found, or as those whose displacement is
-    /// smallest. A step costs O(mnr), for LDR-TD O(r max(m, n)³).
+    /// [`Compression::operators`] lets them move; for nodes of your own use [`Compression::like`]. The operators of
+    /// LDR-SD and LDR-TD always move: they start as shifts, with the Toeplitz-like matrix that was found, or as those
+    /// whose displacement is smallest. A step costs O(mnr), for LDR-TD O(r max(m, n)³).
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
 //! Many matrices under one budget.
 //!
-//! For each matrix the error is measured at doubling ranks of every candidate, by short descents. The lower convex hull of
-//! these points (parameters, squared error) is a list of steps whose gain per parameter falls. The budget is spent on the
-//! steepest steps of all matrices first, which is optimal for convex curves (Everett 1963), and what remains on part of the next
-//! one. Only the chosen points are then fitted to the end.
+//! For each matrix the error is measured at doubling ranks of every candidate, by short descents. The lower convex hull
+//! of these points (parameters, squared error) is a list of steps whose gain per parameter falls. The budget is spent
+//! on the steepest steps of all matrices first, which is optimal for convex curves (Everett 1963), and what remains on
+//! part of the next one. Only the chosen points are then fitted to the end.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -134,8 +134,8 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompressible`] for a candidate that nothing compresses into, [`Error::OutOfRange`] for a weight that is negative
-    /// or not finite.
+    /// [`Error::NotCompressible`] for a candidate that nothing compresses into, [`Error::OutOfRange`] for a weight that
+    /// is negative or not finite.
     pub fn compress<T: Scalar>(
         &self,
         candidates: &[Candidate],

@@ -9,18 +9,19 @@
 //! one with the rows or the columns of M in reversed order, `Z_fᵀ = J Z_f J`. Multiplying the Stein form by B⁻¹ from the right
 //! (`Z_e⁻¹ = Z_{1/e}ᵀ`) gives the Sylvester form `A M − M B⁻¹ = G (−B⁻ᵀ H)ᵀ`.
 //!
-//! * (1, −1ᵀ) is [`ToeplitzLike`](super::ToeplitzLike), with the same parameters. (0, 0ᵀ), the classical pair of Kailath, Kung and Morf (1979),
-//!   makes M a sum of products of a lower and an upper triangular Toeplitz matrix.
+//! * (1, −1ᵀ) is [`ToeplitzLike`](super::ToeplitzLike), with the same parameters. (0, 0ᵀ), the classical pair of
+//!   Kailath, Kung and Morf (1979), makes M a sum of products of a lower and an upper triangular Toeplitz matrix.
 //! * Every Toeplitz matrix has r = 2 under every pair with one shift transposed and the other not, every Hankel matrix
 //!   under the other pairs; and every m×n matrix has r = min(m, n): the map from the displacement to M is a bijection of m×n
 //!   matrices for every N.
 //!
 //! *Parameters:* r(m + n); the pair is fixed. *Cost:* 2r + 2 real transforms for a product, 4r + 3 for all gradients. With
 //! |f| and |e| in [¼, 4] the transforms are of length N: `Z_f` is a cyclic or negacyclic shift scaled by powers of
-//! `|f|^{1/N}`, and the scaling amplifies rounding errors by 4 at most. Otherwise they have length 2N: entries are then convolved
-//! as those of a Toeplitz matrix, without powers of f, so that f = 0 or 10⁻³⁰⁰ is as accurate as any other.
-//! *Accuracy:* that of the FFT, relative to `‖G‖‖H‖/|1 − fe|` as fe nears 1. *Choose it* where the operator pair is given, by
-//! theory or by another library's generators; as a layer, [`ToeplitzLike`](super::ToeplitzLike) is as expressive and a little faster.
+//! `|f|^{1/N}`, and the scaling amplifies rounding errors by 4 at most. Otherwise they have length 2N: entries are then
+//! convolved as those of a Toeplitz matrix, without powers of f, so that f = 0 or 10⁻³⁰⁰ is as accurate as any other.
+//! *Accuracy:* that of the FFT, relative to `‖G‖‖H‖/|1 − fe|` as fe nears 1. *Choose it* where the operator pair is
+//! given, by theory or by another library's generators; as a layer, [`ToeplitzLike`](super::ToeplitzLike) is as
+//! expressive and a little faster.
 
 use std::sync::Arc;
 
@@ -332,8 +333,9 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
 
 /// The displacement operator `M − A M B` of a pair of shifts on the torus of order N, for m×n matrices.
 ///
-/// For m = n = N it is the [`Stein`](crate::displacement::Stein) operator of the two shifts. Otherwise the matrix is a corner of an N×N matrix
-/// whose displacement vanishes outside the corner, which makes it a bijection of m×n matrices all the same.
+/// For m = n = N it is the [`Stein`](crate::displacement::Stein) operator of the two shifts. Otherwise the matrix is a
+/// corner of an N×N matrix whose displacement vanishes outside the corner, which makes it a bijection of m×n matrices
+/// all the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShiftDisplacement {
     pair: ShiftPair,

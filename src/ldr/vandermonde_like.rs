@@ -11,8 +11,8 @@
 //! `M_ik − v_i M_i,k−1 = (G Hᵀ)_ik` for k ≥ 1, and `M_i0 − f v_i^{N−n+1} M_i,n−1 = (G Hᵀ)_i0`.
 //!
 //! * At f = ½ the divisor `1 − f vᴺ` lies in [½, 3/2], so the map from `G Hᵀ` to M is a bijection of m×n matrices for
-//!   *any* nodes and any N: every matrix is Vandermonde-like at r = min(m, n), and a Vandermonde matrix at r = 1. N is rounded up to
-//!   a length with fast transforms; [`VandermondeLike::with_order`] keeps it at n.
+//!   *any* nodes and any N: every matrix is Vandermonde-like at r = min(m, n), and a Vandermonde matrix at r = 1. N is
+//!   rounded up to a length with fast transforms; [`VandermondeLike::with_order`] keeps it at n.
 //! * `Z_½ = φ S Z_1 S⁻¹` with φ = 2^{−1/N} and S = diag(φ^{−k}), whose entries lie between 1 and 2: products with `Z_½(h)` are
 //!   cyclic, with nothing padded and nothing magnified.
 //!
@@ -20,9 +20,10 @@
 //! Laplace transforms ([`Vandermonde`](crate::structured::Vandermonde)) for a product; 2r + 1 and 3r (2r if the nodes are
 //! fixed) for all gradients, and 2r + 2 transforms a batch besides. *Accuracy:* 10⁻¹¹ (f32: 2·10⁻⁵) in norm, for any nodes.
 //!
-//! *Choose it* where inputs are sampled trajectories of decaying modes, or coefficients of polynomials; a row with node v
-//! filters its input with memory `1/−ln|v|`. Published layers of this class score worst of all, probably because their nodes
-//! saw only the first few dozen inputs: spread the nodes as [`initialise`](crate::Structure::initialise) does, |v| up to 1 − 1/n.
+//! *Choose it* where inputs are sampled trajectories of decaying modes, or coefficients of polynomials; a row with node
+//! v filters its input with memory `1/−ln|v|`. Published layers of this class score worst of all, probably because
+//! their nodes saw only the first few dozen inputs: spread the nodes as [`initialise`](crate::Structure::initialise)
+//! does, |v| up to 1 − 1/n.
 
 use std::sync::Arc;
 
@@ -40,8 +41,9 @@ use crate::{Result, Scalar};
 
 /// The structure of a Vandermonde-like m×n matrix of displacement rank r.
 ///
-/// Parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, and the nodes `"v"` unless they are fixed.
-/// A step of an optimiser that moves a node out of [−1, 1] is refused with [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange);
+/// Parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, and the nodes `"v"` unless they are fixed. A
+/// step of an optimiser that moves a node out of [−1, 1] is refused with
+/// [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange);
 /// [`Vandermonde::clamp`](crate::structured::Vandermonde::clamp) puts such nodes back.
 #[derive(Debug)]
 pub struct VandermondeLike<T: Scalar> {

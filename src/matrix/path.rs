@@ -21,11 +21,12 @@ pub enum Path {
 pub enum PathChoice {
     /// An estimate of the cost of either, for each batch size.
     ///
-    /// Where making the dense copy is expensive (up to O(n³) for [learned operators](crate::ldr::LearnedOperators)), it must
-    /// pay for itself. A matrix whose parameters have not changed since it was made, or since
-    /// [`Matrix::set_path`](crate::Matrix::set_path), is taken to be final: the copy must pay within 64 products with 1, 4 or 64
-    /// examples. After the first change it is taken to be in training: the copy must pay within a single product with as many
-    /// examples as the last one had. For gradients the latter holds in any case, since they then go back through all entries.
+    /// Where making the dense copy is expensive (up to O(n³) for [learned operators](crate::ldr::LearnedOperators)), it
+    /// must pay for itself. A matrix whose parameters have not changed since it was made, or since
+    /// [`Matrix::set_path`](crate::Matrix::set_path), is taken to be final: the copy must pay within 64 products with
+    /// 1, 4 or 64 examples. After the first change it is taken to be in training: the copy must pay within a single
+    /// product with as many examples as the last one had. For gradients the latter holds in any case, since they then
+    /// go back through all entries.
     #[default]
     Auto,
     /// Always the family's own fast algorithm.

@@ -1,14 +1,15 @@
 //! The rank knob: more or less displacement rank for a matrix that is already trained.
 //!
-//! [`Matrix::grow`] adds columns to the generators, random ones to G and zeros to H. So `G Hᵀ`, and with it the function, stays
-//! the same, while the gradient in the new columns of H, `L*(∂M)ᵀ g` for the map L from `G Hᵀ` to M, is nonzero at once, and
-//! that in the new columns of G after the first step. [`Matrix::shrink`] takes the best displacement of lower rank: with `G = Q R` and `H = P S` (thin QR) the
-//! singular values of `G Hᵀ` are those of the r×r matrix `R Sᵀ`, so it costs O((m + n) r²) and M is never formed.
-//! [`RankTarget`] specifies a rank by what it may cost, and [`RankSchedule`] changes the rank between epochs of training.
+//! [`Matrix::grow`] adds columns to the generators, random ones to G and zeros to H. So `G Hᵀ`, and with it the
+//! function, stays the same, while the gradient in the new columns of H, `L*(∂M)ᵀ g` for the map L from `G Hᵀ` to M, is
+//! nonzero at once, and that in the new columns of G after the first step. [`Matrix::shrink`] takes the best
+//! displacement of lower rank: with `G = Q R` and `H = P S` (thin QR) the singular values of `G Hᵀ` are those of the
+//! r×r matrix `R Sᵀ`, so it costs O((m + n) r²) and M is never formed. [`RankTarget`] specifies a rank by what it may
+//! cost, and [`RankSchedule`] changes the rank between epochs of training.
 //!
-//! The error of `shrink` is that of the *displacement*. The matrix may change by more, since the map from displacement to matrix
-//! amplifies what was cut by up to about n/π. [`RankTarget::RelativeError`] limits the error of the matrix itself, and
-//! [`compress`](crate::compress) refines what is left.
+//! The error of `shrink` is that of the *displacement*. The matrix may change by more, since the map from displacement
+//! to matrix amplifies what was cut by up to about n/π. [`RankTarget::RelativeError`] limits the error of the matrix
+//! itself, and [`compress`](crate::compress) refines what is left.
 //!
 //! ```
 //! use displace::rank::RankTarget;

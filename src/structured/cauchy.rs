@@ -1,9 +1,9 @@
 //! Cauchy matrices.
 //!
-//! `C_ij = 1/(s_i − t_j)`, for m nodes s and n nodes t, no s equal to a t. `D(s) C − C D(t)` is the matrix of ones: displacement
-//! rank 1 under (D(s), D(t)). With each s midway between neighbouring t's on a grid it is a discrete Hilbert transform, nearly
-//! orthogonal; with all s far from all t it is a smoothing operator of low numerical rank. Every minor is nonzero if no nodes
-//! repeat.
+//! `C_ij = 1/(s_i − t_j)`, for m nodes s and n nodes t, no s equal to a t. `D(s) C − C D(t)` is the matrix of ones:
+//! displacement rank 1 under (D(s), D(t)). With each s midway between neighbouring t's on a grid it is a discrete
+//! Hilbert transform, nearly orthogonal; with all s far from all t it is a smoothing operator of low numerical rank.
+//! Every minor is nonzero if no nodes repeat.
 //!
 //! *Parameters:* m + n, the nodes themselves or the gaps between them ([`CauchyNodes`]). *Cost:* O(m + n) for a product or
 //! its transpose, by a multipole method on the line; about as much again for the gradients in all nodes; sorting the nodes

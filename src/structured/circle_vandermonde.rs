@@ -19,8 +19,9 @@
 //!
 //! *Parameters:* ⌊m/2⌋ angles `"theta"`, any finite numbers, equal ones allowed; and `"scale"`. *Cost:* a non-uniform
 //! Fourier transform: a real transform of length L ≥ 2n and 14 (f32: 7) multiplications a row for the product and the
-//! transposed product, and two of them for the gradients in the parameters; some 20 ns (f32: 10 ns) a node when the angles change.
-//! *Accuracy:* 3·10^{−13} (f32: 10^{−6}) of `s ‖x‖ √m`, for any angles: clustered, repeated, 0, π, far outside [−π, π).
+//! transposed product, and two of them for the gradients in the parameters; some 20 ns (f32: 10 ns) a node when the
+//! angles change. *Accuracy:* 3·10^{−13} (f32: 10^{−6}) of `s ‖x‖ √m`, for any angles: clustered, repeated, 0, π, far
+//! outside [−π, π).
 //!
 //! *Choose it* where inputs are signals and frequencies are to be learned, or to multiply by non-uniform Fourier
 //! matrices with gradients. Near-equispaced nodes make it a well-conditioned matrix, and at equispaced ones, where

@@ -31,8 +31,8 @@ pub struct StructuredLinear {
 impl StructuredLinear {
     /// The layer of a [`Linear`], of its type of numbers, on a device.
     ///
-    /// Use this for structures that a [`Builder`](crate::Builder) does not make, such as those with fixed nodes, and for layers that
-    /// were compressed or read from a [checkpoint](crate::checkpoint).
+    /// Use this for structures that a [`Builder`](crate::Builder) does not make, such as those with fixed nodes, and
+    /// for layers that were compressed or read from a [checkpoint](crate::checkpoint).
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! Structured layers for [candle](https://docs.rs/candle-core) 0.11 (feature `candle`).
 //!
-//! [`structured_linear`] makes a layer of any family out of a `VarBuilder`, as [`candle_nn::linear()`] makes a dense one, and both
-//! fit into one model. Optimisers, `VarMap::save` and `VarMap::load` see one variable for each tensor of the
-//! family's layout. A whole model, trained and saved:
+//! [`structured_linear`] makes a layer of any family out of a `VarBuilder`, as [`candle_nn::linear()`] makes a dense
+//! one, and both fit into one model. Optimisers, `VarMap::save` and `VarMap::load` see one variable for each tensor of
+//! the family's layout. A whole model, trained and saved:
 //!
 //! ```
 //! use candle_core::{D, DType, Device, Result, Tensor};

@@ -1,18 +1,19 @@
 //! The entries of LDR-SD matrices, and gradients back through them, in O(r m n) for an m×n matrix.
 //!
-//! Between two subdiagonal operators every entry follows from the one before it on its *cyclic diagonal*. With indices modulo N,
-//! `w_i = a_i b_{i+p}` and `u_i = Σ_k g_ik h_{i+p,k}` the definition of the matrix says for its entry `M_i` at (i, i + p)
+//! Between two subdiagonal operators every entry follows from the one before it on its *cyclic diagonal*. With indices
+//! modulo N, `w_i = a_i b_{i+p}` and `u_i = Σ_k g_ik h_{i+p,k}` the definition of the matrix says for its entry `M_i`
+//! at (i, i + p)
 //!
 //! `M_i = ½ Σ_{k<N} w_i w_{i−1} ⋯ w_{i−k+1} u_{i−k}`, and so `M_i = w_i M_{i−1} + ½ (1 − w_0 ⋯ w_{N−1}) u_i`,
 //!
-//! the displacement equation. Where the product of all weights is large, this step cancels what the cycle has come back with. So the
-//! sum is cut where the cycle passes place 0:
+//! the displacement equation. Where the product of all weights is large, this step cancels what the cycle has come back
+//! with. So the sum is cut where the cycle passes place 0:
 //!
 //! `M_i = ½ (F_i + head_i B_{i+1})` with `F_i = w_i F_{i−1} + u_i`, `B_i = B_{i+1} + tail_i u_i`,
 //! `head_i = w_0 ⋯ w_i` and `tail_i = w_{i+1} ⋯ w_{N−1}`.
 //!
-//! These are the terms of the definition, each within rounding errors: nothing is subtracted and nothing is divided by. Heads and tails
-//! must be in range, which the largest product of consecutive weights of either operator tells.
+//! These are the terms of the definition, each within rounding errors: nothing is subtracted and nothing is divided by.
+//! Heads and tails must be in range, which the largest product of consecutive weights of either operator tells.
 //!
 //! The *short* side of the matrix counts i; on the *long* one, of N places, a tile of diagonals is looked at together.
 
@@ -42,8 +43,8 @@ const TINY: f64 = 1e-250;
 /// Places between looks for such products.
 const FLUSH: usize = 8;
 
-/// The largest term of an entry at the most, for f32 and f64: what is left out with products that are [`TINY`] is far below rounding errors then, and
-/// sums of gradients stay in the range of their type.
+/// The largest term of an entry at the most, for f32 and f64: what is left out with products that are [`TINY`] is far
+/// below rounding errors then, and sums of gradients stay in the range of their type.
 const LARGE: [f64; 2] = [1e18, 1e100];
 
 const HALF: f64 = 0.5;
@@ -90,7 +91,8 @@ struct DownBackward {
 }
 
 impl Diagonals {
-    /// Takes up generators, one after the other, and the weights of both operators, N numbers each, all of them [in range](in_range).
+    /// Takes up generators, one after the other, and the weights of both operators, N numbers each, all of them [in
+    /// range](in_range).
     pub fn new<T: Scalar>(shape: Shape, rank: usize, [g, h]: [&[T]; 2], [a, b]: [&[T]; 2]) -> Self {
         let (order, short, transposed) = (shape.order(), shape.rows.min(shape.cols), shape.rows > shape.cols);
         let ([g, h], [a, b]) = if transposed { ([h, g], [b, a]) } else { ([g, h], [a, b]) };
@@ -311,7 +313,8 @@ impl<T: Scalar> PullBack<'_, T> {
         }
     }
 
-    /// From the first place to the last: fronts and heads, the gradients in tails and what is behind, and all that they add up to.
+    /// From the first place to the last: fronts and heads, the gradients in tails and what is behind, and all that they
+    /// add up to.
     #[inline(always)]
     fn up<I: Isa<f64>>(&mut self, isa: I, first: usize) {
         let (zero, diagonals) = ([isa.splat(0.0); REGISTERS], self.diagonals);

@@ -104,8 +104,8 @@ impl<T: Scalar> Ring<T> {
         }
     }
 
-    /// `to = factor to + Re z`, lane by lane, or `to = Re z`, for the z that [`Self::inverse`] would leave in place; `re` and `im`
-    /// are used up.
+    /// `to = factor to + Re z`, lane by lane, or `to = Re z`, for the z that [`Self::inverse`] would leave in place;
+    /// `re` and `im` are used up.
     pub fn inverse_to_real(&self, re: &mut [T], im: &mut [T], factor: Option<&T::Lane>, to: &mut [T]) {
         let passes = if self.fits_cache(0) { self.passes.len() } else { 1 };
         if passes == 1 {

@@ -19,11 +19,13 @@
 
 #[cfg(test)]
 mod tests;
+mod windows;
 
-use super::windows::Windows;
 use crate::Scalar;
+use crate::linalg::largest;
 use crate::shape::Shape;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
+use windows::Windows;
 
 const W: usize = f64::LANES;
 
@@ -388,7 +390,8 @@ fn flush(x: f64) -> f64 {
 
 /// Whether heads, tails and what they multiply stay far from the largest numbers.
 pub(super) fn in_range<T: Scalar>([g, h]: [&[T]; 2], [a, b]: [&[T]; 2]) -> bool {
-    growth(a) * growth(b) * largest(g).max(1.0) * largest(h).max(1.0) <= LARGE[usize::from(size_of::<T>() == 8)]
+    growth(a) * growth(b) * largest(g).wide().max(1.0) * largest(h).wide().max(1.0)
+        <= LARGE[usize::from(size_of::<T>() == 8)]
 }
 
 /// The largest product of consecutive weights around the cycle, or 1.
@@ -399,10 +402,6 @@ fn growth<T: Scalar>(weights: &[T]) -> f64 {
         most = most.max(here);
     }
     most
-}
-
-fn largest<T: Scalar>(numbers: &[T]) -> f64 {
-    numbers.iter().fold(0.0, |most, x| most.max(x.wide().abs()))
 }
 
 /// Numbers of the long side, twice over and a tile more.

@@ -52,6 +52,7 @@
 
 mod candidate;
 mod descend;
+mod lbfgs;
 mod linear;
 mod model;
 mod operators;

@@ -1,13 +1,14 @@
 //! Krylov products of single vectors by the recurrence: O((3 + r) N²), stable for every operator.
 //!
-//! `Σ_jk t_jk A^k g_j` is Horner's rule, `w ← A w + Σ_j t_jk g_j` over k downwards, whatever the number of generators; the numbers
-//! `⟨A^k g_j, y⟩` are those of `w ← Aᵀ w` from y upwards. The gradient goes through fourth powers, see
-//! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one of each run,
-//! from which its run is computed again. The second goes two steps at a time, by A² and the `A g_j`, and for the gradient the first too: 14
-//! multiplications with additions for four steps and a place instead of 16. So the second is the same whether its vectors are kept or not.
+//! `Σ_jk t_jk A^k g_j` is Horner's rule, `w ← A w + Σ_j t_jk g_j` over k downwards, whatever the number of generators;
+//! the numbers `⟨A^k g_j, y⟩` are those of `w ← Aᵀ w` from y upwards. The gradient goes through fourth powers, see
+//! [`powers`](super::powers), and needs every fourth vector of both: those of the second are kept, all of them or one
+//! of each run, from which its run is computed again. The second takes two steps at a time, by A² and the `A g_j`, and
+//! for the gradient so does the first: 14 multiply-adds for four steps and a place instead of 16. So the second is the
+//! same whether its vectors are kept or not.
 //!
-//! *Accuracy:* each step errs like a change of the entries by half a rounding unit at this step only, which all later steps carry along.
-//! Where that would be too much for a product, its vectors are kept in two parts ([`split`](super::split)).
+//! *Accuracy:* the error of a step is that of a change of the entries by half a rounding unit in this step only, and all later
+//! steps propagate it. Where that would be too much for a product, its vectors are kept in two parts ([`split`](super::split)).
 
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,8 @@ use crate::matrix::take;
 use crate::transform::isa::Kernels;
 use crate::transform::untouched;
 
-/// Orders up to which every fourth vector is kept for the gradient: 2 MB, which third-level caches hold. At twice the order, 8 MB, it
-/// is faster to compute them again.
+/// Orders up to which every fourth vector is kept for the gradient: 2 MB, which third-level caches hold. At twice the
+/// order, 8 MB, it is faster to compute them again.
 pub(super) const WHOLE: usize = 1024;
 
 /// Numbers in the vectors of a run: second-level caches hold as many.
@@ -64,7 +65,8 @@ pub(super) struct Gradient<'a> {
 }
 
 impl Stages {
-    /// Takes up 2 D + 1 diagonals of N numbers each, and for each generator its D vectors; to go downwards, and upwards if asked.
+    /// Takes up 2 D + 1 diagonals of N numbers each, and for each generator its D vectors; to go downwards, and upwards
+    /// if asked.
     fn new(segments: &Segments, steps: usize, band: &[f64], generators: &[f64], is_for_both: bool) -> Self {
         let (n, numbers) = (segments.order(), segments.numbers());
         let transposed = transpose(band, n);

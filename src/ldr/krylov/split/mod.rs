@@ -1,15 +1,15 @@
 //! The recurrence in more than double precision, for operators that would amplify its rounding errors more than its results.
 //!
-//! A vector is kept in two parts, `w = h + l`: h in multiples of a *unit*, 26 bits of them, and l what is left. Entries and generators
-//! are split likewise, so that products of high parts and their sums are exact, and all else is smaller by nearly as many bits, and so are
-//! its rounding errors. The high part of a result is extracted by adding and taking away a large number: Rump, Ogita and Oishi, "Accurate
-//! floating-point summation" (2008). A step of a tridiagonal operator and a generator takes twelve multiplications with additions and
-//! eight to ten additions for each register of places, where [`skewed`](super::skewed), whose stages these are, takes four in all, and
-//! double-double arithmetic about forty.
+//! A vector is kept in two parts, `w = h + l`: h a multiple, of 26 bits, of a *unit*, and l the remainder. Entries and
+//! generators are split likewise, so that products of high parts and their sums are exact; everything else, and with it
+//! its rounding errors, is smaller by nearly as many bits. The high part of a result is extracted by adding and
+//! subtracting a large number: Rump, Ogita and Oishi, "Accurate floating-point summation" (2008). A step of a
+//! tridiagonal operator and a generator takes twelve multiply-adds and eight to ten additions for each register of
+//! places; [`skewed`](super::skewed), whose stages these are, takes four in all, double-double arithmetic about forty.
 //!
-//! The unit follows from the largest number of a vector, and from how much it can grow until it is looked at again: by four bits, or in one
-//! pass. That of entries follows from the largest one. Numbers that are smaller than a unit are in double precision only, as without it: what
-//! grows by more than 2²⁶ from place to place loses the digits beyond that.
+//! The unit follows from the largest number of a vector, and from how much that can grow before it is determined again: by four
+//! bits, or in one pass. The unit of entries follows from the largest one. Numbers below a unit are in plain double precision:
+//! what grows by more than 2²⁶ from place to place loses the digits beyond that.
 
 #[cfg(test)]
 mod tests;
@@ -28,8 +28,8 @@ type Lane = <f64 as Kernels>::Lane;
 /// The two parts of a register.
 type Parts<V> = [V; 2];
 
-/// Bits of the high parts of vectors, and of those of entries and generators. Sums of their products have 53 at the most, for units leave room
-/// for what vectors grow to.
+/// Bits of the high parts of vectors, and of those of entries and generators. Sums of their products have 53 at the
+/// most, for units leave room for what vectors grow to.
 const BITS: [i32; 2] = [26, 25];
 
 /// Bits that a vector may grow by until its unit is looked at again, and passes at the most.
@@ -42,8 +42,8 @@ const GENERATOR: usize = 2;
 /// An operator and its generators in two parts.
 #[derive(Debug)]
 pub(super) struct Split {
-    /// The transposed operator, once for each generator: for each register of places the high parts of three entries, the low ones, and
-    /// those of the generator.
+    /// The transposed operator, once for each generator: for each register of places the high parts of three entries,
+    /// the low ones, and those of the generator.
     upwards: Vec<Aligned>,
     /// The operator, once for each generator or two.
     downwards: Vec<Aligned>,
@@ -269,8 +269,8 @@ fn load<I: Isa<f64>>(isa: I, from: &[Lane; 2]) -> Parts<I::V> {
     [isa.load(&from[0]), isa.load(&from[1])]
 }
 
-/// Goes through the steps of a pass, block after block: `visit` is handed the step, the place and its two parts, and returns what is to
-/// be added to the product there.
+/// Goes through the steps of a pass, block after block: `visit` is handed the step, the place and its two parts, and
+/// returns what is to be added to the product there.
 #[inline(always)]
 fn pass<I: Isa<f64>, const C: usize>(
     isa: I,

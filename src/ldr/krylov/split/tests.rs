@@ -42,8 +42,8 @@ fn assert_near(got: &[f64], expected: &[Double], what: &str) {
     assert!(error <= f64::EPSILON * size, "{what}: {error:e} of {size:e}");
 }
 
-/// Rounding errors of a plain recurrence grow by exp(0.025 N) here, to 10⁻¹⁰: the first half of the places amplifies one frequency,
-/// and the second half the opposite one.
+/// Rounding errors of a plain recurrence grow by exp(0.025 N) here, to 10⁻¹⁰: the first half of the places amplifies
+/// one frequency, and the second half the opposite one.
 #[test]
 fn products_have_all_digits_where_errors_grow() {
     for portable in [false, true] {

@@ -1,5 +1,6 @@
 //! Low-displacement-rank structured layers: linear maps with far fewer parameters than a dense matrix, products and
-//! gradients in near-linear time, and one knob, the displacement rank, from strictly structured to fully unstructured.
+//! gradients in near-linear time, and one knob, the [displacement rank](displacement), from strictly structured to fully
+//! unstructured.
 //!
 //! ```
 //! use displace::{Builder, Family, Init, Workspace};

@@ -1,8 +1,8 @@
-//! Compression of a Gaussian and of a noisy Toeplitz matrix, 1024×1024, into every candidate at rank 8: the projection, and the
-//! refined matrix.
+//! Compression of a Gaussian and of a noisy Toeplitz matrix, 1024×1024, into every candidate at rank 8: the projection, and
+//! the refined matrix.
 //!
-//! `cargo bench --bench compress [-- TEXT]`, for candidates whose name contains the text. Seconds on one thread, of one run each; the error is
-//! relative.
+//! `cargo bench --bench compress [-- TEXT]` runs the candidates whose names contain the text. It prints seconds on one thread,
+//! each of a single run, and relative errors.
 
 use std::time::Instant;
 

@@ -3,8 +3,8 @@
 //! `cargo bench --bench families`. Names are `growth/f64/b1/cauchy-like/n4096`; families that have a rank are taken at 1.
 //!
 //! `cargo bench --bench families -- --growth [NAME…]` prints a table of one vector instead, of the families whose names
-//! contain one of those given, and below it how bare transforms grow. It takes all sizes, and a dense product at n = 8192 with
-//! them, in turn, many times over, and the shortest time of each: slow and fast phases of the machine do not count.
+//! contain one of those given, and below it how bare transforms grow. All sizes, and a dense product at n = 8192, are timed in
+//! turn, many times over, and the shortest time of each is taken, so that slow phases of the machine do not count.
 
 mod support;
 

@@ -1,8 +1,8 @@
 //! Learned operators by each of their ways to multiply: time of a product, of a product with its gradients, and the ratio.
 //!
-//! `cargo bench --bench learned [-- PATTERN]` runs the lines that contain PATTERN, such as `tridiagonal tree n=1024`. A line
-//! gives the least times in microseconds an example, of a product, of a product and its gradients, their ratio, and what a change
-//! of the parameters costs. (Whatever else runs on the machine only adds to a time.)
+//! `cargo bench --bench learned [-- PATTERN]` runs the lines that contain PATTERN, such as `tridiagonal tree n=1024`. A
+//! line gives the least times in microseconds an example, of a product, of a product and its gradients, their ratio,
+//! and the time of a change of the parameters. (Least times, because other programs can only add to a time.)
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,8 +17,8 @@ enum Way {
     Start,
     /// ±0.2% around the shift.
     Scaled,
-    /// ±5% around the shift for a tridiagonal, which polynomials take up to some order and trees beyond; or entries of a subdiagonal from 0.4 to
-    /// 1.5.
+    /// ±5% around the shift for a tridiagonal, which polynomials take up to some order and trees beyond; or entries of
+    /// a subdiagonal from 0.4 to 1.5.
     Tree,
     /// Reflections that do not die away.
     Recurrence,

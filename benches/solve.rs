@@ -1,6 +1,6 @@
 //! Toeplitz systems: GKO, from making it to a solution; a further solution; the inverse; and conjugate gradients.
 //!
-//! `cargo bench --bench solve`. The comparison with dense LU is among those with peers, `benches/peers`.
+//! `cargo bench --bench solve`. For a comparison with dense LU see `benches/peers`.
 
 use std::hint::black_box;
 use std::time::Duration;

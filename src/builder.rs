@@ -13,7 +13,7 @@ use crate::structured::{
 use crate::unstructured::{Dense, LowRank};
 use crate::{Error, Result, Scalar};
 
-/// Builds a random matrix or layer of any family: the place where rank is a knob.
+/// Builds a random matrix or layer of any family, at any rank.
 ///
 /// ```
 /// use displace::{Builder, Family, Init};
@@ -44,7 +44,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An m×n matrix of a family, initialised after Glorot with seed 0, its path chosen by cost.
+    /// An m×n matrix of a family, with [`Init::Glorot`], seed 0 and [`PathChoice::Auto`] until set otherwise.
     pub fn new(family: Family, rows: usize, cols: usize) -> Self {
         Self { family, rows, cols, rank: None, init: Init::Glorot, seed: 0, path: PathChoice::Auto }
     }
@@ -92,13 +92,13 @@ impl Builder {
         self.cols
     }
 
-    /// The structure alone, for parameters that somebody else owns.
+    /// The structure alone, for parameters that live elsewhere.
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`], [`Error::OutOfRange`] for the f of an
-    /// f-circulant, and [`Error::RankChoice`] for a rank that is missing or superfluous, or a family that is not of this
-    /// crate.
+    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`]; [`Error::OutOfRange`] for the f of an f-circulant
+    /// that is not finite; [`Error::RankChoice`] for a rank that is missing or superfluous; [`Error::UnknownFamily`] for
+    /// [`Family::Other`].
     pub fn structure<T: Scalar>(&self) -> Result<Arc<dyn Structure<T>>> {
         T::structure(self)
     }
@@ -122,8 +122,8 @@ impl Builder {
         Ok(matrix)
     }
 
-    /// A matrix that is zero and yet can be trained: an update to add to another matrix, as an adapter does, which at first
-    /// changes nothing.
+    /// A matrix that is zero and yet can be trained: an update to another matrix that at first changes nothing, as adapters
+    /// need.
     ///
     /// Generators G are zero and H (and nodes, where there are any) are random as for [`Builder::build`], so that the
     /// gradient in G is not zero; in families without generators all parameters are zero.

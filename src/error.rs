@@ -1,4 +1,4 @@
-//! What can go wrong, with the values that made it so.
+//! Errors, each with the values that caused it.
 
 use thiserror::Error;
 
@@ -198,14 +198,14 @@ pub enum Error {
         family: &'static str,
     },
 
-    /// A tensor of a framework is of a kind that a layer does not serve.
+    /// A tensor of a framework is of a kind that layers do not support.
     #[error("{what} is {given}, not {expected}")]
     Unsupported {
         /// What is of another kind.
         what: &'static str,
         /// The kind that was given.
         given: String,
-        /// What is served.
+        /// What is supported.
         expected: &'static str,
     },
 

@@ -71,12 +71,12 @@ impl<T: Scalar> Linear<T> {
         &self.weight
     }
 
-    /// The matrix and the bias, for somebody who wants to own them.
+    /// Takes the layer apart into matrix and bias.
     pub fn into_parts(self) -> (Matrix<T>, Option<Vec<T>>) {
         (self.weight, self.bias)
     }
 
-    /// The matrix, to set its path.
+    /// The matrix, to be changed: its path, its rank ([`rank`](crate::rank)).
     pub fn weight_mut(&mut self) -> &mut Matrix<T> {
         &mut self.weight
     }

@@ -1,5 +1,6 @@
 //! Low-displacement-rank structured layers: linear maps with far fewer parameters than a dense matrix, products and
-//! gradients in near-linear time, and one knob, the displacement rank, from strictly structured to fully unstructured.
+//! gradients in near-linear time, and one knob, the [displacement rank](displacement), from strictly structured to fully
+//! unstructured.
 //!
 //! ```
 //! use displace::{Builder, Family, Init, Workspace};
@@ -17,20 +18,23 @@
 //!
 //! # Map
 //!
-//! Read from the top down; nothing below knows of anything above.
+//! From what a caller sees first down to what everything else runs on:
 //!
-//! | layer | [`Linear`] is a matrix and a bias, [`Builder`] makes either of any family |
+//! | what | where |
 //! | --- | --- |
-//! | matrix | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is scratch and what a product leaves for its gradient, [`PathChoice`] chooses between fast and dense products |
-//! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
+//! | layers | [`Linear`] is a matrix and a bias; [`Builder`] makes a layer or a matrix of any [`Family`] |
+//! | frameworks, files | `frameworks` (features `candle`, `burn`): the same layers in candle and burn; `checkpoint` (feature `safetensors`): layers in files |
+//! | rank, compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |
 //! | analysis | [`analysis`]: what training changed in a matrix, and what structure there is in it |
-//! | rank and compression | [`rank`] grows and shrinks trained matrices, [`compress`] turns dense ones into structured ones |
-//! | families | [`structured`]: circulant, Toeplitz, Hankel · [`ldr`]: Toeplitz-like, Hankel-like · [`unstructured`]: low rank, dense |
-//! | transforms | the real cyclic and negacyclic transforms that all of it runs on (private) |
+//! | arithmetic | [`algebra`]: sums, products, inverses, determinants that stay structured; [`solve`]: positive definite Toeplitz and Vandermonde systems |
+//! | matrices | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is reusable memory, [`PathChoice`] chooses between fast and dense products |
+//! | families | [`structured`]: circulant, Toeplitz, Hankel, Vandermonde, Cauchy · [`ldr`]: Toeplitz-, Hankel-, shift-, Vandermonde- and Cauchy-like, learned operators · [`unstructured`]: low rank, dense |
+//! | theory | [`displacement`]: operator matrices, displacement operators, ranks and generators of dense matrices |
+//! | transforms | (private) real cyclic and negacyclic, non-uniform Fourier and Laplace transforms, and multipole sums |
 //!
 //! # Features
 //!
-//! None is on by default. Crates that each adds to the 30 of the default tree, this one included:
+//! None is on by default. The last column counts the crates that each adds to the 30 of the default, this one included.
 //!
 //! | feature | what | crates |
 //! | --- | --- | --- |
@@ -38,8 +42,8 @@
 //! | `serde` | [`Builder`], [`Family`], [`Init`], [`PathChoice`] and [`Description`] to and from any format | 3 |
 //! | `safetensors` | `checkpoint`: layers to and from files | 22 |
 //! | `candle` | `frameworks::candle`: layers and adapters for candle 0.11 | 111 |
-//! | `burn` | `frameworks::burn`: layers and adapters for burn 0.22, whose minor versions break | 122 |
-//! | `burn-full` | nothing here: what of burn the example with its `Learner` needs | 183 |
+//! | `burn` | `frameworks::burn`: layers and adapters for burn 0.22.x (burn's minor versions are not compatible) | 122 |
+//! | `burn-full` | nothing in this crate: the parts of burn that the example with its `Learner` needs | 183 |
 //!
 //! # Conventions
 //!

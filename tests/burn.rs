@@ -132,8 +132,10 @@ fn leading_dimensions_and_views_are_served() {
 
 #[test]
 fn parameters_are_prepared_once_a_step() {
-    let (matrix, count) = counting(Builder::new(Family::ToeplitzLike, 16, 24).rank(2).build::<f64>().unwrap());
-    let linear = Linear::new(matrix, Some(vec![0.5; 16])).unwrap();
+    let structure = Builder::new(Family::ToeplitzLike, 16, 24).rank(2).structure::<f64>().unwrap();
+    let matrix = counting(structure, vec![0.1; 2 * (16 + 24)]);
+    let count = Arc::clone(&matrix.structure().prepared);
+    let linear = Linear::new(matrix.into_dyn(), Some(vec![0.5; 16])).unwrap();
     let mut layer = StructuredLinear::from_linear(linear, &device()).unwrap();
     let x = batch::<f64, 2>([3, 24], 1).require_grad();
     let mut optimiser = SgdConfig::new().init();

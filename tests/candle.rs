@@ -255,10 +255,12 @@ fn a_backward_pass_uses_the_parameters_of_its_forward_pass() -> Result<()> {
 
 #[test]
 fn parameters_are_prepared_once_a_step() -> Result<()> {
-    let (matrix, count) = counting(Builder::new(Family::ToeplitzLike, 16, 24).rank(2).build::<f64>().unwrap());
+    let structure = Builder::new(Family::ToeplitzLike, 16, 24).rank(2).structure::<f64>().unwrap();
+    let matrix = counting(structure, vec![0.1; 2 * (16 + 24)]);
+    let count = Arc::clone(&matrix.structure().prepared);
     let (variables, bias) = (VarMap::new(), Some(vec![0.5; 16]));
     let vb = VarBuilder::from_varmap(&variables, DType::F64, CPU);
-    let layer = StructuredLinear::from_linear(displace::Linear::new(matrix, bias).unwrap(), vb)?;
+    let layer = StructuredLinear::from_linear(displace::Linear::new(matrix.into_dyn(), bias).unwrap(), vb)?;
     let x = Var::from_tensor(&batch::<f64>(&[3, 24], 1))?;
     let mut optimiser = SGD::new(variables.all_vars(), 1e-3)?;
     for step in 1..5 {

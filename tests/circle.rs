@@ -234,7 +234,8 @@ proptest! {
     #[test]
     fn displacement_ranks_are_those_promised(m in 1usize..24, n in 1usize..24, rank in 0usize..5, seed in 0u64..1000) {
         let rank = rank.min(m.min(n));
-        // Distinct nodes: repeated ones have generators to spare. None is a root of ±1 of an order up to 24: at 0.3π, w_10 = −w_0.
+        // Distinct nodes: repeated ones have generators to spare. None is a root of ±1 of an order up to 24: at 0.3π,
+        // w_10 = −w_0.
         let theta: Vec<f64> = (0..m / 2).map(|i| (i as f64 + 0.317) * PI / (m / 2) as f64).collect();
         let parameters = [&theta[..], &[1.5]].concat();
         let (plain, turned) = (CircleVandermonde::new(m, n).unwrap(), CircleVandermonde::transposed(n, m).unwrap());

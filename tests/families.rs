@@ -1,7 +1,7 @@
 //! Every family, every operation, both number types, against the dense matrix in f64.
 //!
-//! Tolerances are relative in norm, 50 ε log2(m + n), the bar for transforms; gradients sum over the batch as well.
-//! A family of rank r is measured against `Σ_j ‖g_j‖₁-like` growth only through the norm of the result itself.
+//! Tolerances are 50 ε log2(m + n), the bar for transforms, relative to the norm of the result; for products to a tenth of
+//! `‖M‖ (‖x‖ + 1)` in the Frobenius norm, if that is larger.
 
 #[path = "common/families.rs"]
 mod common;

@@ -1,124 +1,21 @@
-//! A backward pass goes on from what the last product in its workspace left if that was one of the same matrix with the same vector, and only
-//! then; the numbers are the same, to the bit, as with a workspace that has seen nothing.
+//! A backward pass goes on from what the last product in its workspace left if that was one of the same matrix with the
+//! same vector, and only then; the numbers are the same, to the bit, as with a workspace that has seen nothing.
 
 #[path = "common/families.rs"]
 #[allow(dead_code, reason = "these tests need only one of the helpers")]
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use common::random;
+use counting::{Counting, counting};
 use displace::ldr::LearnedOperators;
-use displace::{Bound, Builder, Family, Init, Layout, Matrix, PathChoice, Prepared, Scalar, Structure, Workspace};
+use displace::{Builder, Family, Matrix, PathChoice, Scalar, Structure, Workspace};
 
-/// Learned operators, and how often gradients went on from a product.
-#[derive(Debug)]
-struct Watched<T: Scalar> {
-    inner: LearnedOperators<T>,
-    went_on: AtomicUsize,
-}
-
-impl<T: Scalar> Structure<T> for Watched<T> {
-    fn family(&self) -> Family {
-        self.inner.family()
-    }
-
-    fn rows(&self) -> usize {
-        self.inner.rows()
-    }
-
-    fn cols(&self) -> usize {
-        self.inner.cols()
-    }
-
-    fn layout(&self) -> &Layout {
-        self.inner.layout()
-    }
-
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
-        self.inner.prepare(parameters, prepared, scratch);
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.inner.scratch_len()
-    }
-
-    fn backward_scratch_len(&self) -> usize {
-        self.inner.backward_scratch_len()
-    }
-
-    fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
-        self.inner.apply(bound, x, y, scratch);
-    }
-
-    fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
-        self.inner.apply_transposed(bound, y, x, scratch);
-    }
-
-    fn gradient_len(&self, batch: usize) -> usize {
-        self.inner.gradient_len(batch)
-    }
-
-    fn backward(
-        &self,
-        bound: Bound<'_, T>,
-        x: &[T],
-        dy: &[T],
-        dx: Option<&mut [T]>,
-        sums: &mut [T],
-        scratch: &mut [T],
-    ) {
-        self.inner.backward(bound, x, dy, dx, sums, scratch);
-    }
-
-    fn kept_len(&self, bound: Bound<'_, T>) -> usize {
-        self.inner.kept_len(bound)
-    }
-
-    fn apply_keeping(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], kept: &mut [T], scratch: &mut [T]) {
-        assert_eq!(kept.len(), self.kept_len(bound));
-        kept.fill(T::nan());
-        self.inner.apply_keeping(bound, x, y, kept, scratch);
-    }
-
-    fn backward_kept(
-        &self,
-        bound: Bound<'_, T>,
-        x: &[T],
-        dy: &[T],
-        dx: Option<&mut [T]>,
-        kept: &[T],
-        sums: &mut [T],
-        scratch: &mut [T],
-    ) {
-        self.went_on.fetch_add(1, Ordering::Relaxed);
-        scratch.fill(T::nan());
-        self.inner.backward_kept(bound, x, dy, dx, kept, sums, scratch);
-    }
-
-    fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
-        self.inner.finish_gradient(bound, sums, gradient, scratch);
-    }
-
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
-        self.inner.write_dense(parameters, dense);
-    }
-
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
-        self.inner.pull_back(parameters, dense, gradient);
-    }
-
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
-        self.inner.initialise(init, rng, parameters);
-    }
-
-    fn cost(&self, batch: usize) -> f64 {
-        self.inner.cost(batch)
-    }
-}
-
-type Operators<T> = Matrix<T, Watched<T>>;
+type Operators<T> = Matrix<T, Counting<T>>;
 
 /// What multiplies, and what operators make it do so.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -148,7 +45,7 @@ impl Engine {
     fn matrix<T: Scalar>(self, m: usize, n: usize, rank: usize, seed: u64) -> Operators<T> {
         let (order, mut rng) = (m.max(n), fastrand::Rng::with_seed(seed));
         let tridiagonal = !matches!(self, Engine::Scaled | Engine::Hierarchy);
-        let inner = match tridiagonal {
+        let structure = match tridiagonal {
             true => LearnedOperators::tridiagonal(m, n, rank),
             false => LearnedOperators::subdiagonal(m, n, rank),
         };
@@ -170,10 +67,7 @@ impl Engine {
             parameters.extend((0..more).map(|_| noise(0.002)));
             parameters.extend((0..more).map(|_| upper));
         }
-        let structure = Watched { inner: inner.unwrap(), went_on: AtomicUsize::new(0) };
-        let mut matrix = Matrix::new(Arc::new(structure), parameters.into_iter().map(T::of).collect()).unwrap();
-        matrix.set_path(PathChoice::Fast);
-        matrix
+        counting(Arc::new(structure.unwrap()), parameters.into_iter().map(T::of).collect())
     }
 }
 

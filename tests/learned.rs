@@ -47,7 +47,8 @@ enum Kind {
     Wide,
     /// The same with entries above the diagonal that turn back what passes: trees are passed both ways.
     Turning,
-    /// Diagonals whose sums go up to a quarter of N times this number, and down, and so again: Krylov vectors grow with them and cancel.
+    /// Diagonals whose sums go up to a quarter of N times this number, and down, and so again: Krylov vectors grow with
+    /// them and cancel.
     Swinging(f64),
     /// Reflections that do not die away: no fast path for tridiagonal operators.
     Reflecting,
@@ -428,8 +429,8 @@ fn product_in_twice_the_precision(structure: &LearnedOperators<f64>, parameters:
     t.iter().rev().fold(vec![[0.0; 2]; n], horner).iter().map(|w| w[0]).collect()
 }
 
-/// What one frequency gains in half a cycle it loses again in the next one, where rounding errors gain at the opposite frequency: a plain
-/// recurrence errs by 10⁻¹⁰ here or more.
+/// What one frequency gains in half a cycle it loses again in the next one, where rounding errors gain at the opposite
+/// frequency: a plain recurrence errs by 10⁻¹⁰ here or more.
 #[test]
 fn rounding_errors_may_grow_more_than_the_product_does() {
     let n = 1100;

@@ -122,8 +122,8 @@ fn solutions_and_determinants_are_those_of_dense_elimination() {
 }
 
 proptest! {
-    // A seed of its own: whether a nearly singular matrix is refused or solved depends on rounding, so that the bound below is a claim
-    // about these cases, the same in each run.
+    // A seed of its own: whether a nearly singular matrix is refused or solved depends on rounding, so that the bound
+    // below is a claim about these cases, the same in each run.
     #![proptest_config(ProptestConfig { cases: 128, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
     #[test]
     fn toeplitz_and_hankel_systems_are_solved(diagonals in prop::collection::vec(-8i32..=8, 1..40)) {
@@ -177,7 +177,8 @@ fn hard(n: usize) -> Vec<Case> {
     ]
 }
 
-/// Solves those systems of an order whose numbers leave a remainder when divided by the number of shares, so that tests share the work.
+/// Solves those systems of an order whose numbers leave a remainder when divided by the number of shares, so that tests
+/// share the work.
 #[track_caller]
 fn solved_to_its_backward_error(n: usize, share: usize, shares: usize) {
     let b = random::<f64>(n, 9);

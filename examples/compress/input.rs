@@ -56,7 +56,7 @@ pub fn read(path: &Path) -> Result<Vec<Tensor>, Problem> {
     paths.iter().map(|path| npy::read(path)).collect()
 }
 
-#[cfg(feature = "safetensors")]
+/// The tensors of real numbers in a safetensors file.
 fn safetensors(path: &Path) -> Result<Vec<Tensor>, Problem> {
     use displace::checkpoint::{CheckpointError, Reader};
 
@@ -72,14 +72,4 @@ fn safetensors(path: &Path) -> Result<Vec<Tensor>, Problem> {
         Ok(Tensor { name: tensor.name().to_string(), shape: tensor.shape().to_vec(), numbers })
     };
     real.map(read).collect()
-}
-
-#[cfg(not(feature = "safetensors"))]
-fn safetensors(path: &Path) -> Result<Vec<Tensor>, Problem> {
-    match path.is_file() {
-        true => {
-            Err(Problem { path: path.to_path_buf(), reason: "build with --features safetensors to read it".into() })
-        }
-        false => Err(Problem { path: path.to_path_buf(), reason: "no such file or directory".into() }),
-    }
 }

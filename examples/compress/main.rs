@@ -1,8 +1,8 @@
 //! Compression of trained matrices: what a budget buys in which family, and what it costs in accuracy.
 //!
 //! `cargo run --release --example compress` works on the small network that ships with the repository,
-//! `cargo run --release --features safetensors,parallel --example compress -- model.safetensors` on a model of yours, and
-//! with `--each` it compares all families on each of its matrices.
+//! `cargo run --release --features parallel --example compress -- model.safetensors` on your own model; with `--each` it
+//! compares all families on each of its matrices.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -260,17 +260,10 @@ fn orders(shares: &[Share<f32>]) -> Vec<(String, Vec<f32>)> {
 }
 
 /// Writes all matrices to one file, with their descriptions.
-#[cfg(feature = "safetensors")]
 fn save(shares: &[Share<f32>], path: &Path) -> Fallible<()> {
     let orders = orders(shares);
     let writer = displace::checkpoint::Writer::new();
     let all = shares.iter().fold(writer, |writer, share| writer.matrix(&share.name, &share.compressed.matrix));
     let all = orders.iter().fold(all, |all, (name, order)| all.tensor(name, &[order.len()], order));
     Ok(all.save(path)?)
-}
-
-#[cfg(not(feature = "safetensors"))]
-fn save(_: &[Share<f32>], path: &Path) -> Fallible<()> {
-    let reason = "build with --features safetensors to write it".into();
-    Err(input::Problem { path: path.to_path_buf(), reason }.into())
 }

@@ -12,15 +12,15 @@ Usage: compress [MODEL] [--budget SHARE] [--only TEXT] [--steps N] [--search] [-
        compress MODEL --each [--budget SHARE] [--only TEXT] [--steps N] [--search] [--quick]
        compress --train DIR
 
-  MODEL           a safetensors file (needs --features safetensors) or a directory of .npy files; without it, the small
-                  trained network in examples/models/tradeoff, whose accuracy is measured as well
+  MODEL           a safetensors file or a directory of .npy files; without it, the small trained network in
+                  examples/models/tradeoff, whose accuracy is measured as well
   --budget SHARE  what share of the parameters to keep, such as 0.05 (default 0.05)
   --each          no shared budget: every tensor at this share of its own parameters, in every family, and which is best
   --only TEXT     only tensors whose name contains this text
   --steps N       steps of refinement at most (default 100)
   --search        also lets nodes move, and tries other pairs of shifts and orders of rows and columns: several times as long
   --quick         fewer families and steps: under a minute for the built-in network
-  --out FILE      where the result goes: a .safetensors file (needs --features safetensors), or a directory of .npy files
+  --out FILE      where the result goes: a .safetensors file, or a directory of .npy files
   --plot PREFIX   where the plot goes, PREFIX.svg and PREFIX.png (default: compress)
   --train DIR     trains the built-in network once more and writes it to a directory
   --help          this text

@@ -1,5 +1,5 @@
-//! What is timed. All that will be compared is timed in turn, again and again, since a shared machine is twice as fast in one
-//! second as in the next.
+//! What is timed. All that will be compared is timed in turn, again and again, since a shared machine may be twice as fast in
+//! one second as in the next.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The main job: what low displacement rank buys, on real images.
+//! The main example: what low displacement rank buys, on real images.
 //!
 //! `cargo run --release --example tradeoff` trains a network with one structured n×n hidden layer once per method, prints
 //! a table and draws test error against parameters.

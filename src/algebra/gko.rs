@@ -99,8 +99,8 @@ impl<T: Scalar> Gko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::SingularMatrix`] where its generators cancel so much that, in double precision, they stand for a matrix
-    /// without two correct digits, which can be so even where solutions are found; [`Error::NotFinite`] for numbers too
+    /// [`Error::SingularMatrix`] where its generators cancel so much that, in double precision, they give a matrix with fewer
+    /// than two correct digits, which can happen even where solutions are found; [`Error::NotFinite`] for numbers too
     /// large for `T`.
     pub fn inverse(&self) -> Result<Ldr<T>> {
         let inverse = self.solver.inverse()?;

@@ -168,8 +168,8 @@ impl<T: Scalar> Ldr<T> {
         self.recompress(T::epsilon() * T::of(16.0))
     }
 
-    /// With columns of G and H of about equal sizes; with others where the columns of G Hᵀ cancel, which would make
-    /// products inaccurate.
+    /// With columns of G and H of about equal sizes; with other generators where the columns of G Hᵀ cancel, which would
+    /// make products inaccurate.
     pub(super) fn balanced(&self) -> Result<Self> {
         let n = self.order();
         let Generators { mut g, mut h, .. } = self.generators.clone();

@@ -1,14 +1,14 @@
-//! Arithmetic on square matrices of low displacement rank, staying there: sums, products, transposes, inverses; systems
-//! and determinants.
+//! Arithmetic on square matrices of low displacement rank with structured results: sums, products, transposes, inverses;
+//! linear systems and determinants.
 //!
 //! An [`Ldr`] is a matrix M with `A M − M B = G Hᵀ`, G and H of r columns, for a [`UnitPair`] (A, B) of unit shifts.
-//! What an operation does to the rank depends on the pair in which one looks:
+//! What an operation does to the rank depends on the pair under which the result is expressed:
 //!
 //! | operation | rank at most | pair | cost |
 //! | --- | --- | --- | --- |
 //! | `α M` | r | the same | O(rn) |
 //! | `Mᵀ` | r | swapped | O(rn) |
-//! | `M J`, `J M` | r | B turned round | O(rn) |
+//! | `M J`, `J M` (J reverses the order) | r | B transposed | O(rn) |
 //! | `M⁻¹` | r | swapped | O(r n²) |
 //! | `M + N` | r₁ + r₂ | the same | O(n r²) |
 //! | `M N` | r₁ + r₂ + 1 | A of M; Toeplitz if both are, or both Hankel | r₁ + r₂ fast products, O(n r²) |
@@ -45,18 +45,19 @@
 //!
 //! # Rectangles
 //!
-//! [`Ldr`] is square: for orders m ≠ n the spectra of Z_1 and Z_−1 may meet (i is a fourth root of 1 and a square root of −1), and the equation would not determine the matrix. A rectangular matrix is calculated with as the corner of a
-//! square one of order max(m, n) whose other entries are zero: of a rank higher by 2 at most, because cutting rows off commutes with a
-//! shift but for two entries. Products, transposes and sums of such squares have the products, transposes and sums in their
-//! corners. To add rectangular matrices of any families without that there is [`Sum`](crate::Sum), and two of one family and shape are
-//! added by putting their generators side by side.
+//! [`Ldr`] is square: for orders m ≠ n the spectra of Z_1 and Z_−1 may intersect (i is a fourth root of 1 and a square root of
+//! −1), and the equation would not determine the matrix. To calculate with a rectangular matrix, make it the corner of a square
+//! one of order max(m, n) that is zero elsewhere. That raises the rank by 2 at most, because cutting rows off commutes with a
+//! shift up to two entries; products, transposes and sums of such squares have those of the rectangles in their corners.
+//! Rectangular matrices of any families can also be added as a [`Sum`](crate::Sum), and two of one family and shape by
+//! concatenating their generators.
 //!
 //! # Accuracy
 //!
 //! Solutions are refined until their backward error stops falling, at a few ε, or are refused with
 //! [`Error::SingularMatrix`](crate::Error::SingularMatrix) and an estimate of the condition number. An *inverse* is
 //! only as good as its generators: where they cancel, `‖M⁻¹ G‖ ‖M⁻ᵀ H‖` far above `‖M⁻¹‖`, it loses digits on top of
-//! those that the condition number costs, and is refused when two are not left. The determinant has the accuracy of one
+//! those that the condition number costs, and is refused when fewer than two are left. The determinant has the accuracy of one
 //! elimination: an error of about n ε times the growth of the generators, times the condition number at worst.
 //!
 //! Sources: Kailath and Sayed, "Displacement structure: theory and applications", 1995; Pan, "Structured matrices and

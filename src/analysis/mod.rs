@@ -1,7 +1,8 @@
 //! What training changed in a matrix, and what structure there is in it.
 //!
-//! People ask this before they compress or adapt a model. All figures are computed in double precision from entries of
-//! either type, since what fine-tuning does to a matrix is often smaller than the rounding of a decomposition in `f32`.
+//! For questions that come up before a model is compressed or adapted. All figures are computed in double precision from
+//! entries of either type, since what fine-tuning does to a matrix is often smaller than the rounding errors of a decomposition
+//! in `f32`.
 //!
 //! | question | answer | cost for an m×n matrix, p = min(m, n) |
 //! | --- | --- | --- |

@@ -20,11 +20,11 @@ pub enum Values {
 ///
 /// From the matrix `Σ_i σ_i u_i v_iᵀ` and a source `Σ_i σ'_i u'_i v'_iᵀ` it makes the matrix in which `u_i v_iᵀ` has become
 /// `u'_i v'_iᵀ` for the first `leading` and the last `trailing` of the min(m, n) directions. That is the experiment of
-/// arXiv 2509.12235: is it the drift of these directions that a fine-tuned model has to thank for what it learnt, and to blame
-/// for what it forgot?
+/// arXiv 2509.12235: is the drift of these directions the cause of what a fine-tuned model has learnt, or of what it has
+/// forgotten?
 ///
-/// The directions of two matrices together are not orthonormal. They are used as they are, unless
-/// [`Restoration::orthogonal`] is asked for.
+/// Directions of two matrices are not orthonormal together. They are used as they are, unless [`Restoration::orthogonal`] is
+/// set.
 ///
 /// ```
 /// use displace::analysis::{Restoration, Spectrum, Values};
@@ -45,7 +45,7 @@ pub struct Restoration {
 }
 
 impl Restoration {
-    /// Of so many leading and so many trailing directions, keeping the singular values.
+    /// The replacement of this many leading and trailing directions, keeping the singular values.
     pub fn new(leading: usize, trailing: usize) -> Self {
         Self { leading, trailing, values: Values::Kept, orthogonal: false }
     }

@@ -59,7 +59,7 @@ impl Unchanged {
 }
 
 impl Sparsity {
-    /// Nothing yet, with an absolute tolerance; 1e-5 is usual.
+    /// No counts yet, and an absolute tolerance; 1e-5 is usual.
     ///
     /// # Errors
     ///

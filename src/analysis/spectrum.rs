@@ -114,7 +114,7 @@ impl UpdateRank {
     /// Of `tuned − base`, both rounded to bf16 first or not, and subtracted in the type T of the entries, as a
     /// checkpoint's user would do it. O(mnp).
     ///
-    /// Rounding gives updates ranks of its own: what it leaves of a low-rank update has full rank, more often than not.
+    /// Rounding changes ranks: a low-rank update that has been rounded usually has full rank.
     ///
     /// # Errors
     ///

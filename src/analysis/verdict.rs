@@ -48,7 +48,7 @@ pub struct Fit {
 /// Which of four structures fits an m×n matrix best, each with r(m + n) parameters.
 ///
 /// The sparse and the low-rank fit are the best there are; the Toeplitz-like and the Hankel-like one are what
-/// [`compress`](crate::compress) finds: a best one is not known to anybody. Displayed, a verdict is one line.
+/// [`compress`](crate::compress) finds, since no method for the best one is known. Displayed, a verdict is one line.
 ///
 /// ```
 /// use displace::analysis::{Kind, Verdict};

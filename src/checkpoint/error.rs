@@ -122,7 +122,7 @@ pub enum CheckpointError {
         name: String,
     },
 
-    /// A tensor that is to be written has more or fewer numbers than its shape says.
+    /// A tensor to be written does not have as many numbers as its shape says.
     #[error("{len} numbers for the tensor {name:?} of shape {shape:?}")]
     WrongLength {
         /// The tensor's name.

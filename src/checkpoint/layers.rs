@@ -49,9 +49,10 @@ impl<R: Read + Seek> Reader<R> {
     /// Reads the parameters of a structure that is known already: out of a file that a framework wrote, or of a family that is
     /// not of this crate.
     ///
-    /// Tensors may have the names that [`frameworks::burn`](crate::frameworks) gives them, the k-th that is a matrix `matrices.k`
-    /// and the k-th that is a vector `vectors.k`, and the entries of a [`Dense`](crate::unstructured::Dense) matrix may be called
-    /// `weight`, as candle and PyTorch do. (The `weight` of burn's own `Linear` is the transposed matrix.)
+    /// Tensors may have the names that [`frameworks::burn`](crate::frameworks) gives them, the k-th that is a matrix
+    /// `matrices.k` and the k-th that is a vector `vectors.k`, and the entries of a
+    /// [`Dense`](crate::unstructured::Dense) matrix may be called `weight`, as candle and PyTorch do. (The `weight` of
+    /// burn's own `Linear` is the transposed matrix.)
     ///
     /// # Errors
     ///

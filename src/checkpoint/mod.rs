@@ -1,18 +1,18 @@
 //! Checkpoints in safetensors files (feature `safetensors`): layers to and from disk, one tensor at a time.
 //!
-//! [`Writer`] collects layers and writes them to one file, so that a crash never leaves half of one; [`Reader`] opens a file
-//! and reads layers, tensors or pieces of tensors. Files can be exchanged with frameworks, in both directions.
+//! [`Writer`] collects layers and writes them to one file, and a crash never leaves half a file; [`Reader`] opens a file and
+//! reads layers, tensors or pieces of tensors. Files can be exchanged with frameworks in both directions.
 //!
 //! # What is in a file
 //!
 //! A layer called `encoder.0` is stored as one tensor for each of its matrix's [`Layout`](crate::Layout), such as
 //! `encoder.0.G` (r×m) and `encoder.0.H` (r×n) for a Toeplitz-like one, and `encoder.0.bias` (m), in one of four
-//! [`Precision`]s. These are the names under which the layers for candle keep their variables, so
-//! a file that `VarMap::save` wrote is read by [`Reader::layer_of`], and a file of [`Writer`] by `VarMap::load`. What burn's
-//! `SafetensorsStore` wrote is read by [`Reader::layer_of`] as well; the other way its `with_key_remapping` turns `G` and `H` into
-//! `matrices.0` and `matrices.1`, or a layer goes through [`Reader::layer`] and `StructuredLinear::from_linear`.
+//! [`Precision`]s. The layers for candle name their variables in the same way, so [`Reader::layer_of`] reads what
+//! `VarMap::save` wrote, and `VarMap::load` reads what [`Writer`] wrote. [`Reader::layer_of`] also reads what burn's
+//! `SafetensorsStore` wrote; for the other direction, let its `with_key_remapping` turn `G` and `H` into `matrices.0` and
+//! `matrices.1`, or pass the layer of [`Reader::layer`] to `StructuredLinear::from_linear`.
 //!
-//! What the structures are is said in the metadata of the file. Under the key `displace` stands a JSON text:
+//! The metadata of the file describe the structures, as a JSON text under the key `displace`:
 //!
 //! ```json
 //! {
@@ -25,20 +25,20 @@
 //! }
 //! ```
 //!
-//! * `version` counts changes of this text; a reader refuses a newer one than it knows. `crate` is the version of the crate
-//!   that wrote the file, for information.
+//! * `version` is that of this text; a reader refuses versions newer than its own. `crate` is the version of the crate that
+//!   wrote the file, for information.
 //! * `family` is one of `circulant`, `skew-circulant`, `{"f-circulant": f}`, `toeplitz`, `hankel`, `toeplitz-plus-hankel`,
 //!   `vandermonde`, `transposed-vandermonde`, `circle-vandermonde`, `transposed-circle-vandermonde`, `cauchy`, `toeplitz-like`,
 //!   `hankel-like`, `vandermonde-like`, `circle-vandermonde-like`, `cauchy-like`, `learned-subdiagonal`, `learned-tridiagonal`,
 //!   `{"shift-like": [A, B]}` with operators such as `{"plain": f}` or `{"transposed": f}`, `low-rank` and `dense`; the
-//!   module of each family has its definition. `rank` is there where a family has one.
-//! * `constants` are numbers that are neither trained nor implied. `order`: the length N of the transforms that generators
-//!   refer to. `v` or `theta`: nodes or angles that are fixed. For Cauchy and Cauchy-like matrices, `s` and `t`: nodes that are
-//!   fixed; `free`, empty: nodes that are tensors of these names; `order` and `gap`: the order and the smallest gap that
-//!   trained nodes keep, s_i given as i and t_j as m + j; without any of them, that of
+//!   module of each family has its definition. `rank` is present where the family has one.
+//! * `constants` are numbers that are neither trained nor implied. `order`: the length N of the transforms that the generators
+//!   refer to. `v` or `theta`: fixed nodes or angles. For Cauchy and Cauchy-like matrices, `s` and `t`: fixed nodes; `free`,
+//!   empty: nodes that are tensors of these names; `order` and `gap`: the order and the smallest gap that trained nodes keep,
+//!   s_i given as i and t_j as m + j; if there are none of these, order and gap are those of
 //!   [`CauchyNodes::apart`](crate::structured::CauchyNodes::apart).
-//! * Under the key `displace.check` stands the 64-bit FNV-1a hash of the text, in sixteen hexadecimal digits. It may be left
-//!   out; if it is there it has to be right.
+//! * The key `displace.check` holds the 64-bit FNV-1a hash of the text, in sixteen hexadecimal digits. It may be missing; if
+//!   present, it has to be right.
 //!
 //! In Python, the weight of such a layer is, by the definition in [`ldr::ToeplitzLike`](crate::ldr::ToeplitzLike):
 //!
@@ -66,8 +66,8 @@
 //!
 //! # What can go wrong
 //!
-//! Every kind of damage has its variant of [`CheckpointError`]. A file is trusted with nothing: no length in it leads to an
-//! allocation before the file has shown to hold as many bytes.
+//! Every kind of damage has its variant of [`CheckpointError`]. Files are not trusted: no length in one leads to an allocation
+//! before the file is known to hold as many bytes.
 
 mod atomic;
 mod error;

@@ -115,8 +115,8 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     ///
     /// [`CheckpointError::Truncated`], [`CheckpointError::TrailingBytes`], [`CheckpointError::HeaderTooLong`],
-    /// [`CheckpointError::Header`], [`CheckpointError::Manifest`] or [`CheckpointError::Io`]. Memory is allocated only once the file has shown to be
-    /// large enough for its header, which [`MAX_HEADER`] limits, and never for tensors.
+    /// [`CheckpointError::Header`], [`CheckpointError::Manifest`] or [`CheckpointError::Io`]. Memory is allocated only once the
+    /// file is known to be large enough for its header, which [`MAX_HEADER`] limits, and never for tensors.
     pub fn new(mut source: R) -> Result<Self> {
         let doing = "reading the header";
         let failed = |source| CheckpointError::Io { doing, source };

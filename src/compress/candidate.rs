@@ -27,8 +27,8 @@ impl fmt::Display for Candidate {
 }
 
 impl Candidate {
-    /// All that take O(mnr) a step at most: every family but LDR-TD, and those whose shifts or corners are a choice of their own;
-    /// of these, one pair of shifts other than that of Toeplitz-like matrices.
+    /// All whose steps take at most O(mnr): every family except LDR-TD and those that take a parameter, but with one pair of
+    /// shifts other than that of Toeplitz-like matrices.
     pub const ALL: [Candidate; 16] = [
         Self::Family(Family::Circulant),
         Self::Family(Family::SkewCirculant),

@@ -1,15 +1,16 @@
-//! The descent where operators move along with the generators: L-BFGS with a backtracking search along each direction.
+//! The descent where operators move along with the generators: [L-BFGS](super::lbfgs) with a backtracking search along
+//! each direction.
 //!
-//! Such a matrix is no polynomial of low degree along a line, so that the exact search of [`refine`](super::refine) does not apply;
-//! but a look at a point costs half of what a step there does. Generators, nodes and scalings have gradients of
-//! different orders of magnitude: each group of numbers is measured in a unit of its own, in which a random step of length 1
-//! moves the matrix by 1.
+//! Along a line such a matrix is no polynomial of low degree, so that the exact search of [`refine`](super::refine)
+//! does not apply; but evaluating a point costs half of what a step there does. Generators, nodes and scalings have
+//! gradients of different orders of magnitude: each group of numbers is measured in a unit of its own, in which a
+//! random step of length 1 moves the matrix by 1.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::lbfgs::Memory;
 use super::problem::{Target, dot};
-use super::refine::{Limits, MEMORY, Pair, Refined, WINDOW, descent, remember};
+use super::refine::{Gains, Limits, Refined};
 
 /// A matrix that depends on a point in any smooth way.
 pub(super) trait Model {
@@ -64,6 +65,28 @@ impl View<'_> {
         square.is_finite().then_some(square)
     }
 
+    /// The first point on shorter and shorter steps from `at` along a direction that lowers the square by enough, and its
+    /// square; its residual is left in `residual`.
+    fn search(
+        &mut self,
+        (at, square): (&[f64], f64),
+        (direction, slope): (&[f64], f64),
+        residual: &mut [f64],
+    ) -> Option<(Vec<f64>, f64)> {
+        let mut a = 1.0;
+        for _ in 0..SHORTER {
+            let trial: Vec<f64> = at.iter().zip(direction).map(|(p, d)| p + a * d).collect();
+            let reached = self.look(&trial, residual);
+            if let Some(lower) = reached.filter(|lower| 0.5 * (lower - square) <= ARMIJO * a * slope) {
+                return Some((trial, lower));
+            }
+            // The minimum of the parabola through what is known, or half the step.
+            let parabola = reached.map(|value| -0.5 * slope * a * a / (0.5 * (value - square) - slope * a));
+            a = parabola.unwrap_or(0.5 * a).clamp(0.1 * a, 0.5 * a);
+        }
+        None
+    }
+
     /// The gradient of half the square, in units.
     fn gradient(&mut self, point: &[f64], residual: &[f64]) -> Vec<f64> {
         let numbers = self.numbers(point);
@@ -114,30 +137,12 @@ pub(super) fn descend(
         return Refined { point, steps: 0, square: f64::INFINITY, stopped: false };
     };
     let negligible = f64::EPSILON.powi(2) * whole;
-    let mut memory: VecDeque<Pair> = VecDeque::with_capacity(MEMORY);
-    let (mut window, mut steps, mut stopped) = (square, 0, false);
+    let (mut memory, mut gains) = (Memory::new(), Gains::new(limits, square));
+    let (mut steps, mut stopped) = (0, false);
     let mut gradient = view.gradient(&at, &residual);
     while steps < limits.steps && square > negligible && !at.is_empty() {
-        let mut direction = descent(&memory, &gradient);
-        let mut slope = dot(&direction, &gradient);
-        if slope >= 0.0 || !slope.is_finite() {
-            memory.clear();
-            direction = gradient.iter().map(|g| -g).collect();
-            slope = -dot(&gradient, &gradient);
-        }
-        let mut a = 1.0;
-        let mut found = None;
-        for _ in 0..SHORTER {
-            let trial: Vec<f64> = at.iter().zip(&direction).map(|(p, d)| p + a * d).collect();
-            let reached = view.look(&trial, &mut trial_residual);
-            if let Some(lower) = reached.filter(|lower| 0.5 * (lower - square) <= ARMIJO * a * slope) {
-                found = Some((trial, lower));
-                break;
-            }
-            // The minimum of the parabola through what is known, or half the step.
-            let parabola = reached.map(|value| -0.5 * slope * a * a / (0.5 * (value - square) - slope * a));
-            a = parabola.unwrap_or(0.5 * a).clamp(0.1 * a, 0.5 * a);
-        }
+        let (direction, slope) = memory.direction(&gradient);
+        let found = view.search((&at, square), (&direction, slope), &mut trial_residual);
         let Some((next, lower)) = found.filter(|(_, lower)| *lower < square) else {
             if memory.is_empty() {
                 break;
@@ -149,19 +154,12 @@ pub(super) fn descend(
         let new_gradient = view.gradient(&next, &residual);
         let step = next.iter().zip(&at).map(|(new, old)| new - old).collect();
         let change = new_gradient.iter().zip(&gradient).map(|(new, old)| new - old).collect();
-        remember(&mut memory, step, change);
+        memory.remember(step, change);
         (at, square, gradient) = (next, lower, new_gradient);
         steps += 1;
-        if !progress(steps, square) {
-            stopped = true;
+        stopped = !progress(steps, square);
+        if stopped || gains.is_over(steps, square) {
             break;
-        }
-        if steps % WINDOW == 0 {
-            // Squares fall twice as fast as errors.
-            if window - square < 2.0 * limits.tolerance * window {
-                break;
-            }
-            window = square;
         }
     }
     Refined { point: view.numbers(&at), steps, square, stopped }

@@ -1,11 +1,12 @@
 //! Families whose matrices depend linearly on all parameters: circulant, Toeplitz, Hankel and their sums.
 //!
-//! The best approximation is a linear least-squares problem, solved by conjugate gradients with the diagonal of `AᵀA` as
-//! preconditioner, in the form that keeps the residual of the entries and takes the gradient from it afresh in each step
-//! (CGLS; Björck 1996): its accuracy is that of the problem, not of the normal equations. In the Frobenius norm one step is the whole of it for a
-//! circulant, a Toeplitz or a Hankel matrix, which share no entry between parameters. Toeplitz+Hankel takes about 17 at
-//! every size: the eigenvalues of the preconditioned `AᵀA` are between ½ and 2, but for the two that vanish, as its two parts
-//! share constants. With a sample of inputs the condition is that of the inputs on top.
+//! The best approximation is a linear least-squares problem, solved by conjugate gradients with the diagonal of `AᵀA`
+//! as preconditioner, in the form that keeps the residual of the entries and takes the gradient from it afresh in each
+//! step (CGLS; Björck 1996): its accuracy is that of the problem, not of the normal equations. In the Frobenius norm
+//! one step is the whole of it for a circulant, a Toeplitz or a Hankel matrix, which share no entry between parameters.
+//! Toeplitz+Hankel takes about 17 at every size: the eigenvalues of the preconditioned `AᵀA` are between ½ and 2, but
+//! for the two that vanish, as its two parts share constants. With a sample of inputs the condition is that of the
+//! inputs on top.
 
 use super::problem::{Target, dot};
 use crate::matrix::{Family, Structure};

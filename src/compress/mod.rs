@@ -1,32 +1,33 @@
 //! Compression of dense matrices into structured ones.
 //!
-//! A matrix of any family here is `M = L(G Hᵀ)` with generators G (m×r) and H (n×r) and a linear bijection L that its
-//! operators fix ([`Reconstruction`](crate::Reconstruction)): sums along diagonals for Toeplitz-like and Hankel-like matrices,
-//! division by differences of nodes for Cauchy-like, recursive filters for Vandermonde-like, nothing for low rank. To
-//! compress W is to minimise
+//! A matrix of a family with a rank is `M = L(G Hᵀ)`, with generators G (m×r) and H (n×r) and a linear bijection L
+//! determined by its operators ([`Reconstruction`](crate::Reconstruction)): sums along diagonals for Toeplitz-like and
+//! Hankel-like matrices, division by differences of nodes for Cauchy-like, recursive filters for Vandermonde-like, the
+//! identity for low rank. Compressing W means to minimise
 //!
 //! `‖W − L(G Hᵀ)‖_F`, or `‖(W − L(G Hᵀ)) Xᵀ‖_F` for a sample of inputs X, one a row.
 //!
-//! * **Start:** the truncated singular value decomposition of the displacement `L⁻¹(W)`. Exact where W has the displacement
-//!   rank; otherwise often farther from W than the zero matrix is, because L amplifies what was cut by up to about n/π. So it is
-//!   scaled to the best multiple first, and tried against others: the best matrices of ranks ⌊r/2⌋ and ⌊r/2⌋ − 1, turned into
-//!   generators of displacement rank r, and random ones.
+//! * **Start:** the truncated singular value decomposition of the displacement `L⁻¹(W)`. It is exact where W has the
+//!   displacement rank; otherwise its matrix is often farther from W than the zero matrix is, because L amplifies what
+//!   was cut by up to about n/π. So it is first scaled to the best multiple, and compared with other starts: the best
+//!   matrices of ranks ⌊r/2⌋ and ⌊r/2⌋ − 1, converted to generators of displacement rank r, and random ones.
 //! * **Refinement:** L-BFGS on G and H together, with an exact line search: along a line the squared error is a polynomial of
-//!   degree 4. It goes down in every step, without exception, and reaches what long alternating least squares from several
-//!   starting points reach; each of their half-steps is a large linear system, ill-conditioned where L amplifies most.
-//! * **Cost:** O(mn r) a step. W has mn entries, so no step can be cheaper than reading them; with r generators, gradients by GEMM
-//!   and sums along diagonals are faster here than the r fast products with n unit vectors each. Everything is in f64,
-//!   whatever the type of the matrix that comes out.
+//!   degree 4. Every step lowers the error, and the result is as good as that of long alternating least squares from several
+//!   starting points, each of whose half-steps is a large linear system, ill-conditioned where L amplifies most.
+//! * **Cost:** O(mn r) a step. W has mn entries, so no step can be cheaper than reading them; gradients by GEMM and sums along
+//!   diagonals are faster here than r fast products with n unit vectors each. Everything is computed in f64, whatever the type
+//!   of the resulting matrix.
 //! * **Families without a rank** (circulant, Toeplitz, Hankel, their sum) are linear least-squares problems, solved by
 //!   preconditioned conjugate gradients.
-//! * **Learned operators:** LDR-SD is Toeplitz-like between two diagonal matrices, `S L(G Hᵀ) T`, with A and B the ratios of
-//!   neighbouring scales. So the scales of rows and columns move along with the generators, at the same cost a step; they start
-//!   at 1, or where they minimise the displacement. Scaled rows and columns of a Toeplitz-like matrix are found as LDR-SD, then, and
-//!   need no family or option of their own: low-rank and Cauchy-like matrices stay what they are under scaling.
-//! * **Off unless asked for,** each for the price of more fits: nodes that move ([`Compression::operators`]), other pairs of shifts
-//!   ([`Compression::pairs`]), and orders of rows and columns ([`Compression::permutations`]), with what each can find. Where they
-//!   were tried together on trained matrices they changed nothing in the gates of a recurrent network, and took the relative
-//!   error of a layer of Fourier filters, 258×256 at a tenth of the parameters, from 0.89 to 0.73, where low rank is left with 0.93.
+//! * **Learned operators:** LDR-SD is Toeplitz-like between two diagonal matrices, `S L(G Hᵀ) T`, with A and B the
+//!   ratios of neighbouring scales. So the scales of rows and columns are optimised along with the generators, at the
+//!   same cost a step; they start at 1, or where they minimise the displacement. A Toeplitz-like matrix with scaled
+//!   rows and columns is therefore found as LDR-SD and needs no option of its own; low-rank and Cauchy-like matrices
+//!   remain such under scaling anyway.
+//! * **Optional,** each at the price of more fits: nodes that move ([`Compression::operators`]), other pairs of shifts
+//!   ([`Compression::pairs`]), and reordered rows and columns ([`Compression::permutations`]). Tried together on
+//!   trained matrices, they changed nothing in the gates of a recurrent network, and lowered the relative error of a
+//!   layer of Fourier filters, 258×256 at a tenth of the parameters, from 0.89 to 0.73, where low rank reaches 0.93.
 //!
 //! [`Compression::ranking`] tries all families under one budget; [`Model`] spreads a budget over many matrices.
 //! Which matrices are compressible this way? Those with something shift-invariant about them. Generic trained layers
@@ -51,6 +52,7 @@
 
 mod candidate;
 mod descend;
+mod lbfgs;
 mod linear;
 mod model;
 mod operators;
@@ -93,7 +95,7 @@ pub struct Progress {
 /// What a callback returns: [`ControlFlow::Break`] ends the descent, and what has been reached so far is the result.
 pub type Flow = ControlFlow<()>;
 
-/// A callback that hears nothing and never stops.
+/// A callback that ignores progress and never stops.
 pub fn quietly(_: &Progress) -> Flow {
     ControlFlow::Continue(())
 }
@@ -138,15 +140,15 @@ pub struct Compression {
 /// Steps that each starting point gets before one of them is chosen.
 const TRIAL: usize = 15;
 
-/// A relative error that no other starting point has to better.
+/// A relative error below which no other starting point is tried.
 const EXACT: f64 = 1e-9;
 
 /// Matrices of at most so many entries are cheap: more starting points are tried, and each of them to the end.
 const SMALL: usize = 1 << 12;
 
 impl Compression {
-    /// A compression of the m×n matrix with the entries `entries`, row by row: up to 300 steps from the better one of two starting points
-    /// (the best of six, for a small matrix), until ten steps gain less than 1/10,000.
+    /// A compression of the m×n matrix with the entries `entries`, row by row: up to 300 steps from the better of two starting
+    /// points (the best of six, for a small matrix), until ten steps gain less than 1/10,000.
     ///
     /// # Errors
     ///
@@ -186,7 +188,7 @@ impl Compression {
         Ok(self)
     }
 
-    /// At most so many steps from the best starting point; 0 leaves the projection as it is but for its length.
+    /// At most so many steps from the best starting point; with 0 the result is the projection, scaled.
     #[must_use]
     pub fn steps(mut self, steps: usize) -> Self {
         self.limits.steps = steps;
@@ -227,10 +229,10 @@ impl Compression {
 
     /// Compresses into a family at a rank; `None` for families without one.
     ///
-    /// Nodes, where the family has them, are those of a fresh [`Builder`] with this seed, and stay, unless
-    /// [`Compression::operators`] lets them move; for nodes of your own there is [`Compression::like`]. The operators of LDR-SD and LDR-TD
-    /// always move: they start as shifts, from the Toeplitz-like matrix that was found, or where the displacement that they leave
-    /// is least. A step costs O(mnr), but for LDR-TD O(r max(m, n)³).
+    /// Nodes, where the family has them, are those of a fresh [`Builder`] with this seed and stay fixed, unless
+    /// [`Compression::operators`] lets them move; for nodes of your own use [`Compression::like`]. The operators of
+    /// LDR-SD and LDR-TD always move: they start as shifts, with the Toeplitz-like matrix that was found, or as those
+    /// whose displacement is smallest. A step costs O(mnr), for LDR-TD O(r max(m, n)³).
     ///
     /// # Errors
     ///
@@ -469,7 +471,7 @@ fn terms<T: Scalar>(structure: &dyn Structure<T>, parameters: &[T]) -> Result<Ve
     Ok(vec![(Term { map, rank: structure.rank().unwrap_or(0) }, 0)])
 }
 
-/// The root of a ratio of squares; an error beside nothing is infinite.
+/// The root of a ratio of squares; infinite for an error relative to zero.
 fn relative(square: f64, whole: f64) -> f64 {
     match (square > 0.0, whole > 0.0) {
         (false, _) => 0.0,

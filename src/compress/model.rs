@@ -1,9 +1,9 @@
 //! Many matrices under one budget.
 //!
-//! For each matrix the error is measured at doubling ranks of every candidate, by short descents. The lower convex hull of
-//! these points (parameters, squared error) is a list of purchases whose gain per parameter falls; the budget buys the
-//! steepest ones of all matrices first, which is the best that can be had of convex curves (Everett 1963), and what is left buys
-//! what part of the next one it can. Only what was bought is then fitted to the end.
+//! For each matrix the error is measured at doubling ranks of every candidate, by short descents. The lower convex hull
+//! of these points (parameters, squared error) is a list of steps whose gain per parameter falls. The budget is spent
+//! on the steepest steps of all matrices first, which is optimal for convex curves (Everett 1963), and what remains on
+//! part of the next one. Only the chosen points are then fitted to the end.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -127,15 +127,15 @@ impl Model {
     }
 
     /// Compresses all matrices to at most `budget` parameters together, so that the weighted sum of squared errors is
-    /// small. A matrix may get a zero matrix (rank 0), and may stay dense.
+    /// small. A matrix may become zero (rank 0), and may stay dense.
     ///
-    /// With the feature `parallel` the matrices are worked on side by side; the result does not depend on it. The callback
-    /// hears of every fit, and can stop: what is left then gets what is there.
+    /// With the feature `parallel` the matrices are worked on in parallel; the result does not depend on it. The callback is
+    /// told of every fit, and can stop: the budget is then shared out by what has been measured, and fits end where they are.
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompressible`] for a candidate that nothing compresses into, [`Error::OutOfRange`] for a weight that is negative
-    /// or not finite.
+    /// [`Error::NotCompressible`] for a candidate that nothing compresses into, [`Error::OutOfRange`] for a weight that
+    /// is negative or not finite.
     pub fn compress<T: Scalar>(
         &self,
         candidates: &[Candidate],

@@ -169,9 +169,9 @@ impl Model for Scaled {
 const SWEEPS: usize = 40;
 
 /// Scales of rows and columns between which a matrix looks most like a Toeplitz one: those with the ratios
-/// `a_i = s_i/s_{i−1}`, `b_j = t_j/t_{j−1}` that minimise `Σ (W_ij − a_i b_j W_{i−1,j−1})²`, the displacement under the operators
-/// that they make; by alternating least squares, O(mn) a sweep. `None` where their range is too large to use, as it is for a
-/// matrix in which no diagonal continues.
+/// `a_i = s_i/s_{i−1}`, `b_j = t_j/t_{j−1}` that minimise `Σ (W_ij − a_i b_j W_{i−1,j−1})²`, the displacement under the
+/// operators that they make; by alternating least squares, O(mn) a sweep. `None` where their range is too large to use,
+/// as it is for a matrix in which no diagonal continues.
 pub(super) fn scales(shape: Shape, entries: &[f64]) -> Option<[Vec<f64>; 2]> {
     let Shape { rows: m, cols: n } = shape;
     let (mut a, mut b) = (vec![1.0; m], vec![1.0; n]);

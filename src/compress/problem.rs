@@ -125,8 +125,8 @@ impl<'a> Sum<'a> {
         self.accumulate(self.parts(point).map(|(term, part)| (term, part.to_vec(), term.rank)), out, scratch);
     }
 
-    /// The first and second derivative of the matrix along a direction, the second one halved: with `M(a)` the matrix at `p + a d`,
-    /// `M(a) = M + a M₁ + a² M₂`.
+    /// The first and second derivative of the matrix along a direction, the second one halved: with `M(a)` the matrix
+    /// at `p + a d`, `M(a) = M + a M₁ + a² M₂`.
     pub fn derivatives(
         &self,
         point: &[f64],

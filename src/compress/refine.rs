@@ -1,20 +1,14 @@
-//! The descent: L-BFGS on all generators at once, with an exact search along each direction.
+//! The descent: [L-BFGS](super::lbfgs) on all generators at once, with an exact search along each direction.
 //!
 //! Along a line `p + a d` the matrix is a polynomial of degree 2 in a, so `½‖W − M‖²` is one of degree 4 whose five
 //! coefficients are inner products of three residuals. Its minimum is found without evaluating anything again, every step
 //! goes down, and the curvature condition of BFGS holds by itself, because the slope at the minimum is zero.
-//!
-//! Nocedal, "Updating quasi-Newton matrices with limited storage", 1980.
 
-use std::collections::VecDeque;
-
+use super::lbfgs::Memory;
 use super::problem::{Sum, Target, dot};
 
-/// Pairs of steps and changes of the gradient that are remembered.
-pub(super) const MEMORY: usize = 12;
-
-/// Steps between two looks at whether it is still worth going on; and after which the residual is computed afresh.
-pub(super) const WINDOW: usize = 10;
+/// Steps after which progress is checked, and the residual computed afresh.
+const WINDOW: usize = 10;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,12 +29,28 @@ pub(super) struct Refined {
     pub stopped: bool,
 }
 
-/// A step and the change of the gradient over it.
-pub(super) struct Pair {
-    step: Vec<f64>,
-    change: Vec<f64>,
-    /// The inner product of the two.
-    curvature: f64,
+/// Tells when steps no longer lower the error by enough.
+pub(super) struct Gains {
+    tolerance: f64,
+    /// `‖W − M‖²` ten steps ago.
+    before: f64,
+}
+
+impl Gains {
+    /// From a first `‖W − M‖²` on.
+    pub fn new(limits: Limits, square: f64) -> Self {
+        Self { tolerance: limits.tolerance, before: square }
+    }
+
+    /// Whether the last ten steps together have not, asked after each step.
+    pub fn is_over(&mut self, steps: usize, square: f64) -> bool {
+        if !steps.is_multiple_of(WINDOW) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.before, square);
+        // Squares fall twice as fast as errors.
+        before - square < 2.0 * self.tolerance * before
+    }
 }
 
 /// Descends from `point`; `progress` hears the number of steps and `‖W − M‖²` after each, and returns whether to go on.
@@ -64,25 +74,19 @@ pub(super) fn refine(
     };
     let at_start = afresh(&point, residual, entries, scratch);
     let negligible = f64::EPSILON.powi(2) * target.square(&target.entries);
-    let mut memory: VecDeque<Pair> = VecDeque::with_capacity(MEMORY);
+    let mut memory = Memory::new();
     let mut gradient = vec![0.0; point.len()];
     let mut before: Option<(Vec<f64>, Vec<f64>)> = None;
-    let (mut square, mut window) = (at_start, at_start);
+    let (mut square, mut gains) = (at_start, Gains::new(limits, at_start));
     let (mut steps, mut stopped) = (0, false);
     while steps < limits.steps && square > negligible && !point.is_empty() {
         target.gradient(residual, entries);
         sum.pull_back(&point, entries, &mut gradient, scratch);
         if let Some((step, old)) = before.take() {
             let change: Vec<f64> = gradient.iter().zip(&old).map(|(new, old)| new - old).collect();
-            remember(&mut memory, step, change);
+            memory.remember(step, change);
         }
-        let mut direction = descent(&memory, &gradient);
-        let mut slope = dot(&direction, &gradient);
-        if slope >= 0.0 || !slope.is_finite() {
-            memory.clear();
-            direction = gradient.iter().map(|g| -g).collect();
-            slope = -dot(&gradient, &gradient);
-        }
+        let (mut direction, slope) = memory.direction(&gradient);
         sum.derivatives(&point, &direction, first, second, scratch);
         let changes = [target.observed(first, observed_first), target.observed(second, observed_second)];
         let quartic = quartic(slope, residual, changes);
@@ -108,16 +112,9 @@ pub(super) fn refine(
         }
         square = lower;
         before = Some((direction, gradient.clone()));
-        if !progress(steps, square) {
-            stopped = true;
+        stopped = !progress(steps, square);
+        if stopped || gains.is_over(steps, square) {
             break;
-        }
-        if steps % WINDOW == 0 {
-            // Squares fall twice as fast as errors.
-            if window - square < 2.0 * limits.tolerance * window {
-                break;
-            }
-            window = square;
         }
     }
     let square = afresh(&point, residual, entries, scratch);
@@ -150,37 +147,6 @@ fn advance(residual: &mut [f64], [first, second]: [&[f64]; 2], a: f64) -> f64 {
         dot(r, r)
     });
     moved.sum()
-}
-
-/// Adds a pair to the memory, if the gradient grew along the step.
-pub(super) fn remember(memory: &mut VecDeque<Pair>, step: Vec<f64>, change: Vec<f64>) {
-    let curvature = dot(&step, &change);
-    if curvature > f64::EPSILON * dot(&change, &change).sqrt() * dot(&step, &step).sqrt() {
-        if memory.len() == MEMORY {
-            memory.pop_front();
-        }
-        memory.push_back(Pair { step, change, curvature });
-    }
-}
-
-/// Minus the inverse Hessian, as far as the memory knows it, times the gradient.
-pub(super) fn descent(memory: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
-    let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
-    let mut along = Vec::with_capacity(memory.len());
-    for pair in memory.iter().rev() {
-        let a = dot(&pair.step, &q) / pair.curvature;
-        q.iter_mut().zip(&pair.change).for_each(|(q, y)| *q -= a * y);
-        along.push(a);
-    }
-    if let Some(last) = memory.back() {
-        let scale = last.curvature / dot(&last.change, &last.change);
-        q.iter_mut().for_each(|q| *q *= scale);
-    }
-    for (pair, a) in memory.iter().zip(along.into_iter().rev()) {
-        let b = dot(&pair.change, &q) / pair.curvature;
-        q.iter_mut().zip(&pair.step).for_each(|(q, s)| *q += (a - b) * s);
-    }
-    q
 }
 
 /// A local minimum a > 0 of `c₁a + c₂a² + c₃a³ + c₄a⁴` with c₁ < 0 and a value below zero; `None` where there is none to

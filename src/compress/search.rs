@@ -20,8 +20,8 @@ pub(super) struct Search {
     pub permutations: bool,
 }
 
-/// The corners (f, e) of pairs (Z_f, Z_eᵀ) that are tried beside (1, −1): the displacement of a matrix has another rank, by up to 2,
-/// under each.
+/// The corners (f, e) of pairs (Z_f, Z_eᵀ) that are tried beside (1, −1): the displacement of a matrix has another
+/// rank, by up to 2, under each.
 const CORNERS: [[f64; 2]; 5] = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 1.0], [-1.0, 0.0]];
 
 /// Whether a family's matrices have nodes among their parameters.
@@ -50,8 +50,9 @@ fn is_reversed(family: Family) -> bool {
 }
 
 impl Compression {
-    /// Lets the nodes of Vandermonde-like, circle Vandermonde-like and Cauchy-like matrices move along with the generators, by a second
-    /// descent from the best matrix of fixed nodes; off by default. They are parameters of these families in any case.
+    /// Lets the nodes of Vandermonde-like, circle Vandermonde-like and Cauchy-like matrices move along with the
+    /// generators, by a second descent from the best matrix of fixed nodes; off by default. They are parameters of
+    /// these families in any case.
     #[must_use]
     pub fn operators(mut self, moving: bool) -> Self {
         self.search.operators = moving;
@@ -70,9 +71,9 @@ impl Compression {
     /// matrix in that order too; off by default. The result is then a [`Permuted`] matrix, if that is nearer: with the same
     /// parameters, and m + n whole numbers that count as none of them.
     ///
-    /// Rows out of order are found if the columns are in order, and the other way round, in what is a Toeplitz or a Hankel
-    /// matrix but for noise; both out of order only where entries fall off from a diagonal, so that similar rows are neighbours.
-    /// No search through all orders is made. O(mn (m + n)), and a fit.
+    /// Rows out of order are found if the columns are in order, and the other way round, in what is a Toeplitz or a
+    /// Hankel matrix but for noise; both out of order only where entries fall off from a diagonal, so that similar rows
+    /// are neighbours. No search through all orders is made. O(mn (m + n)), and a fit.
     #[must_use]
     pub fn permutations(mut self, any: bool) -> Self {
         self.search.permutations = any;

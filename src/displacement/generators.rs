@@ -49,7 +49,7 @@ impl<T: Scalar> Generators<T> {
     /// The displacement `G Hᵀ`, row-major m×n, in O(mnr).
     ///
     /// # Errors
-    /// Those of [`new`](Self::new), as the fields are open to change.
+    /// Those of [`new`](Self::new), since the fields are public.
     pub fn displacement(&self) -> Result<Vec<T>> {
         self.check()?;
         let mut d = vec![T::zero(); self.rows * self.cols];

@@ -1,9 +1,10 @@
 //! Displacement operators: what makes a structured matrix structured.
 //!
 //! A displacement operator subtracts from a matrix M a transformed copy of it, with two *operator matrices* A and B:
-//! [`Sylvester`] `∇_{A,B}(M) = A M − M B`, or [`Stein`] `Δ_{A,B}(M) = M − A M B`. Structure is what is left having a low
-//! rank r, the *displacement rank*: `G Hᵀ` with r columns in G and in H, the [`Generators`]. A Toeplitz matrix, for
-//! instance, has rank at most 2 under shifts. Where the operator is nonsingular the generators determine the matrix.
+//! [`Sylvester`] `∇_{A,B}(M) = A M − M B`, or [`Stein`] `Δ_{A,B}(M) = M − A M B`. M is structured if the difference, its
+//! *displacement*, has a low rank r, the *displacement rank*: it is then `G Hᵀ` with r columns in G and in H, the
+//! [`Generators`]. A Toeplitz matrix, for instance, has displacement rank at most 2 under shifts. If the operator is
+//! nonsingular, the generators determine the matrix.
 //!
 //! ```
 //! use displace::displacement::{DisplacementOperator, Shift, Sylvester, Truncation};
@@ -18,8 +19,8 @@
 //! # Ok::<(), displace::Error>(())
 //! ```
 //!
-//! Everything here works on dense matrices, row-major, in O(mn min(m, n)) or more: it is for analysis, conversion and
-//! tests. The matrices of [`ldr`](crate::ldr) multiply from their generators without any of this.
+//! Everything here works on dense matrices, row-major, in O(mn) or more (ranks and generators O(mn min(m, n))): it is for
+//! analysis, conversion and tests. The matrices of [`ldr`](crate::ldr) multiply from their generators without any of this.
 //!
 //! Sources: Kailath, Kung, Morf, "Displacement ranks of matrices and linear equations", 1979; Pan, "Structured matrices
 //! and polynomials", 2001; Sindhwani, Sainath, Kumar, "Structured transforms for small-footprint deep learning", 2015.

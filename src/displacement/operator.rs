@@ -7,10 +7,9 @@ use crate::error::{all_finite, has_length};
 use crate::linalg::Schur;
 use crate::{Error, Result, Scalar};
 
-/// A square matrix that displaces: cheap to multiply with, and known by that.
+/// An operator matrix: a square matrix known by its products with vectors, which should be cheap.
 ///
-/// Object-safe. An implementation of your own needs the order and the two products; they must be those of one matrix and
-/// of its transpose.
+/// Object-safe. An implementation of your own needs the order and two products, with the matrix and with its transpose.
 ///
 /// ```
 /// use displace::displacement::OperatorMatrix;
@@ -52,8 +51,8 @@ pub trait OperatorMatrix<T: Scalar> {
 
     /// The n eigenvalues, in any order; `None`, the default, where they are not known.
     ///
-    /// A displacement equation with known eigenvalues is refused as singular by them; otherwise by computed ones, which
-    /// are inaccurate where the matrix is far from normal.
+    /// They decide whether a displacement equation is refused as singular; without them computed ones do, which are
+    /// inaccurate if the matrix is far from normal.
     fn eigenvalues(&self) -> Option<Vec<Complex<f64>>> {
         None
     }
@@ -257,7 +256,7 @@ by_cycle!(Subdiagonal, |subdiagonal| subdiagonal.weights.len(), |subdiagonal| {
 
 /// A tridiagonal matrix with two more entries in the top right and the bottom left corner.
 ///
-/// In orders 1 and 2 the corners fall on other entries; what falls on one place adds up.
+/// In orders 1 and 2 the corners coincide with other entries; such entries are added.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tridiagonal<T> {
     lower: Vec<T>,

@@ -1,4 +1,4 @@
-//! What both kinds of displacement operator offer.
+//! The trait of displacement operators, and what its two kinds share.
 
 use super::cycle::{self, Equation};
 use super::generators::{Generators, Truncation};
@@ -19,8 +19,8 @@ pub trait DisplacementOperator<T: Scalar> {
     /// Columns n of the matrices that it displaces, the order of B.
     fn cols(&self) -> usize;
 
-    /// A bound on how far the operator can stretch a matrix: `‖A‖ + ‖B‖` for Sylvester, `1 + ‖A‖ ‖B‖` for Stein, with
-    /// bounds for the spectral norms.
+    /// A bound on the factor by which the operator can enlarge a matrix: `‖A‖ + ‖B‖` for Sylvester, `1 + ‖A‖ ‖B‖` for Stein,
+    /// with bounds on the spectral norms.
     ///
     /// # Errors
     /// Those of a user's operator matrix.

@@ -1,4 +1,4 @@
-//! A structure whose parameters belong to somebody else, who may change them at any time.
+//! A structure whose parameters belong to a framework, which may change them at any time.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 

@@ -4,15 +4,15 @@
 //!
 //! `M_ij = (G Hᵀ)_ij/(s_i − t_j)`, `M = Σ_j D(g_j) C D(h_j)`, `D(s) M − M D(t) = G Hᵀ`,
 //!
-//! where C is the [`Cauchy`](crate::structured::Cauchy) matrix of the nodes. It is that matrix itself at r = 1 with generators
-//! of ones; every m×n matrix is Cauchy-like at r = min(m, n), for any nodes; and the transposed matrix and, where it exists, the
-//! inverse have the same rank under the pair with its roles exchanged.
+//! where C is the [`Cauchy`](crate::structured::Cauchy) matrix of the nodes. It is that matrix itself at r = 1 with
+//! generators of ones; every m×n matrix is Cauchy-like at r = min(m, n), for any nodes; and the transposed matrix and,
+//! where it exists, the inverse have the same rank under the pair with its roles exchanged.
 //!
 //! *Parameters:* r(m + n), and m + n for the nodes where they are trained ([`CauchyNodes`]). *Cost:* r Cauchy products that
-//! share their nodes and lie side by side: r(m + n) times some 6 ns (f32) or 14 ns (f64) a product, and three times as much for one
-//! vector at r = 1; about four times that for all gradients. *Accuracy:* that of the Cauchy product for each generator; sums over j may cancel. *Choose it* when
-//! the nodes mean something, or as the class into which Toeplitz-like matrices turn under Fourier transforms; as a layer of
-//! a given displacement rank [`ToeplitzLike`](super::ToeplitzLike) is faster.
+//! share their nodes and are computed together: r(m + n) times some 6 ns (f32) or 14 ns (f64) a product, and three times as
+//! much for one vector at r = 1; about four times that for all gradients. *Accuracy:* that of the Cauchy product for each
+//! generator; sums over j may cancel. *Choose it* when the nodes have a meaning, or as the class into which Fourier transforms
+//! turn Toeplitz-like matrices; as a layer of a given displacement rank [`ToeplitzLike`](super::ToeplitzLike) is faster.
 
 use std::sync::Arc;
 

@@ -25,11 +25,10 @@
 //! non-uniform Fourier transforms for a product; 2r + 1 and 3r (2r if the nodes are fixed) for all gradients, and 2r +
 //! 2 transforms a batch besides. *Accuracy:* 10⁻¹¹ (f32: 2·10⁻⁵) in norm, for any angles.
 //!
-//! *Choose it* over [`VandermondeLike`](super::VandermondeLike) as a layer: every node sees the whole input, whatever
-//! its length, where real nodes see what their decay leaves them, and the angles take gradients of any size without
-//! ever leaving their range. At equispaced nodes it is near
-//! [`ToeplitzLike`](super::ToeplitzLike) followed by a Fourier transform; moving the nodes is what it can do beyond
-//! that, for one non-uniform transform more a term.
+//! *Choose it* over [`VandermondeLike`](super::VandermondeLike) as a layer: every node sees the whole input, whatever its
+//! length, where real nodes see only what their decay leaves, and no step can move an angle out of range. At equispaced
+//! nodes it is nearly a [`ToeplitzLike`](super::ToeplitzLike) matrix followed by a Fourier transform; beyond that it can
+//! move the nodes, for one more non-uniform transform per term.
 
 use std::sync::Arc;
 
@@ -67,7 +66,8 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(cols))
     }
@@ -76,7 +76,8 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`CircleVandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or above 2n + 1.
+    /// As for [`CircleVandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or
+    /// above 2n + 1.
     pub fn with_order(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
         let terms = Terms::new(rows, cols, rank, order)?;
         let layout = terms.layout().with("theta", &[rows / 2]);
@@ -100,7 +101,8 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`CircleVandermondeLike::new`], and [`Error::Length`](crate::Error::Length) or [`Error::NotFinite`](crate::Error::NotFinite) for bad parameters.
+    /// As for [`CircleVandermondeLike::new`], and [`Error::Length`](crate::Error::Length) or
+    /// [`Error::NotFinite`](crate::Error::NotFinite) for bad parameters.
     pub fn from_generators(
         rows: usize,
         angles: &[T],
@@ -144,12 +146,13 @@ impl<T: Scalar> CircleVandermondeLike<T> {
         Self::from_generators(rows, angles, cols, 1, &g, &h)
     }
 
-    /// Any m×n matrix, given row by row, at displacement rank min(m, n) and with ⌊m/2⌋ angles of your choice: exact,
-    /// and not small.
+    /// Any m×n matrix, given row by row, at the full displacement rank min(m, n), with ⌊m/2⌋ angles of your choice: exact,
+    /// but not compressed.
     ///
     /// # Errors
     ///
-    /// As for [`CircleVandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds m·n numbers.
+    /// As for [`CircleVandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds
+    /// m·n numbers.
     pub fn from_dense(rows: usize, angles: &[T], cols: usize, dense: &[T]) -> Result<Matrix<T, Self>> {
         let structure = Self::new(rows, cols, rows.min(cols))?;
         has_length("theta", angles, rows / 2)?;

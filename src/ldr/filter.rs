@@ -1,7 +1,8 @@
 //! The displacement equation of a Vandermonde-like matrix, `M − D M Z_fᵀ = C`, which is one of its own for each row.
 //!
-//! On N columns, of which the first n are kept and the others of C are zero, the row of node v is what a recursive filter makes of the
-//! row of C: `M_k = v M_{k−1} + C_k`, and around the end `M_0 = f v^{N−n+1} M_{n−1} + C_0`. f is ½ throughout.
+//! On N columns, of which the first n are kept and the others of C are zero, the row of node v is what a recursive
+//! filter makes of the row of C: `M_k = v M_{k−1} + C_k`, and around the end `M_0 = f v^{N−n+1} M_{n−1} + C_0`. f is ½
+//! throughout.
 
 /// What a shift brings back to the front is multiplied by this.
 pub(super) const F: f64 = 0.5;

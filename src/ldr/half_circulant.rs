@@ -1,7 +1,8 @@
 //! Products with r circulants `Z_½(h_j)`, the f-circulants of f = ½ with the first columns h_j, of order N.
 //!
-//! With φ = 2^{−1/N} and S = diag(φ^{−k}), whose entries lie between 1 and 2, `Z_½ = φ S Z_1 S⁻¹`. So `Z_½(h) = S Z_1(S⁻¹ h) S⁻¹`:
-//! signals are scaled by S on the way in and by S⁻¹ on the way out, or the other way round, and the products are cyclic.
+//! With φ = 2^{−1/N} and S = diag(φ^{−k}), whose entries lie between 1 and 2, `Z_½ = φ S Z_1 S⁻¹`. So
+//! `Z_½(h) = S Z_1(S⁻¹ h) S⁻¹`: signals are scaled by S on the way in and by S⁻¹ on the way out, or the other way
+//! round, and the products are cyclic.
 
 use std::ops::Range;
 

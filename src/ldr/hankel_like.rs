@@ -1,8 +1,8 @@
 //! Hankel-like matrices: Toeplitz-like ones with their columns in reversed order, `M = T J`.
 //!
 //! Every Hankel matrix is Hankel-like at r = 2, and every m×n matrix at r = min(m, n). *Parameters*, *cost* and *accuracy* are
-//! those of [`ToeplitzLike`]; the reversal is fused with reading the inputs. *Choose it* where nearby outputs look at
-//! mirrored inputs; on images it trains to about the same accuracy.
+//! those of [`ToeplitzLike`]; the reversal is fused with reading the inputs. *Choose it* where entries depend on i + j rather
+//! than on i − j, as for mirrored inputs; on images it trains to about the same accuracy.
 
 use std::sync::Arc;
 

@@ -1,7 +1,13 @@
 //! Matrices of low displacement rank: generators G and H under a pair of operators.
 //!
-//! Each family has a page of its own, the module of its name: definition, cost, accuracy, and when to choose it.
+//! The module of each family defines it and says what it costs, how accurate it is, and when to choose it.
 
+// Beside the families, what they are made of:
+// * under shifts: `sandwich` multiplies; `torus` leads from displacements to entries and back;
+// * with nodes: `terms` multiplies, by `half_circulant` and transforms at nodes; `filter` and `circle_filter` lead from
+//   displacements to entries and back;
+// * with learned operators: `scaled_shift`, with `scaling` and `scaled_torus`, or `krylov` multiplies; `diagonals` writes
+//   the entries of LDR-SD.
 pub mod cauchy_like;
 mod circle_filter;
 pub mod circle_vandermonde_like;
@@ -20,7 +26,6 @@ mod terms;
 pub mod toeplitz_like;
 mod torus;
 pub mod vandermonde_like;
-mod windows;
 
 pub use cauchy_like::CauchyLike;
 pub use circle_vandermonde_like::CircleVandermondeLike;

@@ -5,9 +5,9 @@
 //!
 //! `M = ½ Σ_j S_A Z_f(S_A⁻¹ g_j) Z_e(S_B⁻¹ h_j)ᵀ S_B`.
 //!
-//! The f-circulants are convolutions of length 2N, so that f may be anything, zero too. (Transforms are negacyclic: those are faster for one vector.) Rounding errors of a convolution are of the
-//! size of its largest numbers, and grow by the range of S: the largest over the smallest. What range is let through is
-//! measured when the parameters change.
+//! The f-circulants are convolutions of length 2N, so that f may be anything, even zero. (Transforms are negacyclic: those are
+//! faster for one vector.) Rounding errors of a convolution are proportional to its largest numbers, and so grow with the range
+//! of S, its largest entry over the smallest. The range is measured when the parameters change.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -45,12 +45,12 @@ impl<T: Scalar> ScaledShifts<T> {
         Self { shape, engine }
     }
 
-    /// The growth of rounding errors that leaves the accuracy that is promised.
+    /// The largest growth of rounding errors with which the documented accuracy holds.
     fn limit() -> f64 {
         if size_of::<T>() == 4 { 64.0 } else { 1e4 }
     }
 
-    /// Whether rounding errors keep below the bar.
+    /// Whether rounding errors stay within that.
     pub fn is_safe(operators: [&[T]; 2]) -> bool {
         let [a, b] = operators.map(|weights| Scaling::default().take_up(weights));
         a * b <= Self::limit()

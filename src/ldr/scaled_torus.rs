@@ -1,8 +1,8 @@
 //! How a matrix under subdiagonal operators follows from its displacement: a torus between two diagonals.
 //!
-//! With `A = S_A Z_f S_A⁻¹` and `B = S_B Z_e S_B⁻¹` (see [`scaled_shift`](super::scaled_shift)), the matrix of the displacement D
-//! is `½ (1 − fe) S_A L(S_A⁻¹ D S_B⁻¹) S_B`, where L integrates on the torus of corners f and e. Read the other way, an LDR-SD
-//! matrix is a Toeplitz-like one whose rows and columns are scaled.
+//! With `A = S_A Z_f S_A⁻¹` and `B = S_B Z_e S_B⁻¹` (see [`scaled_shift`](super::scaled_shift)), the matrix of the
+//! displacement D is `½ (1 − fe) S_A L(S_A⁻¹ D S_B⁻¹) S_B`, where L integrates on the torus of corners f and e. Read
+//! the other way, an LDR-SD matrix is a Toeplitz-like one whose rows and columns are scaled.
 
 use super::torus::Torus;
 use crate::matrix::Reconstruction;

@@ -1,7 +1,7 @@
 //! A subdiagonal operator as a scaled shift, `A = S Z_f S⁻¹`, and the way of gradients back to its weights.
 //!
-//! For weights w_i below the diagonal and w_0 in the corner, `s_i = w_1 ⋯ w_i` and `f = w_0 w_1 ⋯ w_{N−1}`: the gradient in ln w_i is that
-//! in ln f and those in ln s_i, ln s_{i+1}, … together.
+//! For weights w_i below the diagonal and w_0 in the corner, `s_i = w_1 ⋯ w_i` and `f = w_0 w_1 ⋯ w_{N−1}`: the
+//! gradient in ln w_i is that in ln f and those in ln s_i, ln s_{i+1}, … together.
 
 use crate::Scalar;
 use crate::transform::isa::{Isa, Kernel, lanes, lanes_mut};

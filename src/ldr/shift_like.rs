@@ -5,22 +5,23 @@
 //! `M = 1/(1 − fe) Σ_j Z_f(g_j) Z_e(h_j)ᵀ`, cut to its first m rows and n columns,
 //!
 //! where the columns of G and H are continued by zeros to length N and `Z_f(v)` is the f-circulant whose first column is v. On
-//! the torus of order N its Stein displacement is `M − Z_f M Z_eᵀ = G Hᵀ`. The other three pairs are this one with the rows or
-//! the columns of M in reversed order, `Z_fᵀ = J Z_f J`. In the Sylvester form `A M − M B`, B is the inverse of that of the
-//! Stein form, `Z_e⁻¹ = Z_{1/e}ᵀ`, and the generators are turned.
+//! the torus of order N its Stein displacement is `M − Z_f M Z_eᵀ = G Hᵀ`. The other three combinations of transposes are this
+//! one with the rows or the columns of M in reversed order, `Z_fᵀ = J Z_f J`. Multiplying the Stein form by B⁻¹ from the right
+//! (`Z_e⁻¹ = Z_{1/e}ᵀ`) gives the Sylvester form `A M − M B⁻¹ = G (−B⁻ᵀ H)ᵀ`.
 //!
-//! * (1, −1ᵀ) is [`ToeplitzLike`](super::ToeplitzLike), with the same parameters. (0, 0ᵀ), the classical pair of Kailath, Kung and Morf (1979),
-//!   makes M a sum of products of a lower and an upper triangular Toeplitz matrix.
+//! * (1, −1ᵀ) is [`ToeplitzLike`](super::ToeplitzLike), with the same parameters. (0, 0ᵀ), the classical pair of
+//!   Kailath, Kung and Morf (1979), makes M a sum of products of a lower and an upper triangular Toeplitz matrix.
 //! * Every Toeplitz matrix has r = 2 under every pair with one shift transposed and the other not, every Hankel matrix
 //!   under the other pairs; and every m×n matrix has r = min(m, n): the map from the displacement to M is a bijection of m×n
 //!   matrices for every N.
 //!
 //! *Parameters:* r(m + n); the pair is fixed. *Cost:* 2r + 2 real transforms for a product, 4r + 3 for all gradients. With
 //! |f| and |e| in [¼, 4] the transforms are of length N: `Z_f` is a cyclic or negacyclic shift scaled by powers of
-//! `|f|^{1/N}`, and the scaling can amplify rounding by 4 at most. Otherwise they have length 2N, as the entries are then convolved
-//! as those of a Toeplitz matrix are, and no power of f is needed: f = 0 or 10⁻³⁰⁰ is as accurate as any other.
-//! *Accuracy:* that of the FFT, relative to `‖G‖‖H‖/|1 − fe|` as fe nears 1. *Choose it* where the operator pair is given, by
-//! theory or by another library's generators; as a layer [`ToeplitzLike`](super::ToeplitzLike) is the same class a little faster.
+//! `|f|^{1/N}`, and the scaling amplifies rounding errors by 4 at most. Otherwise they have length 2N: entries are then
+//! convolved as those of a Toeplitz matrix, without powers of f, so that f = 0 or 10⁻³⁰⁰ is as accurate as any other.
+//! *Accuracy:* that of the FFT, relative to `‖G‖‖H‖/|1 − fe|` as fe nears 1. *Choose it* where the operator pair is
+//! given, by theory or by another library's generators; as a layer, [`ToeplitzLike`](super::ToeplitzLike) is as
+//! expressive and a little faster.
 
 use std::sync::Arc;
 
@@ -74,8 +75,8 @@ impl<T: Scalar> ShiftLike<T> {
         Self::with_order(rows, cols, rank, pair, fast_length(rows.max(cols)))
     }
 
-    /// The same with an order N of your own, such as max(m, n) itself: of a square matrix that has this order the
-    /// displacement operator is that of the two shifts.
+    /// The same with an order N of your own, such as max(m, n) itself. For a square matrix of order N the displacement
+    /// operator is that of the two shifts.
     ///
     /// # Errors
     ///
@@ -332,8 +333,9 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
 
 /// The displacement operator `M − A M B` of a pair of shifts on the torus of order N, for m×n matrices.
 ///
-/// For m = n = N it is the [`Stein`](crate::displacement::Stein) operator of the two shifts. Otherwise the matrix is a corner of an N×N matrix
-/// whose displacement vanishes outside the corner, which makes it a bijection of m×n matrices all the same.
+/// For m = n = N it is the [`Stein`](crate::displacement::Stein) operator of the two shifts. Otherwise the matrix is a
+/// corner of an N×N matrix whose displacement vanishes outside the corner, which makes it a bijection of m×n matrices
+/// all the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShiftDisplacement {
     pair: ShiftPair,

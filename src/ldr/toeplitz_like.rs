@@ -105,9 +105,9 @@ impl<T: Scalar> ToeplitzLike<T> {
     /// Projects a dense m×n matrix, row by row, to displacement rank `rank`: its displacement is computed in O(mn) and
     /// truncated by a singular value decomposition, whose singular values are shared equally between G and H.
     ///
-    /// Exact, up to rounding, at rank min(m, n) and for every matrix that has the displacement rank. Otherwise it is a starting point for
-    /// refinement and *not* a good approximation: turning a displacement back into its matrix amplifies what was cut off
-    /// by up to about n/π, and the result can be farther from the matrix than zero is.
+    /// Exact, up to rounding, at rank min(m, n) and for every matrix that has the displacement rank. Otherwise it is a
+    /// starting point for refinement and *not* a good approximation: turning a displacement back into its matrix
+    /// amplifies what was cut off by up to about n/π, and the result can be farther from the matrix than zero is.
     ///
     /// O(mn r) for a decomposition by a random range finder (with a fixed seed) where r is far below min(m, n), O(mn min(m, n))
     /// otherwise; at rank min(m, n) O(mn), without one.

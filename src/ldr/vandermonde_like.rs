@@ -11,8 +11,8 @@
 //! `M_ik − v_i M_i,k−1 = (G Hᵀ)_ik` for k ≥ 1, and `M_i0 − f v_i^{N−n+1} M_i,n−1 = (G Hᵀ)_i0`.
 //!
 //! * At f = ½ the divisor `1 − f vᴺ` lies in [½, 3/2], so the map from `G Hᵀ` to M is a bijection of m×n matrices for
-//!   *any* nodes and any N: every matrix is Vandermonde-like at r = min(m, n), and a Vandermonde matrix at r = 1. N is rounded up to
-//!   a length with fast transforms; [`VandermondeLike::with_order`] keeps it at n.
+//!   *any* nodes and any N: every matrix is Vandermonde-like at r = min(m, n), and a Vandermonde matrix at r = 1. N is
+//!   rounded up to a length with fast transforms; [`VandermondeLike::with_order`] keeps it at n.
 //! * `Z_½ = φ S Z_1 S⁻¹` with φ = 2^{−1/N} and S = diag(φ^{−k}), whose entries lie between 1 and 2: products with `Z_½(h)` are
 //!   cyclic, with nothing padded and nothing magnified.
 //!
@@ -20,9 +20,10 @@
 //! Laplace transforms ([`Vandermonde`](crate::structured::Vandermonde)) for a product; 2r + 1 and 3r (2r if the nodes are
 //! fixed) for all gradients, and 2r + 2 transforms a batch besides. *Accuracy:* 10⁻¹¹ (f32: 2·10⁻⁵) in norm, for any nodes.
 //!
-//! *Choose it* where inputs are sampled trajectories of decaying modes, or coefficients of polynomials; a row with node v
-//! filters its input with memory `1/−ln|v|`. Published layers of this class score worst of all, likely because their nodes
-//! saw only the first few dozen inputs: keep the nodes as [`initialise`](crate::Structure::initialise) spreads them, |v| up to 1 − 1/n.
+//! *Choose it* where inputs are sampled trajectories of decaying modes, or coefficients of polynomials; a row with node
+//! v filters its input with memory `1/−ln|v|`. Published layers of this class score worst of all, probably because
+//! their nodes saw only the first few dozen inputs: spread the nodes as [`initialise`](crate::Structure::initialise)
+//! does, |v| up to 1 − 1/n.
 
 use std::sync::Arc;
 
@@ -40,8 +41,9 @@ use crate::{Result, Scalar};
 
 /// The structure of a Vandermonde-like m×n matrix of displacement rank r.
 ///
-/// Parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, and the nodes `"v"` unless they are fixed.
-/// A step of an optimiser that moves a node out of [−1, 1] is refused with [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange);
+/// Parameters: tensors `"G"` and `"H"`, stored transposed as r×m and r×n, and the nodes `"v"` unless they are fixed. A
+/// step of an optimiser that moves a node out of [−1, 1] is refused with
+/// [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange);
 /// [`Vandermonde::clamp`](crate::structured::Vandermonde::clamp) puts such nodes back.
 #[derive(Debug)]
 pub struct VandermondeLike<T: Scalar> {
@@ -58,7 +60,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(cols))
     }
@@ -67,7 +70,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or above 2n + 1.
+    /// As for [`VandermondeLike::new`], and [`Error::OutOfRange`](crate::Error::OutOfRange) for an order below n or above
+    /// 2n + 1.
     pub fn with_order(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
         let terms = Terms::new(rows, cols, rank, order)?;
         let layout = terms.layout().with("v", &[rows]);
@@ -78,8 +82,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`](crate::Error::Length) unless there are m of them, [`Error::NotFinite`](crate::Error::NotFinite), or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for a node outside
-    /// [−1, 1].
+    /// [`Error::Length`](crate::Error::Length) unless there are m of them, [`Error::NotFinite`](crate::Error::NotFinite), or
+    /// [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for a node outside [−1, 1].
     pub fn fix_nodes(mut self, nodes: &[T]) -> Result<Self> {
         has_length("v", nodes, self.terms.shape.rows)?;
         check_nodes(nodes)?;
@@ -92,7 +96,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::new`], and [`Error::Length`](crate::Error::Length), [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for bad
+    /// As for [`VandermondeLike::new`], and [`Error::Length`](crate::Error::Length),
+    /// [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::ElementOutOfRange`](crate::Error::ElementOutOfRange) for bad
     /// parameters.
     pub fn from_generators(nodes: &[T], cols: usize, rank: usize, g: &[T], h: &[T]) -> Result<Matrix<T, Self>> {
         let structure = Self::new(nodes.len(), cols, rank)?;
@@ -120,11 +125,13 @@ impl<T: Scalar> VandermondeLike<T> {
         Self::from_generators(nodes, cols, 1, &g, &h)
     }
 
-    /// Any m×n matrix, given row by row, at displacement rank min(m, n) and with nodes of your choice: exact, and not small.
+    /// Any m×n matrix, given row by row, at the full displacement rank min(m, n), with nodes of your choice: exact, but not
+    /// compressed.
     ///
     /// # Errors
     ///
-    /// As for [`VandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds m·n numbers.
+    /// As for [`VandermondeLike::from_generators`], and [`Error::Length`](crate::Error::Length) unless `dense` holds m·n
+    /// numbers.
     pub fn from_dense(nodes: &[T], cols: usize, dense: &[T]) -> Result<Matrix<T, Self>> {
         let (m, n) = (nodes.len(), cols);
         let structure = Self::new(m, n, m.min(n))?;

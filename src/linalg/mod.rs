@@ -10,7 +10,6 @@ mod reflectors;
 mod schur;
 mod svd;
 
-#[allow(unused_imports, reason = "the factorizations are offered together")]
 pub(crate) use qr::{Qr, qr, qr_of_columns};
 pub(crate) use randomized::randomized;
 pub(crate) use reflectors::{Orthonormal, orthonormal};

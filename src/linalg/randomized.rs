@@ -5,6 +5,7 @@
 use super::qr::qr_of_columns;
 use super::svd::{Svd, svd};
 use crate::Scalar;
+use crate::matrix::normal;
 use crate::unstructured::gemm::gemm_nn;
 
 /// Vectors beyond the rank that was asked for.
@@ -29,7 +30,8 @@ pub(crate) fn randomized<T: Scalar>(
     let k = k.min(rows).min(cols);
     let p = (k + OVERSAMPLING).min(rows).min(cols);
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut x: Vec<T> = (0..p * cols).map(|_| T::of(normal(&mut rng))).collect();
+    let mut x = vec![T::zero(); p * cols];
+    normal(&mut rng, 1.0, &mut x);
     let mut y = vec![T::zero(); p * rows];
     product(&x, &mut y);
     for _ in 0..POWER_ITERATIONS {
@@ -50,11 +52,6 @@ pub(crate) fn randomized<T: Scalar>(
     Svd { u: left, s, v }
 }
 
-/// A standard normal number (Box–Muller).
-fn normal(rng: &mut fastrand::Rng) -> f64 {
-    (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (std::f64::consts::TAU * rng.f64()).cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,8 +69,9 @@ mod tests {
             // Singular values fall by a factor of 3 each.
             let mut a = vec![0.0; m * n];
             for l in 0..m.min(n) {
-                let (g, h): (Vec<f64>, Vec<f64>) =
-                    ((0..m).map(|_| normal(&mut rng)).collect(), (0..n).map(|_| normal(&mut rng)).collect());
+                let [mut g, mut h] = [m, n].map(|len| vec![0.0; len]);
+                normal(&mut rng, 1.0, &mut g);
+                normal(&mut rng, 1.0, &mut h);
                 (0..m * n).for_each(|at| a[at] += g[at / n] * h[at % n] * 3f64.powi(-(l as i32)));
             }
             let full = svd(&a, m, n);

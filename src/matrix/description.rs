@@ -1,4 +1,4 @@
-//! What a structure is, in words and numbers: enough to build it again.
+//! What a structure is, as plain data: enough to build it again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -61,8 +61,8 @@ pub enum Family {
 }
 
 impl Family {
-    /// The families of this crate that a builder can build, in the order of the README's table; but for the two that take a
-    /// choice of their own, [`Family::FCirculant`] and [`Family::ShiftLike`].
+    /// All families that a builder can build, in the order of the README's table, except the two that take a parameter,
+    /// [`Family::FCirculant`] and [`Family::ShiftLike`].
     pub const ALL: [Family; 19] = [
         Family::Circulant,
         Family::SkewCirculant,
@@ -85,7 +85,7 @@ impl Family {
         Family::Dense,
     ];
 
-    /// The name in lower case, as in a table of results.
+    /// The name as in a table of results: `"Toeplitz-like"`, `"low rank"`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Circulant => "circulant",
@@ -113,13 +113,13 @@ impl Family {
         }
     }
 
-    /// By what to multiply the learning rate of a dense layer, for gradient descent on the parameters of a matrix of this
-    /// family and rank: a hint where to start searching, for [`Init`](crate::Init) of any kind.
+    /// The factor by which to multiply the learning rate of a dense layer, for gradient descent on the parameters of a matrix
+    /// of this family and rank: a hint where to start searching, whatever the [`Init`](crate::Init).
     ///
     /// Step sizes do not transfer between structures: an entry of a generator moves whole diagonals of the matrix, an entry
     /// of a dense matrix one number; and r generators, each of variance proportional to 1/√r, move it √r times as far as one.
-    /// From what was best on images (the example `tradeoff`). Optimisers that scale gradients, such as Adam, need it
-    /// less.
+    /// The factors are derived from what was best on images (the example `tradeoff`). Optimisers that scale gradients, such
+    /// as Adam, need them less.
     pub fn learning_rate_hint(self, rank: usize) -> f64 {
         let share = (rank.max(1) as f64).sqrt().recip();
         match self {

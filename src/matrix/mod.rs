@@ -1,11 +1,12 @@
 //! A matrix: a structure, its parameters, and what was prepared from them.
 
-mod bound;
 mod description;
 mod family;
 mod init;
 mod kept;
 mod layout;
+#[expect(clippy::module_inception, reason = "the file of the type that the module is about")]
+mod matrix;
 mod path;
 mod permuted;
 mod reconstruction;
@@ -14,7 +15,6 @@ mod sum;
 mod threads;
 mod workspace;
 
-pub use bound::Matrix;
 pub use description::Description;
 pub use family::Family;
 pub use init::Init;
@@ -22,6 +22,7 @@ pub(crate) use init::normal;
 #[cfg(any(feature = "candle", feature = "burn"))]
 pub(crate) use kept::same;
 pub use layout::{Layout, Tensor};
+pub use matrix::Matrix;
 pub(crate) use path::{CIRCLE_NODES, REAL_NODES, cauchy_nodes, dense_cost, gemm_cost, transform_cost};
 pub use path::{Path, PathChoice};
 pub use permuted::Permuted;

@@ -21,11 +21,12 @@ pub enum Path {
 pub enum PathChoice {
     /// An estimate of the cost of either, for each batch size.
     ///
-    /// Where the dense copy itself is dear ([learned operators](crate::ldr::LearnedOperators): up to O(n³)), it has to pay. A matrix
-    /// whose parameters have not been changed since it was made, or since [`Matrix::set_path`](crate::Matrix::set_path), is
-    /// taken to stay as it is: the copy has to pay within 64 products with 1, 4 or 64 examples. From the first change on it is taken to
-    /// be in training: the copy has to pay within a single product with as many examples as the last one had. So has
-    /// that for gradients in any case, since they go back through all entries then.
+    /// Where making the dense copy is expensive (up to O(n³) for [learned operators](crate::ldr::LearnedOperators)), it
+    /// must pay for itself. A matrix whose parameters have not changed since it was made, or since
+    /// [`Matrix::set_path`](crate::Matrix::set_path), is taken to be final: the copy must pay within 64 products with
+    /// 1, 4 or 64 examples. After the first change it is taken to be in training: the copy must pay within a single
+    /// product with as many examples as the last one had. For gradients the latter holds in any case, since they then
+    /// go back through all entries.
     #[default]
     Auto,
     /// Always the family's own fast algorithm.
@@ -34,7 +35,7 @@ pub enum PathChoice {
     Dense,
 }
 
-/// Products within which a dense copy has to pay that is dear to make: for a matrix that stays as it is, and in training.
+/// Products within which an expensive dense copy must pay for itself: of a matrix that is final, and of one in training.
 pub(super) const PRODUCTS: [f64; 2] = [64.0, 1.0];
 
 /// Nanoseconds of a multiplication and addition in a blocked GEMM, f32; f64 takes twice as long.
@@ -62,8 +63,9 @@ const MOVE: f64 = 0.070;
 /// The same for a single signal by a general library.
 const LIBRARY: f64 = 2.2;
 
-/// What the estimates for products with nodes are multiplied by: real ones, those on the unit circle, and Cauchy ones (f32, f64). They err
-/// by 10 to 20%, and a family shall not be slower than a dense matrix: with these factors 3 of 3,666 cases were by more than 15%.
+/// What the estimates for products with nodes are multiplied by: real ones, those on the unit circle, and Cauchy ones (f32,
+/// f64). They err by 10 to 20%, and no family is to be slower than a dense matrix: with these factors 3 of 3,666 cases were
+/// slower by more than 15%.
 pub(crate) const REAL_NODES: f64 = 1.25;
 pub(crate) const CIRCLE_NODES: f64 = 1.2;
 const CAUCHY_NODES: [f64; 2] = [1.3, 1.15];

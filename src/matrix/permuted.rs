@@ -9,9 +9,9 @@ use crate::{Error, Result, Scalar};
 /// The structure of a matrix `M` that becomes structured when its rows and columns are sorted: `M = P S Qᵀ` for a structure S
 /// and permutations P and Q, `M[p_i][q_j] = S[i][j]`.
 ///
-/// The parameters, the rank and the cost are those of S, and a copy of each row that is read or written. The two orders are
-/// constants of m + n whole numbers, which are not trained; a checkpoint writes the parameters, not the orders:
-/// keep [`Permuted::row_order`] and [`Permuted::column_order`] beside them, which are among [`Structure::constants`] too.
+/// Parameters and rank are those of S; the cost is that of S and a copy of each row that is read or written. The two orders,
+/// m + n whole numbers, are not trained. A checkpoint stores the parameters but not the orders: store
+/// [`Permuted::row_order`] and [`Permuted::column_order`] (also among [`Structure::constants`]) beside them.
 ///
 /// ```
 /// use displace::{Builder, Family, Matrix, Permuted};

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 /// The linear bijection that takes the displacement `D = G Hᵀ` of an m×n matrix to the matrix, for operators that are fixed.
 ///
-/// This is all that compression has to know of a family. Matrices are row-major slices of mn numbers, changed in place, in
+/// This is all that compression needs to know about a family. Matrices are row-major slices of mn numbers, changed in place, in
 /// `f64` whatever the type of the parameters.
 pub trait Reconstruction: Debug + Send + Sync {
     /// Turns a displacement into its matrix.

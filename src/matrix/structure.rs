@@ -10,13 +10,13 @@ use crate::{Result, Scalar};
 
 /// A structured m×n matrix without its parameters: shape, rank and transform plans.
 ///
-/// A structure is immutable and is shared behind an [`Arc`]. Parameters come from outside, as one flat slice in the
-/// order of [`Structure::layout`]; what is derived from them (spectra of generators) goes into a [`Prepared`] by
-/// [`Structure::prepare`], which is all that has to be done when an optimiser has moved the parameters; scratch is a
-/// slice that can be used again and again. [`Matrix`](crate::Matrix) bundles the four, checks every argument and chooses
-/// between the fast path and a dense one: call that, and implement this.
+/// A structure is immutable and shared behind an [`Arc`]. Parameters come from outside, as one flat slice in the order of
+/// [`Structure::layout`]. [`Structure::prepare`] derives from them what products need (such as spectra of generators) and
+/// puts it into a [`Prepared`]; nothing else has to be done when an optimiser has moved the parameters. Scratch is a slice
+/// that can be reused. [`Matrix`](crate::Matrix) bundles the four, checks every argument and chooses between the fast path
+/// and a dense one: callers use that, families implement this.
 ///
-/// The trait is object-safe, and open: a type of yours that implements it works wherever the families of this crate do.
+/// The trait is object-safe, and not sealed: your own type that implements it works wherever the families of this crate do.
 ///
 /// # Contract
 ///
@@ -32,16 +32,16 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// Columns n.
     fn cols(&self) -> usize;
 
-    /// The displacement rank r (or the rank, for low-rank matrices); `None` for a family where it is not a choice.
+    /// The displacement rank r (or the rank, for low-rank matrices); `None` for a family without a rank to choose.
     fn rank(&self) -> Option<usize> {
         None
     }
 
     /// The same family with the same operators at another rank; `None`, the default, where rank is not a choice.
     ///
-    /// With it a family takes part in [`rank`](crate::rank) and [`compress`](crate::compress): its parameters then begin with
-    /// the tensors `"G"` (r×m) and `"H"` (r×n), on whose product `G Hᵀ` alone M depends, linearly; what follows them does
-    /// not change with the rank.
+    /// A family that implements it takes part in [`rank`](crate::rank) and [`compress`](crate::compress). Its parameters must
+    /// then begin with the tensors `"G"` (r×m) and `"H"` (r×n); M must depend on them only through the product `G Hᵀ`, and
+    /// linearly; and the parameters behind them must not change with the rank.
     ///
     /// # Errors
     ///
@@ -51,20 +51,20 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
         None
     }
 
-    /// How M follows from `G Hᵀ` for the operators that `parameters` stand for, which are everything behind G and H; `None`,
-    /// the default, where nothing does.
+    /// The map from `G Hᵀ` to M for the operators in `parameters` (all of them that lie behind G and H); `None`, the default,
+    /// where there is no such map.
     fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
         let _ = parameters;
         None
     }
 
-    /// The two structures that this one is the sum of, if it is a [`Sum`](crate::Sum).
+    /// The two terms, if this is a [`Sum`](crate::Sum).
     fn summands(&self) -> Option<&[Arc<dyn Structure<T>>; 2]> {
         None
     }
 
-    /// What products depend on besides the family, the shape, the rank and the parameters: the order N of transforms, or
-    /// nodes that are not trained. A checkpoint keeps these numbers, by name.
+    /// What products depend on besides the family, the shape, the rank and the parameters, by name: the order N of transforms,
+    /// or nodes that are not trained. A checkpoint stores them for the families of this crate.
     fn constants(&self) -> Vec<(&'static str, Vec<f64>)> {
         Vec::new()
     }
@@ -72,7 +72,7 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// The names, shapes and places of the parameters in the flat slice.
     fn layout(&self) -> &Layout;
 
-    /// Refuses parameters that the structure cannot stand for; by default those that are not finite.
+    /// Refuses parameters that are invalid for the family; by default those that are not finite.
     ///
     /// # Errors
     ///
@@ -104,29 +104,29 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// `X = Y M`.
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]);
 
-    /// Length of the sums that [`Structure::backward`] gathers for a batch of so many examples, or fewer.
+    /// Length of the sums that [`Structure::backward`] needs for a batch of up to `batch` examples.
     fn gradient_len(&self, batch: usize) -> usize;
 
     /// The backward pass of `Y = X Mᵀ`: writes the gradient in x to `dx`, if asked, and adds the batch's share of the
     /// gradient in the parameters to `sums`, in a form (say, spectra) that [`Structure::finish_gradient`] understands.
     fn backward(&self, bound: Bound<'_, T>, x: &[T], dy: &[T], dx: Option<&mut [T]>, sums: &mut [T], scratch: &mut [T]);
 
-    /// Numbers that a product with one vector keeps for its gradient, the same for the same `bound`; by default 0, none. Where it is not 0,
-    /// [`Structure::apply_keeping`] and [`Structure::backward_kept`] have to be implemented too.
+    /// How many intermediate results a product with one vector keeps for its gradient, always the same for the same `bound`;
+    /// by default 0. If it is not 0, [`Structure::apply_keeping`] and [`Structure::backward_kept`] must be implemented too.
     fn kept_len(&self, bound: Bound<'_, T>) -> usize {
         let _ = bound;
         0
     }
 
-    /// [`Structure::apply`] with one vector, to the bit, that writes to `kept`, [`Structure::kept_len`] numbers, what its gradient would
-    /// compute again. Needs as much scratch.
+    /// [`Structure::apply`] for one vector, with bit for bit the same result, that also writes to `kept`
+    /// ([`Structure::kept_len`] numbers) what its gradient would otherwise compute again. Needs as much scratch.
     fn apply_keeping(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], kept: &mut [T], scratch: &mut [T]) {
         let _ = kept;
         self.apply(bound, x, y, scratch);
     }
 
-    /// [`Structure::backward`] with one vector, to the bit, that goes on from what [`Structure::apply_keeping`] kept with the same `bound`
-    /// and x; `kept` has not been moved since.
+    /// [`Structure::backward`] for one vector, with bit for bit the same result, that goes on from what
+    /// [`Structure::apply_keeping`] kept with the same `bound` and x; `kept` has not been moved since.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a backward pass, and what was kept")]
     fn backward_kept(
         &self,
@@ -145,8 +145,8 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// Adds to `gradient` the gradient in the parameters that `sums` stands for; `sums` is left undefined.
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]);
 
-    /// Whether the sums are the gradient itself, a number for each parameter and nothing behind them that is used, so that
-    /// [`Structure::finish_gradient`] does nothing but add them. A backward pass of one call gathers them in the gradient then. By default not.
+    /// Whether the sums are the gradient itself, one number for each parameter, so that [`Structure::finish_gradient`] only
+    /// adds them; a backward pass of one call then uses the gradient in place of the sums. False by default.
     fn sums_are_gradient(&self, bound: Bound<'_, T>) -> bool {
         let _ = bound;
         false
@@ -170,9 +170,9 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
         self.cost(batch)
     }
 
-    /// Estimated nanoseconds of [`Structure::write_dense`], where they count beside products: a dense copy that nobody asked for has to
-    /// pay for itself (see [`PathChoice::Auto`](crate::PathChoice::Auto)). By default 0, for families whose entries are a few
-    /// operations each.
+    /// Estimated nanoseconds of [`Structure::write_dense`], where they count beside products: a dense copy that nobody
+    /// asked for has to pay for itself (see [`PathChoice::Auto`](crate::PathChoice::Auto)). By default 0, for families
+    /// whose entries are a few operations each.
     fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
         let _ = bound;
         0.0

@@ -7,8 +7,8 @@ use crate::{Error, Result, Scalar};
 
 /// The structure of a sum `M = A + B` of two m×n matrices of any families.
 ///
-/// The parameters are those of A and then those of B; tensors of B whose names A has already get a 2 behind them. Products
-/// and gradients cost what the two cost, and one pass over the result.
+/// The parameters are those of A followed by those of B; a tensor of B whose name A has too gets the suffix 2. Products and
+/// gradients cost what the two cost, and one pass over the result.
 ///
 /// ```
 /// use displace::{Builder, Family, Matrix, Sum};
@@ -37,7 +37,8 @@ impl<T: Scalar> Sum<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`], or [`Error::UnknownTensor`] for a tensor of a foreign structure that both have.
+    /// [`Error::ShapeMismatch`], or [`Error::UnknownTensor`] where both have a tensor of the same name and there is no second
+    /// name for it, as for structures from outside this crate or for sums.
     pub fn new(first: Arc<dyn Structure<T>>, second: Arc<dyn Structure<T>>) -> Result<Self> {
         if (first.rows(), first.cols()) != (second.rows(), second.cols()) {
             return Err(Error::ShapeMismatch {

@@ -7,15 +7,28 @@ use crate::Scalar;
 ///
 /// It grows to what the largest operation so far needed; from then on nothing is allocated.
 ///
-/// It may also remember what a product with one vector left on its way, so that [`Matrix::backward`](crate::Matrix::backward) goes on
-/// from there: for families that have something to keep ([`Structure::kept_len`](crate::Structure::kept_len)), and from the first backward pass
-/// on that could have gone on in this workspace; before, products cost nothing more. Results do not depend on it. One product is remembered, the last:
-/// layers of such a family are faster with a workspace each. A clone remembers none.
+/// It may also remember the intermediate results of the last product with one vector, from which
+/// [`Matrix::backward`](crate::Matrix::backward) then goes on. This applies to families that keep any
+/// ([`Structure::kept_len`](crate::Structure::kept_len)), and starts with the first backward pass that could have used them:
+/// until then products cost nothing extra. Results do not depend on it. Only one product is remembered, so layers of such a
+/// family are faster with a workspace each. A clone of the workspace remembers none.
+///
+/// ```
+/// use displace::{Builder, Family, Workspace};
+///
+/// let matrix = Builder::new(Family::ToeplitzLike, 32, 48).rank(2).build::<f32>()?;
+/// let (x, mut y, mut workspace) = ([0.5; 4 * 48], [0.0; 4 * 32], Workspace::new());
+/// matrix.apply_into(&x, &mut y, &mut workspace)?; // allocates
+/// let bytes = workspace.bytes();
+/// matrix.apply_into(&x, &mut y, &mut workspace)?; // does not
+/// assert_eq!(workspace.bytes(), bytes);
+/// # Ok::<(), displace::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Workspace<T> {
     pub(super) scratch: Memory<T>,
     pub(super) kept: Kept<T>,
-    /// Whether products keep anything: whether a backward pass was done that could have gone on from it.
+    /// Whether products keep anything: whether a backward pass has been done that could have used it.
     pub(super) keeps: bool,
 }
 

@@ -1,14 +1,15 @@
 //! The rank knob: more or less displacement rank for a matrix that is already trained.
 //!
-//! [`Matrix::grow`] adds columns to the generators, random ones to G and zeros to H, so that `G Hᵀ` and with it the function are
-//! unchanged while the gradient in the new columns of H, `L*(∂M)ᵀ g`, is alive; that in the new columns of G is alive after
-//! the first step. [`Matrix::shrink`] takes the best displacement of lower rank: with `G = Q R` and `H = P S` (thin QR) the
-//! singular values of `G Hᵀ` are those of the r×r matrix `R Sᵀ`, so it costs O((m + n) r²) and M is never formed.
-//! [`RankTarget`] names a rank by what it is to cost, and [`RankSchedule`] turns the knob between epochs of training.
+//! [`Matrix::grow`] adds columns to the generators, random ones to G and zeros to H. So `G Hᵀ`, and with it the
+//! function, stays the same, while the gradient in the new columns of H, `L*(∂M)ᵀ g` for the map L from `G Hᵀ` to M, is
+//! nonzero at once, and that in the new columns of G after the first step. [`Matrix::shrink`] takes the best
+//! displacement of lower rank: with `G = Q R` and `H = P S` (thin QR) the singular values of `G Hᵀ` are those of the
+//! r×r matrix `R Sᵀ`, so it costs O((m + n) r²) and M is never formed. [`RankTarget`] specifies a rank by what it may
+//! cost, and [`RankSchedule`] changes the rank between epochs of training.
 //!
-//! The error of `shrink` is that of the *displacement*. The matrix may move by more: what is cut is amplified by up to about
-//! n/π on its way back. [`RankTarget::RelativeError`] looks at the matrix itself, and [`compress`](crate::compress) refines
-//! what is left.
+//! The error of `shrink` is that of the *displacement*. The matrix may change by more, since the map from displacement
+//! to matrix amplifies what was cut by up to about n/π. [`RankTarget::RelativeError`] limits the error of the matrix
+//! itself, and [`compress`](crate::compress) refines what is left.
 //!
 //! ```
 //! use displace::rank::RankTarget;
@@ -45,16 +46,16 @@ pub(crate) use target::affordable;
 pub struct Cut {
     /// The norm of what was cut off the displacement.
     pub absolute: f64,
-    /// The same beside the norm of the displacement; zero if that is zero.
+    /// The same relative to the norm of the displacement; zero if that is zero.
     pub relative: f64,
 }
 
 impl<T: Scalar> Matrix<T> {
     /// Raises the rank without changing the function: G gets random columns as long as those that it has, H gets zeros.
     ///
-    /// The entries are those of before, bit for bit. The gradient in the new columns of H is alive at once, that in
-    /// the new columns of G after the first step. Costs as much as [`Matrix::new`] at the new rank. An optimiser's state
-    /// follows by [`carry`].
+    /// The entries stay the same bit for bit. The gradient in the new columns of H is nonzero at once, that in the new columns
+    /// of G after the first step. Costs as much as [`Matrix::new`] at the new rank. [`carry`] does the same for an optimiser's
+    /// state.
     ///
     /// # Errors
     ///
@@ -171,8 +172,20 @@ impl<T: Scalar> Factors<T> {
     }
 }
 
-/// Numbers laid out as the parameters of one rank, laid out as those of another: each tensor keeps what fits, and zeros
-/// fill the rest. For the state of an optimiser, such as momentum, after [`Matrix::grow`].
+/// Rearranges numbers from the layout of one rank to that of another: each tensor keeps what fits, and zeros fill the rest.
+/// For the state of an optimiser, such as momentum, after [`Matrix::grow`].
+///
+/// ```
+/// use displace::rank::carry;
+/// use displace::{Builder, Family};
+///
+/// let mut matrix = Builder::new(Family::ToeplitzLike, 2, 3).rank(1).build::<f64>()?;
+/// let (before, momentum) = (matrix.layout().clone(), [1.0, 2.0, 3.0, 4.0, 5.0]);
+/// matrix.grow(2, 1)?;
+/// let momentum = carry(&before, matrix.layout(), &momentum);
+/// assert_eq!(momentum, [1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 5.0, 0.0, 0.0, 0.0]); // G, then H
+/// # Ok::<(), displace::Error>(())
+/// ```
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Turning the knob between epochs.
+//! Changes of rank between epochs of training.
 
 use crate::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! A rank by what it is to cost.
+//! The rank that keeps to a budget or to an error.
 
 use super::{Factors, leading_entries};
 use crate::linalg::norm;

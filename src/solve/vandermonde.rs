@@ -8,12 +8,12 @@
 //!
 //! # Conditioning
 //!
-//! A warning more than a bound: for *any* real nodes the condition number of V grows exponentially, at least
-//! like `2^{n−2}/√n` (Tyrtyshnikov 1994); for equispaced or Chebyshev nodes on [−1, 1] like `3.1^n` or `2.4^n`, for nodes in [0, 1] like `5.8^n` and more. In f64
-//! that leaves no correct digit in the worst direction beyond n of about 30, or 20 on [0, 1]. What the method gives is a small
-//! *residual*, and for structured right sides (nodes of one sign in increasing order with values of alternating signs, say)
-//! often far better components than the condition number suggests. Multiply with Vandermonde matrices; interpolate in another
-//! basis.
+//! A warning more than a bound: for *any* real nodes the condition number of V grows exponentially, at least like
+//! `2^{n−2}/√n` (Tyrtyshnikov 1994); for equispaced or Chebyshev nodes on [−1, 1] like `3.1^n` or `2.4^n`, for nodes in
+//! [0, 1] like `5.8^n` and more. In f64 that leaves no correct digit in the worst direction beyond n of about 30, or 20
+//! on [0, 1]. What the method gives is a small *residual*, and for structured right sides (nodes of one sign in
+//! increasing order with values of alternating signs, say) often far better components than the condition number
+//! suggests. Multiply with Vandermonde matrices; interpolate in another basis.
 
 use crate::error::{all_finite, has_length};
 use crate::{Error, Result, Scalar};

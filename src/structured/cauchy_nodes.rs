@@ -1,14 +1,14 @@
 //! Where the nodes s and t of a Cauchy matrix come from, and how they stay apart.
 //!
-//! An entry `1/(s_i − t_j)` has a pole where the nodes meet. An optimiser that moves them freely can step across it, and on
-//! the way the gradient is of no use. So by default the *order* of all m + n nodes along the line is fixed and their gaps
-//! are trained: with `z_0 < z_1 < …` the merged nodes,
+//! An entry `1/(s_i − t_j)` has a pole where the nodes meet. An optimiser that moves them freely can step across it, which
+//! its gradient does not foresee. So by default the *order* of all m + n nodes along the line is fixed and their gaps are
+//! trained: with `z_0 < z_1 < …` the merged nodes,
 //!
 //! `z_k = c + P_k − mean(P)`, `P_k = Σ_{l≤k} (γ + softplus(ρ_l))`,
 //!
-//! for the centre c and raw numbers ρ, both without bounds, and a smallest gap γ. Nodes never meet, every matrix whose nodes
-//! come in that order and no closer than γ is in reach, and no nodes are favoured. (Cells of fixed bounds, one a node, would
-//! have a diagonal Jacobian, but nodes could not leave them; all of s to one side of all of t has no poles to avoid,
+//! for an unbounded centre c, unbounded raw numbers ρ and a smallest gap γ. Nodes never meet, every matrix whose nodes have
+//! that order and gaps above γ can be reached, and no node is favoured. (Cells of fixed bounds, one for each node, would have
+//! a diagonal Jacobian, but nodes could not leave them; with all of s on one side of all of t there are no poles to avoid,
 //! but such a matrix is of low rank to working precision.) The Jacobian is a product of a suffix sum, a mean and
 //! a diagonal: O(m + n).
 

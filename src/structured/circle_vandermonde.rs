@@ -4,11 +4,11 @@
 //!
 //! `M_{2i,k} = s cos kθ_i`, `M_{2i+1,k} = s sin kθ_i`, 0 ≤ k < n,
 //!
-//! with one scale s for the whole matrix. An odd number of rows ends with one more row of s, the node 1, which never
-//! moves. So a product takes n real numbers, samples or coefficients, to ⌈m/2⌉ amplitudes of oscillations; read two by
-//! two, the product *is* the complex one, `y_{2i} + i y_{2i+1} = s Σ_k x_k e^{ikθ_i}`. The transposed matrix adds up
-//! oscillations of given frequencies, `x_k = s Σ_i (y_{2i} cos kθ_i + y_{2i+1} sin kθ_i)`. Conjugate nodes would say
-//! nothing new about real numbers, hence half as many nodes as rows.
+//! with one scale s for the whole matrix. If m is odd there is one more row, all s: the node 1, which never moves. So a
+//! product maps n real numbers, samples or coefficients, to ⌈m/2⌉ amplitudes of oscillations; read in pairs, it *is* the
+//! complex product, `y_{2i} + i y_{2i+1} = s Σ_k x_k e^{ikθ_i}`. The transposed matrix adds up oscillations of given
+//! frequencies, `x_k = s Σ_i (y_{2i} cos kθ_i + y_{2i+1} sin kθ_i)`. Conjugate nodes would add no information about real
+//! numbers, hence half as many nodes as rows.
 //!
 //! With R the matrix of 2×2 rotations by the angles ([`Rotation`](crate::displacement::Rotation)) and w_k the k-th
 //! column,
@@ -19,12 +19,13 @@
 //!
 //! *Parameters:* ⌊m/2⌋ angles `"theta"`, any finite numbers, equal ones allowed; and `"scale"`. *Cost:* a non-uniform
 //! Fourier transform: a real transform of length L ≥ 2n and 14 (f32: 7) multiplications a row for the product and the
-//! transposed product, and two of them for the gradients in the parameters; some 20 ns (f32: 10 ns) a node when the angles change.
-//! *Accuracy:* 3·10^{−13} (f32: 10^{−6}) of `s ‖x‖ √m`, for any angles: clustered, repeated, 0, π, far outside [−π, π).
+//! transposed product, and two of them for the gradients in the parameters; some 20 ns (f32: 10 ns) a node when the
+//! angles change. *Accuracy:* 3·10^{−13} (f32: 10^{−6}) of `s ‖x‖ √m`, for any angles: clustered, repeated, 0, π, far
+//! outside [−π, π).
 //!
 //! *Choose it* where inputs are signals and frequencies are to be learned, or to multiply by non-uniform Fourier
 //! matrices with gradients. Near-equispaced nodes make it a well-conditioned matrix, and at equispaced ones, where
-//! random angles are near, an orthogonal one up to scale. As a layer it has nothing to learn but frequencies: see
+//! random angles are near, an orthogonal one up to scale. As a layer it can learn nothing but frequencies: see
 //! [`CircleVandermondeLike`](crate::ldr::CircleVandermondeLike). For the inverse see
 //! [`solve::circle`](crate::solve::circle).
 

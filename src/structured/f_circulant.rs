@@ -4,7 +4,7 @@
 //! for f = −1, lower triangular Toeplitz for f = 0. It commutes with the shift `Z_f` and has displacement rank 1 under
 //! (Z_f, Z_e) for every e ≠ f.
 //!
-//! *Cost:* one forward and one inverse transform of a fast length N ≥ 2n − 1. Scaling to a circulant by powers of
+//! *Cost:* one forward and one inverse transform of a fast length N ≥ m + n − 1. Scaling to a circulant by powers of
 //! `|f|^{1/n}` would halve that, but loses accuracy as f grows or shrinks, and does not exist for f = 0; the product here
 //! is as accurate as a Toeplitz product for every f. For f = ±1 [`Circulant`](super::Circulant) is faster. *Choose it* for
 //! triangular Toeplitz matrices and for the factors of other operator pairs.
@@ -17,7 +17,7 @@ use crate::shape::Shape;
 use crate::transform::{Order, Wrap, fast_length};
 use crate::{Error, Result, Scalar};
 
-/// The structure of an f-circulant n×n matrix: n parameters, the first column `"c"`. f is fixed.
+/// The structure of an f-circulant m×n matrix: max(m, n) parameters, the first column `"c"`. f is fixed.
 #[derive(Debug)]
 pub struct FCirculant<T: Scalar> {
     engine: Convolution<T>,

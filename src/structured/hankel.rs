@@ -5,8 +5,9 @@
 //! displacement rank at most 4 under (Y_00, Y_11); the two parts share a constant on every other diagonal, so that
 //! different parameters can stand for the same matrix.
 //!
-//! *Cost:* as for Toeplitz; the sum takes one more forward transform. *Choose them* for moment and system-identification problems, and
-//! for layers whose inputs are mirrored; the sum for convolutions with reflecting boundaries.
+//! *Cost:* as for Toeplitz; the sum takes one more forward transform. *Choose them* for moment and
+//! system-identification problems, and for layers whose inputs are mirrored; the sum for convolutions with reflecting
+//! boundaries.
 
 use std::sync::Arc;
 

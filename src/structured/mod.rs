@@ -1,6 +1,6 @@
 //! Matrices whose entries follow a pattern: circulant, Toeplitz, Hankel, Vandermonde, Cauchy.
 //!
-//! Each family has a page of its own, the module of its name: definition, cost, accuracy, and when to choose it.
+//! The module of each family defines it and says what it costs, how accurate it is, and when to choose it.
 
 pub mod cauchy;
 pub mod cauchy_nodes;

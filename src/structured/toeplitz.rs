@@ -42,6 +42,12 @@ impl<T: Scalar> Toeplitz<T> {
     ///
     /// [`Error::EmptyShape`] when either is empty, [`Error::Contradiction`] when their first numbers differ,
     /// [`Error::NotFinite`].
+    ///
+    /// ```
+    /// let t = displace::structured::Toeplitz::from_column_and_row(&[1.0, 2.0], &[1.0, 3.0, 4.0])?;
+    /// assert_eq!(t.to_dense(), [1.0, 3.0, 4.0, 2.0, 1.0, 3.0]);
+    /// # Ok::<(), displace::Error>(())
+    /// ```
     pub fn from_column_and_row(column: &[T], row: &[T]) -> Result<Matrix<T, Self>> {
         let structure = Self::new(column.len(), row.len())?;
         if column[0] != row[0] && column[0].is_finite() && row[0].is_finite() {

@@ -1,21 +1,22 @@
 //! Vandermonde matrices of real nodes, and their transposes.
 //!
-//! `V_ik = v_i^k`, i < m, k < n, with nodes v_i in [−1, 1]: row i evaluates the polynomial whose coefficients are the input at
-//! v_i. With D = diag(v) and the f-circulant shift Z_f,
+//! `V_ik = v_i^k`, i < m, k < n, with nodes v_i in [−1, 1]: row i evaluates, at v_i, the polynomial whose coefficients are the
+//! input. With D = diag(v) and the f-circulant shift Z_f,
 //!
 //! `D V − V Z_f = (vⁿ − f) e_{n−1}ᵀ` and `V − D V Z_fᵀ = (1 − f vⁿ) e_0ᵀ`:
 //!
 //! displacement rank 1, in the Sylvester and in the Stein form. The transpose has rank 1 under the transposed pair.
 //!
-//! *Parameters:* the m nodes `"v"`; several may be equal. *Cost:* a fast Laplace transform, O(m + n) with about 50 operations a
-//! node and 16 to 30 a coefficient (half of that in f32), for the product, the transposed product and the gradient in the nodes each;
-//! two logarithms a node when the nodes change. *Accuracy:* 5·10⁻¹⁴ (f32: 10⁻⁶) of `‖ |V| |x| ‖`, for any nodes:
-//! clustered, repeated, ±1, 0, tiny.
+//! *Parameters:* the m nodes `"v"`; several may be equal. *Cost:* a fast Laplace transform, O(m + n) with about 50
+//! operations a node and 16 to 30 a coefficient (half of that in f32), for the product, the transposed product and the
+//! gradient in the nodes each; two logarithms a node when the nodes change. *Accuracy:* 5·10⁻¹⁴ (f32: 10⁻⁶) of
+//! `‖ |V| |x| ‖`, for any nodes: clustered, repeated, ±1, 0, tiny.
 //!
-//! *Choose it* to evaluate polynomials, moments and decaying exponentials, with gradients. As a layer it has nothing to learn but
-//! the nodes: see [`VandermondeLike`](crate::ldr::VandermondeLike). A node sees the first `36/−ln|v|` coefficients and no more, so
-//! nodes meant to see all n need 1 − |v| down to 1/n; random nodes are made so. Multiply with these matrices, do not solve with
-//! them: the condition number grows exponentially; see [`solve::vandermonde`](crate::solve::vandermonde) for what there is.
+//! *Choose it* to evaluate polynomials, moments and decaying exponentials, with gradients. As a layer it can learn
+//! nothing but the nodes: see [`VandermondeLike`](crate::ldr::VandermondeLike). A node sees only the first `36/−ln|v|`
+//! coefficients, so for all n to be seen 1 − |v| must go down to 1/n; random nodes are chosen so. Multiply with these
+//! matrices rather than solve with them: the condition number grows exponentially;
+//! [`solve::vandermonde`](crate::solve::vandermonde) does what can be done.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -45,8 +45,8 @@ pub(crate) fn untouched<T: Scalar>(sums: &[T]) -> bool {
     sums.chunks(256).all(|chunk| chunk.iter().fold(true, |all, sum| all & sum.is_zero()))
 }
 
-/// Signals whose blocks would take more bytes than this are transformed one by one: at n = 2^18 blocks are hardly faster, and they
-/// take `LANES` times the scratch.
+/// Signals whose blocks would take more bytes than this are transformed one by one: at n = 2^18 blocks are hardly
+/// faster, and they take `LANES` times the scratch.
 const BLOCK_BYTES: usize = 1 << 22;
 
 /// How the transforms of one length cut a batch.
@@ -82,8 +82,8 @@ impl Forms {
         form == Form::Single || self.lanes
     }
 
-    /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each; that of single signals
-    /// comes first.
+    /// The arrangements, each with the place of its spectra among numbers that hold `spectra` of them for each; that of
+    /// single signals comes first.
     pub fn each<T: Scalar>(
         self,
         transform: &RealTransform<T>,
@@ -98,8 +98,8 @@ impl Forms {
         })
     }
 
-    /// Numbers that hold `spectra` of them for each arrangement that occurs in a batch of so many: they end behind those of single
-    /// signals where it has no others.
+    /// Numbers that hold `spectra` of them for each arrangement that occurs in a batch of so many: they end behind
+    /// those of single signals where it has no others.
     pub fn len_for<T: Scalar>(self, transform: &RealTransform<T>, spectra: usize, batch: usize) -> usize {
         let occurs = |form| form == Form::Single || batch > self.few;
         let places = self.each(transform, spectra).filter(|(form, _)| occurs(*form));

@@ -169,8 +169,8 @@ impl<T: Scalar> RealTransform<T> {
         }
     }
 
-    /// For a negacyclic transform of even length that has lanes: where a single spectrum has the real and imaginary parts of each
-    /// complex number that one of lanes has.
+    /// For a negacyclic transform of even length that has lanes: where a single spectrum has the real and imaginary
+    /// parts of each complex number that one of lanes has.
     pub fn single_places(&self) -> Option<Vec<u32>> {
         if self.wrap != Wrap::Negacyclic || !self.n.is_multiple_of(2) || !self.forms.has(Form::Lanes) {
             return None;

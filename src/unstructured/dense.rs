@@ -1,8 +1,9 @@
 //! Dense matrices: the unstructured end of the continuum.
 //!
 //! *Parameters:* mn. *Cost:* one product of matrices, by SIMD inner products for few examples and by a blocked GEMM
-//! (`matrixmultiply`) for many; two for the gradients. *Accuracy:* that of sums of n products. *Choose it* as the yardstick, and
-//! below the size where structure pays, where every other family turns to it by itself ([`PathChoice`](crate::PathChoice)).
+//! (`matrixmultiply`) for many; two for the gradients. *Accuracy:* that of sums of n products. *Choose it* as the
+//! baseline, and below the size at which structure pays; there every other family multiplies by a dense copy of itself
+//! automatically ([`PathChoice`](crate::PathChoice)).
 
 use std::sync::Arc;
 

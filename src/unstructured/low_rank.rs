@@ -47,6 +47,12 @@ impl LowRank {
     ///
     /// As for [`LowRank::new`], and [`Error::Length`](crate::Error::Length) or
     /// [`Error::NotFinite`](crate::Error::NotFinite) for bad generators.
+    ///
+    /// ```
+    /// let m = displace::unstructured::LowRank::from_generators(2, 3, 1, &[1.0, 2.0], &[1.0, 0.0, 3.0])?;
+    /// assert_eq!(m.to_dense(), [1.0, 0.0, 3.0, 2.0, 0.0, 6.0]);
+    /// # Ok::<(), displace::Error>(())
+    /// ```
     pub fn from_generators<T: Scalar>(
         rows: usize,
         cols: usize,

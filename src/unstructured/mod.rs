@@ -1,6 +1,6 @@
 //! The baselines that every comparison needs: dense and low-rank matrices, by GEMM.
 //!
-//! Each family has a page of its own, the module of its name: definition, cost, accuracy, and when to choose it.
+//! The module of each family defines it and says what it costs, how accurate it is, and when to choose it.
 
 pub mod dense;
 pub(crate) mod gemm;

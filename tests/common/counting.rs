@@ -1,24 +1,26 @@
-//! A structure that counts how often something is derived from its parameters.
+//! A structure that counts how often its parameters are prepared, and how often a gradient goes on from a product.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use displace::{Bound, Family, Init, Layout, Matrix, PathChoice, Prepared, Scalar, Structure};
 
-/// Another structure, and the count.
+/// Another structure, and the counts.
 #[derive(Debug)]
-struct Counting<T: Scalar> {
+pub struct Counting<T: Scalar> {
     inner: Arc<dyn Structure<T>>,
-    count: Arc<AtomicUsize>,
+    /// How often parameters have been prepared.
+    pub prepared: Arc<AtomicUsize>,
+    /// How often a gradient went on from a product.
+    pub went_on: AtomicUsize,
 }
 
-/// A matrix on the fast path, and how often its parameters have been prepared.
-pub fn counting<T: Scalar>(matrix: Matrix<T>) -> (Matrix<T>, Arc<AtomicUsize>) {
-    let count = Arc::new(AtomicUsize::new(0));
-    let structure = Counting { inner: Arc::clone(matrix.structure()), count: Arc::clone(&count) };
-    let mut matrix = Matrix::new(Arc::new(structure), matrix.parameters().to_vec()).unwrap().into_dyn();
+/// A matrix of the structure `inner` on the fast path, counted.
+pub fn counting<T: Scalar>(inner: Arc<dyn Structure<T>>, parameters: Vec<T>) -> Matrix<T, Counting<T>> {
+    let structure = Counting { inner, prepared: Arc::default(), went_on: AtomicUsize::new(0) };
+    let mut matrix = Matrix::new(Arc::new(structure), parameters).unwrap();
     matrix.set_path(PathChoice::Fast);
-    (matrix, count)
+    matrix
 }
 
 impl<T: Scalar> Structure<T> for Counting<T> {
@@ -39,12 +41,16 @@ impl<T: Scalar> Structure<T> for Counting<T> {
     }
 
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.prepared.fetch_add(1, Ordering::Relaxed);
         self.inner.prepare(parameters, prepared, scratch);
     }
 
     fn scratch_len(&self) -> usize {
         self.inner.scratch_len()
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        self.inner.backward_scratch_len()
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
@@ -69,6 +75,33 @@ impl<T: Scalar> Structure<T> for Counting<T> {
         scratch: &mut [T],
     ) {
         self.inner.backward(bound, x, dy, dx, sums, scratch);
+    }
+
+    fn kept_len(&self, bound: Bound<'_, T>) -> usize {
+        self.inner.kept_len(bound)
+    }
+
+    /// What is there before must not matter.
+    fn apply_keeping(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], kept: &mut [T], scratch: &mut [T]) {
+        assert_eq!(kept.len(), self.kept_len(bound));
+        kept.fill(T::nan());
+        self.inner.apply_keeping(bound, x, y, kept, scratch);
+    }
+
+    /// Scratch does not hold what was kept.
+    fn backward_kept(
+        &self,
+        bound: Bound<'_, T>,
+        x: &[T],
+        dy: &[T],
+        dx: Option<&mut [T]>,
+        kept: &[T],
+        sums: &mut [T],
+        scratch: &mut [T],
+    ) {
+        self.went_on.fetch_add(1, Ordering::Relaxed);
+        scratch.fill(T::nan());
+        self.inner.backward_kept(bound, x, dy, dx, kept, sums, scratch);
     }
 
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {

@@ -30,8 +30,8 @@ pub fn check_paths<T: Scalar>(mut matrix: Matrix<T>, dense: &[f64], [x, dy]: [&[
     let (m, n) = (matrix.rows(), matrix.cols());
     let (y, dx) = (product(dense, x, n), product(&transpose(dense, n), dy, m));
     let (x_size, dy_size) = (norm(&wide(x)) * norm(dense), norm(&wide(dy)) * norm(dense));
-    // Gradients add up terms that may cancel, `dy_i ∂M_ik x_k` over the examples, with `∂M_ik = k M_ik` for nodes, and M_ik over a
-    // number for generators: about the size of such sums that do not.
+    // Gradients add up terms that may cancel, `dy_i ∂M_ik x_k` over the examples, with `∂M_ik = k M_ik` for nodes, and
+    // M_ik over a number for generators: about the size of such sums that do not.
     let all = norm(&wide(x)) * norm(&wide(dy)) * norm(dense);
     let size = |name: &str, parameters: &[T]| match name {
         "G" => all / norm(&wide(parameters)) / (x.len() as f64).sqrt(),

@@ -1,7 +1,7 @@
-//! Times products with unit-circle Vandermonde matrices on demand: the other half of `finufft.py`, which see.
+//! Times products with unit-circle Vandermonde matrices on demand, for `finufft.py`, which starts it.
 //!
-//! A line of input, such as `f64 4096 1 forward new`, is a case: number type, n, batch, direction, and whether the nodes are new
-//! each time. The answer is the time of one call, in seconds, over a burst of them.
+//! A line of input, such as `f64 4096 1 forward new`, is a case: number type, n, batch, direction, and whether the
+//! nodes are new each time. The answer is the time of one call, in seconds, over a burst of them.
 
 use std::f64::consts::TAU;
 use std::io::{BufRead, Write};

@@ -1,4 +1,4 @@
-//! Which crate's product the dense fallback should stand on: `Y = X Mᵀ` for an n×n matrix, one thread.
+//! Which crate's product the dense fallback should use: `Y = X Mᵀ` for an n×n matrix, one thread.
 //!
 //! `cargo bench --manifest-path benches/peers/Cargo.toml --bench gemm`. Names are `gemm/f32/n1024/b256/faer`.
 

@@ -1,7 +1,7 @@
 //! Toeplitz systems: GKO, from making it to a solution; a further solution; conjugate gradients; and dense LU.
 //!
-//! `cargo bench --manifest-path benches/peers/Cargo.toml --bench solve`. All on one thread. The dense times are those of a factorization with
-//! partial pivoting and a solution, without the time to fill the matrix.
+//! `cargo bench --manifest-path benches/peers/Cargo.toml --bench solve`. All on one thread. The dense times are those
+//! of a factorization with partial pivoting and a solution, without the time to fill the matrix.
 
 use std::hint::black_box;
 use std::time::Duration;

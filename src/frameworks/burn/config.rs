@@ -36,8 +36,8 @@ impl StructuredLinearConfig {
     ///
     /// # Errors
     ///
-    /// What [`Builder::build`] refuses, and [`Error::Unsupported`](crate::Error::Unsupported) for a device other than flex or numbers
-    /// other than `f32` and `f64`.
+    /// What [`Builder::build`] refuses, and [`Error::Unsupported`](crate::Error::Unsupported) for a device other than
+    /// flex or numbers other than `f32` and `f64`.
     pub fn init(&self, device: &Device) -> crate::Result<StructuredLinear> {
         match Tensor::<1>::zeros([1], device).dtype() {
             DType::F32 => self.build::<f32>(device),

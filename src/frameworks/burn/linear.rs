@@ -14,8 +14,8 @@ use crate::{Description, Error, Layout, Linear, Matrix, Result, Scalar};
 /// The layer `Y = X Mᵀ + b` of a structured m×n matrix, for tensors of any leading dimensions on the flex back end, with
 /// gradients on its `autodiff` device.
 ///
-/// The parameters are the tensors of the matrix's [`Layout`](crate::Layout), in its order among those of as many dimensions.
-/// Their spectra are computed when they have changed since the last call, as after a step of an optimiser.
+/// The parameters are the tensors of the matrix's [`Layout`](crate::Layout), in its order, matrices and vectors apart. Their
+/// spectra are computed again when they have changed since the last call, as after a step of an optimiser.
 #[derive(Module, Debug)]
 pub struct StructuredLinear {
     /// The parameters that are matrices, such as the generators `G` and `H`.
@@ -31,8 +31,8 @@ pub struct StructuredLinear {
 impl StructuredLinear {
     /// The layer of a [`Linear`], of its type of numbers, on a device.
     ///
-    /// This is the way for structures that a [`Builder`](crate::Builder) does not make, such as those with fixed nodes, and for layers that
-    /// were compressed or read from a [checkpoint](crate::checkpoint).
+    /// Use this for structures that a [`Builder`](crate::Builder) does not make, such as those with fixed nodes, and
+    /// for layers that were compressed or read from a [checkpoint](crate::checkpoint).
     ///
     /// # Errors
     ///

@@ -57,11 +57,11 @@
 //! # }
 //! ```
 //!
-//! burn's `Learner` trains such a network as it does any other, with its checkpoints and records: the example `mnist_burn` is
-//! written with it. It is in burn's feature `train`, which a crate of yours asks burn for.
+//! burn's `Learner` trains such a network like any other, with checkpoints and records; the example `mnist_burn` does so. It
+//! needs burn's feature `train`, which your crate has to enable.
 //!
 //! burn's operations cannot return errors: [`StructuredLinear::forward`] panics where burn's own layers do, and
-//! [`StructuredLinear::try_forward`] does not. [`Adapter`] adds a structured update to a frozen dense layer.
+//! [`StructuredLinear::try_forward`] returns an error. [`Adapter`] adds a structured update to a frozen dense layer.
 
 mod adapter;
 mod config;

@@ -14,7 +14,7 @@ use crate::{Builder, Description, Linear, Matrix, Scalar};
 /// The layer `Y = X Mᵀ + b` of a structured m×n matrix, for tensors of candle of any leading dimensions.
 ///
 /// It has one variable for each tensor of the matrix's [`Layout`](crate::Layout), under its name (`G`, `H`, …), and `bias`.
-/// The spectra of these are computed when they have changed since the last call, by an optimiser or by hand.
+/// Their spectra are computed again when they have changed since the last call, by an optimiser or by hand.
 ///
 /// Inputs that are contiguous are not copied. Tensors have to be on the CPU and of the type that the
 /// layer was made with, `f32` or `f64`; gradients of gradients are not supported.
@@ -83,7 +83,7 @@ fn build<T: Number>(builder: &Builder, bias: bool, vb: VarBuilder) -> Result<Str
 impl StructuredLinear {
     /// The layer of a [`Linear`]: variables of `vb`, or new ones with the layer's parameters where `vb` makes them.
     ///
-    /// This is the way for structures that a [`Builder`] does not make, such as those with fixed nodes, and for layers that
+    /// Use this for structures that a [`Builder`] does not make, such as those with fixed nodes, and for layers that
     /// were compressed or read from a [checkpoint](crate::checkpoint).
     ///
     /// # Errors

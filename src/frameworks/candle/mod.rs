@@ -1,8 +1,8 @@
 //! Structured layers for [candle](https://docs.rs/candle-core) 0.11 (feature `candle`).
 //!
-//! [`structured_linear`] makes a layer of any family out of a `VarBuilder`, as [`candle_nn::linear()`] makes a dense one, and both
-//! fit into one model. Optimisers, `VarMap::save` and `VarMap::load` see one variable for each tensor of the
-//! family's layout. A whole model, trained and saved:
+//! [`structured_linear`] makes a layer of any family out of a `VarBuilder`, as [`candle_nn::linear()`] makes a dense
+//! one, and both fit into one model. Optimisers, `VarMap::save` and `VarMap::load` see one variable for each tensor of
+//! the family's layout. A whole model, trained and saved:
 //!
 //! ```
 //! use candle_core::{D, DType, Device, Result, Tensor};
@@ -58,9 +58,8 @@
 //! Such a file is read without candle by the [checkpoint](crate::checkpoint) module, and written for candle by it. [`Adapter`]
 //! adds a structured update to a frozen dense layer.
 //!
-//! What the layer costs on top of the crate's own product is the memory for its results, which candle wants to own.
-//! candle shares its own products among as many threads as `RAYON_NUM_THREADS` says; those of this crate are shared with feature
-//! `parallel` only.
+//! The layer's only overhead over the crate's own product is the allocation of its results, which candle has to own. candle
+//! runs its own products on as many threads as `RAYON_NUM_THREADS` says; this crate does so with feature `parallel` only.
 
 mod adapter;
 mod linear;

@@ -1,7 +1,7 @@
 //! Krylov products by the recurrence itself: O(N²) for each generator, stable for every operator.
 //!
-//! The rows `A^k g` are computed a run at a time, and meet the whole group of examples in one GEMM; the backward pass keeps
-//! the first row of each run and goes through the runs from the last to the first.
+//! The rows `A^k g` are computed a run at a time, and multiplied with the whole group of examples in one GEMM; the
+//! backward pass keeps the first row of each run and goes through the runs from the last to the first.
 
 use super::band::{Band, BandGradient};
 use crate::matrix::take;

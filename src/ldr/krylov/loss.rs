@@ -1,18 +1,21 @@
-//! How much more than a product its rounding errors grow: an estimate, from the parameters of both sides.
+//! The *loss* of accuracy of a recurrence, by how much its rounding errors grow more than the product: an estimate, from the
+//! parameters of both sides.
 //!
-//! Far from the shift, a product `Σ_k t_k A^k g` with `t_k = ⟨B^k h, x⟩` is the sum over frequencies ω of what both operators let through,
-//! and each of them amplifies some frequencies on some of its places: a diagonal entry d multiplies by about `1 + d e^{−iω}`. A change of A
-//! leaves a wave at its frequency and cannot do much harm. But the rounding errors of a recurrence are new ones in each step, and of all
-//! frequencies: what a wave left where it was large, another frequency may amplify that it had no share in.
+//! Far from the shift, a product `Σ_k t_k A^k g` with `t_k = ⟨B^k h, x⟩` is a sum over the frequencies ω that both operators
+//! transmit, and each operator amplifies some frequencies at some of its places: a diagonal entry d multiplies by about
+//! `1 + d e^{−iω}`. A change of A does not change the frequency of a wave and cannot do much harm. But the rounding errors of a
+//! recurrence are new in each step, and of all frequencies: where a wave is large, its rounding errors may have another
+//! frequency, one that is amplified further on although the product hardly contains it.
 //!
 //! Waves of frequency ω that leave a place in every step have `w_i / w_{i−1} = m_i` with
 //!
 //! `m_i = l_i / (e^{iω} − d_i − u_i m_{i+1})`,
 //!
-//! whatever comes after, as long as little is reflected. From these follow the gains between places for a few frequencies, in O(N), the
-//! largest product of both sides at one frequency, and the largest one where the frequency changes once on the way. Their quotient is
-//! the *loss*. (It is an estimate and no bound: generators are not looked at, and where both operators amplify what the other one does not,
-//! errors of errors may be larger.) At N = 8192, for entries of ±10% around the shift, errors were between 6·10⁻¹⁷ and 8·10⁻¹⁶ times losses from 10³ to 3·10⁷.
+//! whatever comes after, as long as little is reflected. This gives, in O(N), the gains between places for a few
+//! frequencies; from these, the largest product of both sides at one frequency, and the largest one if the frequency
+//! changes once on the way. The loss is their quotient. (It is an estimate and no bound: generators are not looked at,
+//! and where each operator amplifies what the other does not, errors of errors may be larger.) At N = 8192, for entries
+//! of ±10% around the shift, errors were between 6·10⁻¹⁷ and 8·10⁻¹⁶ times losses from 10³ to 3·10⁷.
 
 use super::band::Band;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -36,7 +39,8 @@ const REGISTERS: usize = FREQUENCIES / f64::LANES;
 const NONE: Spectrum = [0.0; FREQUENCIES];
 const NOTHING: Spectrum = [f64::MIN; FREQUENCIES];
 
-/// The losses of rounding errors that are made with each of two operators, three diagonals of N numbers each, in products of both.
+/// The losses of rounding errors that are made with each of two operators, three diagonals of N numbers each, in
+/// products of both.
 pub(super) fn losses(a: &[f64], b: &[f64]) -> [f64; 2] {
     let mut losses = [0.0; 2];
     f64::run(Losses { operators: [a, b], losses: &mut losses });

@@ -1,9 +1,9 @@
 //! Products with Krylov matrices `K(A, g) = [g, A g, …, A^{N−1} g]` of cyclic tridiagonal operators, their transposes and
 //! gradients, in double precision.
 //!
-//! Four ways, three of them near-linear: [`Hierarchy`] for subdiagonal operators; [`Companion`] for tridiagonal ones near the shift and
-//! [`Scattering`] wherever their reflections die away; the recurrence everywhere else, for one vector ([`Recurrence`]) or for several
-//! ([`Direct`]). Which one it is follows from the parameters and is decided when they change.
+//! There are four ways, three of them near-linear: [`Hierarchy`] for subdiagonal operators; [`Companion`] for tridiagonal ones
+//! near the shift, and [`Scattering`] for others whose reflections die away; the recurrence everywhere else, for one vector
+//! ([`Recurrence`]) or for several ([`Direct`]). The choice depends on the parameters and is made when they change.
 
 mod band;
 mod companion;
@@ -32,14 +32,15 @@ use segments::{Segments, lines};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Nanoseconds of a recurrence: of each, for each place and generator, for each place and step, and for each generator of these.
+/// Nanoseconds of a recurrence: of each, for each place and generator, for each place and step, and for each generator
+/// of these.
 const STEPS: [f64; 4] = [135.0, 10.0, 0.04, 0.135];
 /// Nanoseconds of a group of examples for each place, step and generator: of all, and for each example.
 const ROWS: [f64; 2] = [0.45, 0.06];
 /// Nanoseconds of a group of examples for each generator: of all, for each example, and for each of its places.
 const EACH: [f64; 3] = [150.0, 11.0, 0.5];
-/// Nanoseconds of a hierarchy for each place and source (and half a source more), those of each doubling, and times as many where the last
-/// leaf is not whole: lags that go around the cycle are segments of their own then.
+/// Nanoseconds of a hierarchy for each place and source (and half a source more), those of each doubling, and times as
+/// many where the last leaf is not whole: lags that go around the cycle are segments of their own then.
 const HIERARCHY: [f64; 3] = [3.4, 0.28, 1.45];
 /// Nanoseconds near the shift: of each product, for each N log2(N), vector and source, and for each place and tap.
 const NEAR: [f64; 3] = [500.0, 0.32, 0.15];
@@ -55,12 +56,13 @@ const CHUNK: usize = 1 << 16;
 /// Examples from which on it is worth sharing, rather than to sweep one by one.
 const WORTH: usize = 5;
 
-/// Orders up to which tridiagonal operators are swept, by the ways through blocks that a tree would have. A tree's product would be
-/// faster from half of these orders on, but a change of the parameters takes ten times as long with a tree or longer.
+/// Orders up to which tridiagonal operators are swept, by the ways through blocks that a tree would have. A tree's
+/// product would be faster from half of these orders on, but a change of the parameters takes ten times as long with a
+/// tree or longer.
 const SWEPT: [usize; 2] = [512, 1024];
 
-/// Orders up to which subdiagonal operators, and tridiagonal ones near the shift, are swept. For one vector near-linear products would be
-/// faster at the largest of them, by a third or twice, but they take twice as long for batches.
+/// Orders up to which subdiagonal operators, and tridiagonal ones near the shift, are swept. For one vector near-linear
+/// products would be faster at the largest of them, by a third or twice, but they take twice as long for batches.
 const SHORT: [usize; 2] = [64, 96];
 
 /// Errors of a recurrence were so many times the loss at the most: see [`loss`].
@@ -145,8 +147,8 @@ impl KrylovPlan {
         Self { order, rank, limits, fast, segments: Segments::new(order) }
     }
 
-    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each; in the memory of one that is not needed any
-    /// more.
+    /// Takes up an operator, three diagonals of N numbers, and its generators, N numbers each; in the memory of one
+    /// that is not needed any more.
     pub fn prepare(&self, entries: Vec<f64>, generators: Vec<f64>, used: Option<Krylov>) -> Krylov {
         let engine = if self.is_short() { None } else { self.fast_engine(&entries, &generators, &SWEPT, used) };
         let engine = engine.unwrap_or_else(|| Engine::Sweep(Recurrence::new(&self.segments, &entries, &generators)));
@@ -238,8 +240,8 @@ impl KrylovPlan {
         })
     }
 
-    /// Estimated nanoseconds for the product with one example of a batch, of one side. Recurrences in two parts count as plain ones do: dense
-    /// copies, which they would give way to, lose what they are for.
+    /// Estimated nanoseconds for the product with one example of a batch, of one side. Recurrences in two parts count
+    /// as plain ones do: dense copies, which they would give way to, lose what they are for.
     pub fn cost(&self, krylov: Option<&Krylov>, batch: usize) -> f64 {
         let (n, r) = (self.order as f64, self.rank as f64);
         let examples = batch.min(self.chunk());
@@ -316,7 +318,8 @@ impl KrylovPlan {
         lines(fast.max(Recurrence::kept_len(&self.segments)))
     }
 
-    /// Numbers that the product of one example with this operator leaves for the gradient, and its transposed product: see [`Left`].
+    /// Numbers that the product of one example with this operator leaves for the gradient, and its transposed product:
+    /// see [`Left`].
     pub fn left_len(&self, krylov: &Krylov) -> [usize; 2] {
         let left = match &krylov.engine {
             Engine::Hierarchy(_, plan) => [0, Hierarchy::states_len(plan, true)],
@@ -416,8 +419,8 @@ impl KrylovPlan {
         self.gradient(krylov, [t, y], z, Left { down, up }, first, sums, scratch);
     }
 
-    /// Adds the gradient of `⟨y, z⟩` to the sums, for `z = Σ_jk t_jk A^k g_j` and what this product and the transposed one of y left. If
-    /// z is asked for, the product must be one that leaves nothing.
+    /// Adds the gradient of `⟨y, z⟩` to the sums, for `z = Σ_jk t_jk A^k g_j` and what this product and the transposed
+    /// one of y left. If z is asked for, the product must be one that leaves nothing.
     #[expect(clippy::too_many_arguments, reason = "a product, and the gradient that it goes with")]
     pub fn gradient(
         &self,

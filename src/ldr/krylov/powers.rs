@@ -1,10 +1,11 @@
 //! The gradient of a recurrence by fourth powers of the operator, for one vector in [`Segments`].
 //!
-//! A pass does four steps at once, `w ← A⁴ w + Σ_b t_b A^b g`, and the gradient of a product goes through `A⁴` and the `A^b g`, b < 4, as
-//! if they were parameters: `dual wᵀ` in nine diagonals and `t_b dual`, for the w and the dual that a pass begins with. That is 13
-//! multiplications with additions for each place, where the steps one by one would take 16, and a quarter of the vectors. From there the
-//! chain rule leads to A and g, once for a batch. Diagonals are told by their distance from the main one, also where it goes round a short
-//! ring more than once: what stands for the same place is then added up by the chain rule.
+//! A pass does four steps at once, `w ← A⁴ w + Σ_b t_b A^b g`, and the gradient of a product is taken in `A⁴` and the
+//! `A^b g`, b < 4, as if they were parameters: `dual wᵀ` in nine diagonals and `t_b dual`, for the w and the dual that
+//! a pass begins with. That is 13 multiply-adds for each place, where single steps would take 16, and a quarter of the
+//! vectors. From there the chain rule leads to A and g, once for a batch. Diagonals are identified by their distance
+//! from the main one, even if that goes around a short ring more than once: the chain rule then adds up those of the
+//! same place.
 
 use super::segments::{BEFORE, GROUP, Pairs, STEPS, Segments, pairs, rows, rows_mut};
 use crate::matrix::take;
@@ -24,7 +25,8 @@ const _: () = assert!(STEPS == 4);
 /// Generators that share a sweep downwards; the coefficients of more would not stay in registers.
 pub(super) const TOGETHER: usize = 2;
 
-/// Sums of gradients in `A⁴`, nine registers for each of places, and in `A^b g` for b < 4 and each generator, four registers each.
+/// Sums of gradients in `A⁴`, nine registers for each of places, and in `A^b g` for b < 4 and each generator, four
+/// registers each.
 #[derive(Debug)]
 pub(super) struct PowerSums<'a> {
     fourth: &'a mut [f64],

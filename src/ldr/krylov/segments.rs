@@ -1,8 +1,9 @@
 //! A ring of places cut into segments that lie side by side, one a lane: the neighbours of a register are registers.
 //!
-//! Lane l of register i holds place `⌊l N / W⌋ + i`, for i from 0 to ⌈N / W⌉: segments may share a place. Before and behind them a
-//! *margin* repeats what the ring has there, so that a few steps of a band operator can be done without an exchange between
-//! lanes, each of them spoiling one register at either end. That makes corners of an operator ordinary entries.
+//! Lane l of register i holds place `⌊l N / W⌋ + i`, for i from 0 to ⌈N / W⌉: segments may share a place. Before and
+//! behind them a *margin* repeats what the ring has there, so that a few steps of a band operator, each of which
+//! invalidates one register at either end, need no exchange between lanes. That makes the corners of an operator
+//! ordinary entries.
 
 use std::ops::Range;
 
@@ -72,8 +73,8 @@ pub(super) fn aligned(numbers: &[f64]) -> &[f64] {
 /// Numbers that [`apart`] skips at most.
 pub(super) const APART: usize = GROUP * 2 * W;
 
-/// Skips numbers until they are as far as can be from another group of vectors, modulo the distance between pairs. Where the lines of
-/// both fall into the same sets of a cache, loads of both take twice as long.
+/// Skips numbers until they are as far as can be from another group of vectors, modulo the distance between pairs.
+/// Where the lines of both fall into the same sets of a cache, loads of both take twice as long.
 pub(super) fn apart<'a>(numbers: &'a mut [f64], from: &[f64]) -> &'a mut [f64] {
     let distance = numbers.as_ptr().addr().wrapping_sub(from.as_ptr().addr()) / size_of::<f64>();
     &mut numbers[(APART + APART / 2 - distance % APART) % APART..]

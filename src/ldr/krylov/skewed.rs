@@ -1,9 +1,9 @@
 //! Several steps of a recurrence in one pass over the places, for one vector in [`Segments`].
 //!
-//! A pass consists of *stages* of one or two steps, which multiply by A or by A². A stage is done at a place as soon as the one before has
-//! been at the last place that it needs, which it finds in registers: a *window* for each stage has the places around. A step of a
-//! tridiagonal operator and a generator takes four multiplications with additions and four loads for each register of places, 2.7 cycles
-//! in all where the passes one by one took 6; two steps in a stage take seven.
+//! A pass consists of *stages* of one or two steps, which multiply by A or by A². A stage is done at a place as soon as
+//! the stage before has done the last place that it needs; what it needs is in registers, a *window* of places for each
+//! stage. A step of a tridiagonal operator and a generator takes four multiply-adds and four loads for each register of
+//! places, 2.7 cycles in all where separate passes took 6; two steps in a stage take seven.
 
 use std::cell::Cell;
 
@@ -16,15 +16,17 @@ type Lane = <f64 as Kernels>::Lane;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ring<'a> {
     pub segments: &'a Segments,
-    /// For each register of places its 2 D + 1 entries, from below the diagonal to above, and then the generators, D registers each. (In
-    /// arrays of their own, the generators and w could fight for the same sets of the cache all the way.)
+    /// For each register of places its 2 D + 1 entries, from below the diagonal to above, and then the generators, D
+    /// registers each. (In arrays of their own, the generators and w could fight for the same sets of the cache all the
+    /// way.)
     pub packed: &'a [f64],
 }
 
 /// Goes through a run of powers of A upwards.
 #[derive(Debug)]
 pub(super) struct Expand<'a, 'b, const D: usize, const C: usize> {
-    /// The transpose of `A^D`, and `A^b g` of one generator, which have each place once: the sums for more would not stay in registers.
+    /// The transpose of `A^D`, and `A^b g` of one generator, which have each place once: the sums for more would not
+    /// stay in registers.
     pub ring: Ring<'a>,
     /// Replaced by what the run ends with, `(Aᵀ)^powers w` or a few powers more.
     pub w: &'b mut [f64],
@@ -45,7 +47,8 @@ pub(super) struct Combine<'a, 'b, const D: usize, const C: usize, const R: usize
     pub t: &'b [f64],
     pub first: usize,
     pub powers: usize,
-    /// Written, if there is room: the w that the pass over each `STEPS` powers begins with, with its margins; a group at the most.
+    /// Written, if there is room: the w that the pass over each `STEPS` powers begins with, with its margins; a group
+    /// at the most.
     pub kept: &'b mut [f64],
 }
 

@@ -1,7 +1,8 @@
 //! Dense copies of matrices under learned operators, and gradients back from their entries.
 //!
-//! LDR-SD: by their [cyclic diagonals](crate::ldr::diagonals), O(r m n), unless products of weights are out of range. Everything else: by
-//! products with unit vectors where these are fast enough, or by a GEMM of the two Krylov matrices, O(N³) for each generator.
+//! LDR-SD: by their [cyclic diagonals](crate::ldr::diagonals), O(r m n), unless products of weights are out of range.
+//! Everything else: by products with unit vectors where these are fast enough, or by a GEMM of the two Krylov matrices,
+//! O(N³) for each generator.
 
 use super::{HALF, LearnedOperators, add_narrow, sides};
 use crate::Scalar;
@@ -17,8 +18,9 @@ const UNITS: usize = 64;
 /// Nanoseconds for each entry of two Krylov matrices, to compute and to cut them.
 const KRYLOV_ENTRY: f64 = 4.0;
 
-/// Nanoseconds for each entry along diagonals, and for each of its generators: the larger of what it takes to write it, and of a third of
-/// that with a gradient led back from it, for a copy in training stands for three products. Scattered entries of tall matrices take twice as long.
+/// Nanoseconds for each entry along diagonals, and for each of its generators: the larger of what it takes to write it,
+/// and of a third of that with a gradient led back from it, for a copy in training stands for three products. Scattered
+/// entries of tall matrices take twice as long.
 const DIAGONAL: [f64; 2] = [1.6, 0.11];
 const TALL: f64 = 2.0;
 

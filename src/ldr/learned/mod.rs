@@ -20,45 +20,47 @@
 //!
 //! * *A scaled shift*, for subdiagonal operators. `A = S Z_f S⁻¹` for a diagonal S, so that M is a sum of products of f-circulants
 //!   between diagonals: 2r + 2 real transforms of length 2N, and 4r + 5 for all gradients. Rounding errors grow with the
-//!   range of S, largest over smallest, of both operators together; it is measured, and up to 10⁴ (f64) or 64 (f32) is let through.
-//!   Entries of 1 ± 5% stay below that up to N of some thousands.
-//! * *A hierarchy*, for all other subdiagonal operators, with zero or tiny entries as well as any, in O(r N log² N). Between two blocks of
-//!   places every power of A has entries `head · tail`, products of weights, so that blocks act on each other by convolutions with
-//!   segments of the coefficients. Nothing is divided by anything; no product of weights may exceed 10⁶, or 10³ inside a
-//!   quarter of the places that the cycle leads back into, which may cost as many digits.
+//!   range of S (largest over smallest entry) of both operators together. It is measured, and must not exceed 10⁴ (f64) or 64
+//!   (f32); for entries of 1 ± 5% it does not up to N of some thousands.
+//! * *A hierarchy*, for all other subdiagonal operators, zero and tiny entries included, in O(r N log² N). Between two blocks of
+//!   places every power of A has entries `head · tail`, products of weights, so that blocks act on each other by convolutions
+//!   with segments of the coefficients. There are no divisions. No product of weights may exceed 10⁶, or 10³ inside a quarter of
+//!   the places that the cycle leads back into; that many digits may be lost.
 //! * *Polynomials*, for tridiagonal operators near the shift, in O(r N log N + N w). A^k e_0 is around place k, with w *taps* that die
 //!   away behind it, so that the Krylov basis of e_0 is banded, and so is its inverse; in this basis A is a companion matrix, and a product
 //!   is one of polynomials modulo the characteristic one. The taps are 16 to 24 for entries of ±0.2% around the shift at N = 1024, and 50 to
 //!   80 for ±5%; up to 128 are let through, and up to 2²¹ numbers in a band. Rounding errors grow with the condition number of the basis,
 //!   about `exp(2 |Σ d|)` for the largest sum of diagonal entries up to any place; it is measured, and up to 10³ (f64) or 10⁶ (f32) is let
 //!   through.
-//! * *A tree of blocks*, for other tridiagonal operators whose reflections die away, in O(r N log² N). Each block is known by the power
-//!   series, in the number of steps, of what passes through it and what it reflects; these are combined at junctions, as
-//!   scattering matrices are, and all their coefficients are entries of powers of blocks of A: none grows that is not in M
-//!   already, where the basis of polynomials may grow like `(1 + |d|)^N` even if A does not. A block of L
-//!   places must have forgotten its input after 2L steps, to 10⁻¹³, and no coefficient may exceed 10³ (f64) or 10⁶ (f32). (Where blocks forget after 3/2 or
-//!   9/8 L, shorter transforms are taken.) It does while `|d| + 2√|lu|` is
-//!   below about ½ for entries l below, d on and u above the diagonal: ±5% around the shift do, ±10% may not. While |u| is
-//!   below about 0.03 nothing returns from 16 places ahead, blocks are passed in one direction only, and all is two to three times
-//!   as fast.
-//! * *The recurrence*, for the rest, up to N = 96, and for all tridiagonal operators that are not near the shift up to N = 512, or 1024 if
-//!   blocks are passed both ways: O((3 + r) N²) for one vector, and the GEMMs of two dense products for a batch.
+//! * *A tree of blocks*, for other tridiagonal operators whose reflections die away, in O(r N log² N). Each block is described by
+//!   power series, in the number of steps, of what passes through it and of what it reflects. These are combined at junctions, as
+//!   scattering matrices are. All their coefficients are entries of powers of blocks of A, so that none is large unless M is,
+//!   whereas the basis of polynomials may grow like `(1 + |d|)^N` even if A does not. A block of L places must have forgotten
+//!   its input, to 10⁻¹³, after 2L steps (if it has after 3/2 or 9/8 L, transforms are shorter), and no coefficient may exceed
+//!   10³ (f64) or 10⁶ (f32). Blocks forget in time while `|d| + 2√|lu|` is below about ½ for entries l below, d on and u above
+//!   the diagonal: with ±5% around the shift they do, with ±10% they may not. While |u| is below about 0.03 nothing returns from
+//!   16 places ahead; then blocks are passed in one direction only, two to three times as fast.
+//! * *The recurrence*, for everything else and for small orders: up to N = 64 instead of a hierarchy, 96 instead of polynomials,
+//!   512 instead of a tree, or 1024 if its blocks would be passed in both directions. O((3 + r) N²) for one vector, and the
+//!   GEMMs of two dense products for a batch.
 //!
-//! [`LearnedOperators::is_fast`] tells the operators that have one of the first four. All but scaled shifts compute in double precision
+//! [`LearnedOperators::is_fast`] tells whether one of the first four applies. All but scaled shifts compute in double precision
 //! for both number types.
 //!
-//! *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm, where powers of the operators do not grow much more than the product does.
-//! Products are well conditioned even where they do: for N = 8192 and random entries of ±10% around the shift, ±5% above the diagonal, a
-//! change of all parameters by a rounding unit moves them by 3·10⁻¹⁴ at the most (12 operators). But each step of a recurrence makes errors of its
-//! own, of all frequencies, and operators may amplify some that the product has no share in: errors were up to 1.3·10⁻¹⁰ by definition in f64, and
-//! by recurrences up to 1.9·10⁻¹⁰, or 2·10⁻⁹ with ±10% in all three diagonals. How much they can grow, next to the product, is estimated from the
-//! operators when these change, for N > 1024; where they might exceed 10⁻¹¹ (f64) or 10⁻⁶ (f32), vectors of the recurrence are kept in two parts,
-//! which takes four times as long for one vector and ten times for a batch, and errors of these products were between 5·10⁻¹⁵ and 7·10⁻¹³. Errors of
-//! LDR-SD were at most 10⁻¹⁴, and those of trees are limited with the growth that is let through, to 10⁻¹¹.
+//! *Accuracy:* 10⁻¹¹ (f64) and 2·10⁻⁵ (f32) or better, in norm, where powers of the operators do not grow much more than the
+//! product does. Even where they do, products are well conditioned: for N = 8192 and random entries of ±10% around the shift, ±5%
+//! above the diagonal, a change of all parameters by a rounding unit changes them by at most 3·10⁻¹⁴ (12 operators). But each
+//! step of a recurrence makes errors of its own, of all frequencies, and operators may amplify frequencies that the product does
+//! not contain: errors in f64 were up to 1.3·10⁻¹⁰ when products were computed by the definition, up to 1.9·10⁻¹⁰ by
+//! recurrences, and 2·10⁻⁹ with ±10% in all three diagonals. For N > 1024 their growth relative to the product is estimated when
+//! the operators change. Where errors might exceed 10⁻¹¹ (f64) or 10⁻⁶ (f32), vectors of the recurrence are kept in two parts,
+//! which takes four times as long for one vector and ten times for a batch; errors of these products were between 5·10⁻¹⁵ and
+//! 7·10⁻¹³. Errors of LDR-SD were at most 10⁻¹⁴, and the limit on the growth of trees keeps theirs to 10⁻¹¹.
 //!
-//! There are limits to that. Gradients in operators and generators, dense copies, the numbers between both sides, and recurrences up to N = 1024 are in double
-//! precision in any case. The estimate does not look at generators, nor at operators that both amplify, by 10⁸ or so, what the other one
-//! does not; and two parts gain eight digits at the most. Operators that amplify so much should be scaled.
+//! This has limits. Gradients in operators and generators, dense copies, the numbers between both sides, and recurrences up to
+//! N = 1024 are always in plain double precision. The estimate does not look at generators, nor does it cover two operators that
+//! each amplify, by 10⁸ or so, what the other does not; and two parts gain at most eight digits. Operators that amplify so much
+//! should be scaled.
 //!
 //! *Cost,* one vector, r = 1, f64, microseconds at N = 1024: 7 for a scaled shift, 19 for a hierarchy, 12 to 32 for polynomials with 4 to 64
 //! taps, about 100 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of one vector go on from what
@@ -181,8 +183,8 @@ impl<T: Scalar> LearnedOperators<T> {
         self.shape.order()
     }
 
-    /// Whether a matrix with these parameters multiplies in near-linear time: as scaled shifts, by hierarchies, or
-    /// by trees of blocks whose reflections die away.
+    /// Whether a matrix with these parameters multiplies in near-linear time: by scaled shifts, hierarchies, polynomials or
+    /// trees of blocks, not by recurrences.
     ///
     /// # Errors
     ///
@@ -280,7 +282,7 @@ impl<T: Scalar> LearnedOperators<T> {
     }
 }
 
-/// What the negacyclic transforms of scaled shifts take of the estimate for cyclic ones.
+/// The cost of the negacyclic transforms of scaled shifts, as a part of the estimate for cyclic ones.
 const SCALED: f64 = 0.8;
 
 /// How far from the shift near-linear products are taken, for f32 and f64. At N = 8192 the errors of trees were up to 6·10⁻¹⁵ times the growth,

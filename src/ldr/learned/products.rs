@@ -91,7 +91,8 @@ impl<T: Scalar> LearnedOperators<T> {
         Kept { t: &kept[..self.rank * self.order()], left: Left { down, up } }
     }
 
-    /// The backward pass, on from what the product of one vector kept, if it has: writes the gradient in x, if asked, and adds to the sums.
+    /// The backward pass, on from what the product of one vector kept, if it has: writes the gradient in x, if asked,
+    /// and adds to the sums.
     pub(super) fn gradients(
         &self,
         sides: &Sides,

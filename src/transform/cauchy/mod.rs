@@ -111,8 +111,8 @@ pub(crate) fn product_cost<T: Scalar>(rows: usize, cols: usize, count: usize) ->
     CALL + blocks as f64 * pass(block) + singles as f64 * pass(single)
 }
 
-/// Nanoseconds of a pass, of a node in it and of an entry, with a block of right-hand sides and with one; and how many numbers, other
-/// nodes and points, a node of a large matrix meets.
+/// Nanoseconds of a pass, of a node in it and of an entry, with a block of right-hand sides and with one; and how many
+/// numbers, other nodes and points, a node of a large matrix meets.
 struct Cost {
     block: [f64; 3],
     single: [f64; 3],

@@ -9,10 +9,10 @@
 //! 1. *Signs.* Even and odd coefficients apart, `E(λ) = Σ_s e^{−2λs} x_{2s}` and O likewise, the values at v and −v are
 //!    `E ± |v| O`: both signs cost one transform.
 //! 2. *Bins.* Nodes with |v| ≤ ½ sum their power series directly, to 64 terms (f32: 32). The others fall into bins
-//!    `λ / ln 2 ∈ (2^{−j}, 2^{1−j}]`, j = 1, 2, …, and a last one that reaches down to λ = 0. In a bin, `e^{−λk}` is a polynomial
-//!    of degree < P in ln λ for *every* k ≥ 0, to 4·10^{−15} at P = 16 (f64) and 8·10^{−9} at P = 8 (f32): a strip of half-height π/2
-//!    around the real axis is free of singularities, and `|e^{−λk}| ≤ 1` in it. The last bin is narrow enough to
-//!    interpolate in λ itself. So a node costs one Chebyshev series of P terms.
+//!    `λ / ln 2 ∈ (2^{−j}, 2^{1−j}]`, j = 1, 2, …, and a last one that reaches down to λ = 0. In a bin, `e^{−λk}` is a
+//!    polynomial of degree < P in ln λ for *every* k ≥ 0, to 4·10^{−15} at P = 16 (f64) and 8·10^{−9} at P = 8 (f32): a
+//!    strip of half-height π/2 around the real axis is free of singularities, and `|e^{−λk}| ≤ 1` in it. The last bin
+//!    is narrow enough to interpolate in λ itself. So a node costs one Chebyshev series of P terms.
 //! 3. *Blocks.* In bin j only the first `36/λ` coefficients count. They are cut into blocks so short that `e^{−2λs}` is a
 //!    polynomial of degree < P in s within a block (3·10^{−14}; f32: 10^{−7}), which reduces a block to P *moments*: amounts at
 //!    Chebyshev points. Moments of a block come from those of its halves, and the matrix from moments to values at the
@@ -24,9 +24,9 @@
 //! # Accuracy
 //!
 //! With u the unit roundoff and `c ≈ 100` (f32: 20), the error in `y_i` is at most
-//! `c u Σ_k |v_i|^{k/2} |x_k| + 2·10^{−14} max_k |x_k| / (1 − |v_i|)` (f32: 10^{−7}): the bin's largest node may be as large as the
-//! square root of |v_i|, and what a bin leaves out is below `e^{−32}` (f32: `e^{−17}`) at that node. The error in the adjoint has the
-//! transposed bound. In norm this is 10^{−14}…10^{−13} (f32: 10^{−6}) of `‖ |V| |x| ‖`.
+//! `c u Σ_k |v_i|^{k/2} |x_k| + 2·10^{−14} max_k |x_k| / (1 − |v_i|)` (f32: 10^{−7}): the bin's largest node may be as
+//! large as the square root of |v_i|, and what a bin leaves out is below `e^{−32}` (f32: `e^{−17}`) at that node. The
+//! error in the adjoint has the transposed bound. In norm this is 10^{−14}…10^{−13} (f32: 10^{−6}) of `‖ |V| |x| ‖`.
 
 mod bins;
 mod nodes;

@@ -161,8 +161,9 @@ const TWO_52: u64 = 0x4330_0000_0000_0000;
 
 /// The logarithm of a number in [0, 1] to base 2, to 3·10^{−16} relative, near 1 too; something below −1000 at 0.
 ///
-/// With x = 2^e m and m next to 1, `ln m = 2 artanh s`, s = (m − 1)/(m + 1), and |s| ≤ 0.172: eleven terms of the series. There is
-/// no branch and no table, unlike in the function of the library, so that several numbers can go at once.
+/// With x = 2^e m and m next to 1, `ln m = 2 artanh s`, s = (m − 1)/(m + 1), and |s| ≤ 0.172: eleven terms of the
+/// series. There is no branch and no table, unlike in the function of the library, so that several numbers can go at
+/// once.
 #[inline(always)]
 fn log2(x: f64) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;

@@ -9,9 +9,9 @@
 //! 1. *Grid.* With the frequencies moved to k − c, c = ⌊n/2⌋, the polynomial is sampled on a grid of L ≥ 2n points
 //!    `2π(q + ½)/L`. Since x is real, the lower half of the circle conjugates the upper, and all of it is one complex
 //!    transform of length L/2 of a *real* signal: that of the ring `x^L + 1`.
-//! 2. *Window.* The value at a node is a weighted sum of those at the 14 (f32: 7) grid points around it, the weights a
-//!    Kaiser–Bessel window; that the coefficients were divided by its Fourier transform before makes it so (Dutt and
-//!    Rokhlin 1993; Barnett, Magland and af Klinteberg 2019 for the modern form).
+//! 2. *Window.* The value at a node is a weighted sum of those at the 14 (f32: 7) grid points around it; the weights are a
+//!    Kaiser–Bessel window, by whose Fourier transform the coefficients have been divided before (Dutt and Rokhlin 1993;
+//!    Barnett, Magland and af Klinteberg 2019 for the modern form).
 //! 3. A factor `e^{icθ}` moves the frequencies back.
 //!
 //! The adjoint is the same steps transposed, in reverse order: exact but for rounding. What depends on the angles

@@ -1,7 +1,7 @@
 //! Blocks of four leaves: places that are so few that their lags are taken one by one.
 //!
-//! From a leaf to another one of its block P_ij has rank one, as between all children, so that these are convolutions of `tail g`
-//! with lags. The rest stays inside the leaf: [`leaf`].
+//! From a leaf to another one of its block P_ij has rank one, as between all children, so that these are convolutions
+//! of `tail g` with lags. The rest stays inside the leaf: [`leaf`].
 
 use super::blocks_backward::{BlocksGradient, CombineWithGradient};
 use super::factors::Siblings;
@@ -107,7 +107,8 @@ impl Hierarchy {
         f64::run(OfLeaves { leaf: plan.leaf, kernel: Expand { hierarchy: self, plan, source, y, lags } });
     }
 
-    /// From what leaves get from far away to the product, in place, for the padded lags of all generators, so many numbers each.
+    /// From what leaves get from far away to the product, in place, for the padded lags of all generators, so many
+    /// numbers each.
     pub(super) fn combine_blocks(&self, plan: &Plan, lags: &[f64], each: usize, far: &mut [f64]) {
         let sources = Sources { sources: &self.sources, plan, lags, each };
         f64::run(OfLeaves { leaf: plan.leaf, kernel: Combine { hierarchy: self, sources, far } });

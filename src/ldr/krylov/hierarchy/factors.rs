@@ -1,4 +1,5 @@
-//! The products of weights that join the children of every parent, and their gradients: no divisions, so that weights may be zero.
+//! The products of weights that join the children of every parent, and their gradients: no divisions, so that weights
+//! may be zero.
 
 use super::Lane;
 use super::plan::{CHILDREN, Plan, W};
@@ -29,8 +30,8 @@ pub(super) struct Siblings {
     pub after: Four,
 }
 
-/// The gradient in the factors of four parents: in the products of siblings before and behind each child, and in those of children that
-/// are between others. Where there is no such thing, what is there means nothing.
+/// The gradient in the factors of four parents: in the products of siblings before and behind each child, and in those
+/// of children that are between others. Where there is no such thing, what is there means nothing.
 pub(super) type SiblingsGradient = [Four; 3];
 
 /// Where in a gradient these are.
@@ -91,17 +92,18 @@ fn four<I: Isa<f64>>(isa: I, lanes: &Four) -> [I::V; CHILDREN] {
     four
 }
 
-/// The children of the whole that are passed on the way from a source to a target, around the cycle: all others if both are the same.
+/// The children of the root that are passed on the way from a source to a target, around the cycle: all others if both
+/// are the same.
 fn passed(target: usize, source: usize) -> impl Iterator<Item = usize> + Clone {
     let end = if target > source { target } else { target + CHILDREN };
     (source + 1..end).map(|c| c % CHILDREN)
 }
 
-/// The factors of all parents, level by level up to the whole.
+/// The factors of all parents, level by level up to the root.
 #[derive(Debug)]
 pub(super) struct Factors {
     pub levels: Vec<Vec<Siblings>>,
-    /// The products of the children of the whole.
+    /// The products of the children of the root.
     whole: Lane,
 }
 
@@ -117,12 +119,12 @@ impl Factors {
         Self { levels, whole: products.first().copied().unwrap_or(ONES) }
     }
 
-    /// The product of all places between a source and a target among the children of the whole, around the cycle.
+    /// The product of all places between a source and a target among the children of the root, around the cycle.
     pub fn around(&self, target: usize, source: usize) -> f64 {
         passed(target, source).fold(1.0, |product, c| flush(product * self.whole[c]))
     }
 
-    /// From the gradient in [`Factors::around`], by targets and sources, to that in the products of the children of the whole.
+    /// From the gradient in [`Factors::around`], by targets and sources, to that in the products of the children of the root.
     fn around_backward(&self, d: &[Lane; CHILDREN]) -> Lane {
         let mut sum = Lane::default();
         for (target, source) in (0..CHILDREN).flat_map(|target| (0..CHILDREN).map(move |source| (target, source))) {
@@ -134,8 +136,8 @@ impl Factors {
         sum
     }
 
-    /// From the gradient in the factors, parent by parent, and that around the whole to that in the products of leaves, which is added to
-    /// their last heads. It is used up.
+    /// From the gradient in the factors, parent by parent, and that around the whole to that in the products of leaves,
+    /// which is added to their last heads. It is used up.
     pub fn backward(
         &self,
         leaf: usize,

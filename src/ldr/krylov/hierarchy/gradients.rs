@@ -27,8 +27,8 @@ impl Hierarchy {
         align(sums)[0] = 0.0;
     }
 
-    /// Writes the gradients in the generators and in the weights, N numbers each, that the sums stand for, if there is anything in them. They
-    /// are used up.
+    /// Writes the gradients in the generators and in the weights, N numbers each, that the sums stand for, if there is
+    /// anything in them. They are used up.
     pub fn finish(
         &self,
         plan: &Plan,
@@ -60,8 +60,8 @@ impl Hierarchy {
         plan.collect(d_weights, weights, scratch);
     }
 
-    /// From the sums of a generator to the gradient in it, from the whole down to the leaves; that in tails is written for the first one, and
-    /// added for others.
+    /// From the sums of a generator to the gradient in it, from the root down to the leaves; that in tails is written
+    /// for the first one, and added for others.
     fn sources_backward(&self, plan: &Plan, j: usize, sums: &mut [f64], [d_places, d_tails]: [&mut [f64]; 2]) {
         let (at, source) = (Sums(plan), &self.sources[j]);
         let (sums, factors) = sums.split_at_mut(at.factors(0).start);
@@ -96,8 +96,8 @@ impl Hierarchy {
     }
 }
 
-/// From what comes from far away of the gradient in a generator times tails to that in the generator, in place, and in the products of
-/// the leaves behind each.
+/// From what comes from far away of the gradient in a generator times tails to that in the generator, in place, and in
+/// the products of the leaves behind each.
 struct BlocksBackward<'a, A> {
     /// These products, and the gradient in them.
     afters: A,

@@ -1,20 +1,21 @@
 //! Krylov products of subdiagonal operators in near-linear time, for any weights, by a hierarchy of places.
 //!
-//! `(A^k g)_i = P_ij g_j` for `j = i − k mod N`, where P_ij is the product of the weights on the way from j to i along the cycle. Cut the
-//! places into four children, and each of them again, down to *leaves* of 3 to 10. From a source J to a target I behind it, among the
-//! four children of a parent, P_ij has rank one,
+//! `(A^k g)_i = P_ij g_j` for `j = i − k mod N`, where P_ij is the product of the weights on the way from j to i along
+//! the cycle. The places are cut into four children, and each of these again, down to *leaves* of 3 to 10 places. From
+//! a source J to a target I behind it, among the four children of a parent, P_ij has rank one,
 //!
 //! `P_ij = head_i · between_IJ · tail_j`,
 //!
-//! with head_i from I's first place (included) to i, tail_j from behind j to J's last place, and the weights between. The same holds around
-//! the cycle, from j to an i before it, for any two children of the whole, and for each of them with itself: so all of that is done
-//! there, and parents below only care for targets behind sources. What I gets from J in `Σ_k t_k A^k g` is a convolution of `tail g` with a
-//! segment of t, which all parents of that size share: [`Parents`] and [`Top`]. Parents of leaves, and leaves, take their few lags
-//! one by one: [`blocks`]. There is no division. Products of weights must not exceed 10⁶, and
-//! rounding errors are of the size of entries of powers of A, or up to 10³ times as large for children of the whole with themselves.
+//! with head_i the weights from I's first place (included) to i, tail_j those from behind j to J's last place, and
+//! those between. The same holds around the cycle, from j to an i before it, for any two children of the root and for
+//! each of them with itself. So the root does all of that, and parents below it only treat targets behind sources. What
+//! I gets from J in `Σ_k t_k A^k g` is a convolution of `tail g` with a segment of t that all parents of that size
+//! share: [`Parents`] and [`Top`]. Parents of leaves, and leaves, apply their few lags one by one: [`blocks`]. There is
+//! no division. Products of weights must not exceed 10⁶, and rounding errors are of the size of entries of powers of A,
+//! or up to 10³ times as large for children of the root with themselves.
 //!
-//! Heads of a level are those of the level below times the weights of siblings before. So a product takes what comes from far away
-//! along from level to level, `z ← before_I z + (what I gets from siblings)`, and y likewise on the way up.
+//! Heads of a level are those of the level below times the weights of the siblings before. So a product carries what comes from
+//! far away from level to level, `z ← before_I z + (what I gets from siblings)`, and y likewise on the way up.
 
 mod blocks;
 mod blocks_backward;
@@ -45,13 +46,13 @@ type Lane = [f64; W];
 /// The largest product of weights, and so the growth of rounding errors, that is let through.
 const GROWTH: f64 = 1e6;
 
-/// The same for the children of the whole with themselves, around the cycle: their heads and tails may overlap, and stand for more than a
-/// cycle then.
+/// The same for the children of the root with themselves, around the cycle: their heads and tails may overlap, and
+/// stand for more than a cycle then.
 const SELF_GROWTH: f64 = 100.0 * GROWTH;
 
-/// The largest product of consecutive weights inside a child of the whole, where the cycle leads back into it. Where head and tail overlap
-/// these are in a product twice, which means nothing but leaves rounding errors: this many digits may be lost, of products and of
-/// gradients in smaller weights between.
+/// The largest product of consecutive weights inside a child of the root, where the cycle leads back into it. Where
+/// head and tail overlap these are in a product twice, which means nothing but leaves rounding errors: this many digits
+/// may be lost, of products and of gradients in smaller weights between.
 const INSIDE: f64 = 1e3;
 
 /// What products need of an operator and its generators, in lanes.
@@ -70,7 +71,7 @@ pub(super) struct Hierarchy {
 #[derive(Debug)]
 struct Source {
     generator: Aligned,
-    /// Times tails, and times the weights of siblings behind, for each level below the whole.
+    /// Times tails, and times the weights of siblings behind, for each level below the root.
     places: Vec<Aligned>,
     /// The spectra of that, but for leaves.
     spectra: Vec<Aligned>,
@@ -84,7 +85,8 @@ impl Source {
 }
 
 impl Hierarchy {
-    /// Takes up weights, N numbers, and generators, N numbers each. `None` where a product of weights is too large, or none that is finite.
+    /// Takes up weights, N numbers, and generators, N numbers each. `None` where a product of weights is too large, or
+    /// none that is finite.
     pub fn new(plan: &Plan, weights: &[f64], generators: &[f64]) -> Option<Self> {
         let places = plan.places;
         let mut scratch = vec![0.0; places];
@@ -167,14 +169,14 @@ fn chain(leaf: usize, weights: &[f64], heads: &mut [f64], tails: &mut [f64]) {
     }
 }
 
-/// The largest product of consecutive weights that each child of the whole may have inside.
+/// The largest product of consecutive weights that each child of the root may have inside.
 fn limits(factors: &Factors) -> Lane {
     // Where next to nothing comes back, overlaps are no larger than what there is anyway.
     std::array::from_fn(|l| if factors.around(l, l).abs() <= GROWTH.recip() { GROWTH } else { INSIDE })
 }
 
-/// Whether no product of consecutive weights in a leaf is too large; a few other operators are refused, too. Usually the largest weight
-/// shows that at once. What is not a number is left to [`is_small`].
+/// Whether no product of consecutive weights in a leaf is too large; a few other operators are refused, too. Usually
+/// the largest weight shows that at once. What is not a number is left to [`is_small`].
 fn is_small_inside(plan: &Plan, factors: &Factors, weights: &[f64]) -> bool {
     let (weights, limits) = (lanes::<f64>(weights), limits(factors));
     let most = largest(weights).into_iter().fold(1.0, f64::max);

@@ -1,8 +1,9 @@
-//! Spectra, number by number: what parents share, and sums over the pairs of a target and a source among the children of the whole.
+//! Spectra, number by number: what parents share, and sums over the pairs of a target and a source among the children
+//! of the root.
 //!
-//! These are `Σ_p factor_p a_p b_p` with a factor for each lane: products, where b is the spectrum of a segment of the lags, shared by all
-//! lanes; and correlations, where it is that of y. The children of the whole are the lanes, so that the a_p are rotations of one
-//! register.
+//! These are `Σ_p factor_p a_p b_p` with a factor for each lane: products, where b is the spectrum of a segment of the
+//! lags, shared by all lanes; and correlations, where it is that of y. The children of the root are the lanes, so that
+//! the a_p are rotations of one register.
 
 use super::Lane;
 use super::plan::{CHILDREN, GAP, W};
@@ -69,16 +70,16 @@ pub(super) fn add_mul_conj<I: Isa<f64>>(isa: I, a: Complex<I::V>, b: Complex<I::
     }
 }
 
-/// How far the sources of a turn are before their targets, around the cycle: first those that lag behind, then each itself, then
-/// those that are reached around the cycle only, the farthest first.
+/// How far the sources of a turn are before their targets, around the cycle: first those that lag behind, then each
+/// itself, then those that are reached around the cycle only, the farthest first.
 #[inline(always)]
 pub(super) const fn distance(turn: usize) -> usize {
     if turn < CHILDREN { (turn + 1) % CHILDREN } else { 2 * CHILDREN - 1 - turn }
 }
 
-/// `out = Σ_p factor_p a_p s_p` for segments s, where a_p is a seen from a distance; or with s conjugated and the distance to the other
-/// side. Added if asked. For the gradient in the factors it returns the inner products of each `a_p s_p` with y, lane by lane. The
-/// first factors may be known to be one, and then there is no gradient in them.
+/// `out = Σ_p factor_p a_p s_p` for segments s, where a_p is a seen from a distance; or with s conjugated and the
+/// distance to the other side. Added if asked. For the gradient in the factors it returns the inner products of each
+/// `a_p s_p` with y, lane by lane. The first factors may be known to be one, and then there is no gradient in them.
 #[inline(always)]
 pub(super) fn combine<I: Isa<f64>, const P: usize, const CONJ: bool, const GRADIENT: bool, const FIRST: bool>(
     isa: I,
@@ -130,7 +131,8 @@ pub(super) fn lane_sums<I: Isa<f64>>(isa: I, mut tile: [I::V; W]) -> I::V {
     isa.add(isa.add(tile[0], tile[1]), isa.add(tile[2], tile[3]))
 }
 
-/// The sums over the lanes of `factor_p conj(a_p) y` go to lane p of `out`, for up to four turns from the first or the fifth one on.
+/// The sums over the lanes of `factor_p conj(a_p) y` go to lane p of `out`, for up to four turns from the first or the
+/// fifth one on.
 #[inline(always)]
 pub(super) fn correlate_apart<I: Isa<f64>, const P: usize, const FROM: usize>(
     isa: I,

@@ -1,8 +1,8 @@
 //! Products between the children of a parent, where children are registers: four parents at a time.
 //!
-//! The first child gets nothing from its siblings, and the last one gives them nothing. So there are three spectra for each parent, those of
-//! the first three children as sources or of the last three as targets. With a_j of the sources, s_d of the segments and the products m_1
-//! and m_2 of the two children between others, targets get
+//! The first child gets nothing from its siblings, and the last one gives them nothing. So there are three spectra for
+//! each parent, those of the first three children as sources or of the last three as targets. With a_j of the sources,
+//! s_d of the segments and the products m_1 and m_2 of the two children between others, targets get
 //!
 //! `a_0 s_1`, `a_1 s_1 + m_1 a_0 s_2` and `a_2 s_1 + m_2 (a_1 s_2 + m_1 a_0 s_3)`.
 
@@ -26,8 +26,8 @@ impl Parents<'_> {
         f64::run(Combine { parents: self, sources, segments, add, out });
     }
 
-    /// The same, and the gradients, given the spectra of y: in the spectra of the sources, and in the products between. What is to be added
-    /// to is told for the products, the gradient in the sources and that in products between.
+    /// The same, and the gradients, given the spectra of y: in the spectra of the sources, and in the products between.
+    /// What is to be added to is told for the products, the gradient in the sources and that in products between.
     pub fn combine_with_gradient(
         self,
         [sources, y]: [&[f64]; 2],

@@ -20,15 +20,15 @@ const LONGEST: usize = LEAVES[LEAVES.len() - 1];
 /// Distances between the children of a parent.
 pub(super) const DISTANCES: usize = CHILDREN - 1;
 
-/// Numbers behind the real and behind the imaginary parts of spectra: a cache line, without which those whose length is a power of two would
-/// all be in the same sets of a cache.
+/// Numbers behind the real and behind the imaginary parts of spectra: a cache line, without which those whose length is
+/// a power of two would all be in the same sets of a cache.
 pub(super) const GAP: usize = 2 * W;
 
 /// Segments in a block.
 const SEGMENTS: usize = W;
 
-/// N places, rounded up to `leaf · 4^levels` of them. Place p is number `p mod (P/4)` of lane `p / (P/4)`: the four children of the whole are
-/// the lanes, all others lie in one lane, and four of them side by side.
+/// N places, rounded up to `leaf · 4^levels` of them. Place p is number `p mod (P/4)` of lane `p / (P/4)`: the four
+/// children of the root are the lanes, all others lie in one lane, and four of them side by side.
 #[derive(Debug)]
 pub(in super::super) struct Plan {
     pub order: usize,
@@ -37,7 +37,7 @@ pub(in super::super) struct Plan {
     pub leaf: usize,
     /// The number P.
     pub places: usize,
-    /// From the blocks, the parents of leaves, up to the whole, which is another one.
+    /// From the blocks, the parents of leaves, up to the root, which is another one.
     pub(super) levels: Vec<Level>,
     /// Numbers in the spectra of one source that are below each level, and fours of parents.
     pub(super) below: Vec<[usize; 2]>,
@@ -48,11 +48,11 @@ pub(in super::super) struct Plan {
 pub(super) struct Level {
     /// Places of a child.
     pub half: usize,
-    /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. Only blocks do without: no length has a
-    /// prime factor above 7.
+    /// Of 2h real numbers modulo `x^{2h} + 1`, which are h complex ones modulo `x^h − i`. Only blocks do without: no
+    /// length has a prime factor above 7.
     ring: Option<Ring<f64>>,
-    /// Where among the padded lags the segments of the distances begin: those to children before, then, for the whole, those around the
-    /// cycle, to the child itself first. For the whole both are the same if nothing is padded.
+    /// Where among the padded lags the segments of the distances begin: those to children before, then, for the root,
+    /// those around the cycle, to the child itself first. For the root both are the same if nothing is padded.
     pub starts: Vec<usize>,
     /// Where the padded lags end.
     end: usize,
@@ -83,7 +83,7 @@ impl Plan {
         self.places / W
     }
 
-    /// The level of the whole, whose children are lanes.
+    /// The level of the root, whose children are lanes.
     pub fn top(&self) -> usize {
         self.levels.len() - 1
     }
@@ -93,7 +93,7 @@ impl Plan {
         self.registers() / self.levels[level].half
     }
 
-    /// Groups of four parents of a level, one a lane; for the whole, itself.
+    /// Groups of four parents of a level, one a lane; for the root, itself.
     pub fn parents(&self, level: usize) -> usize {
         (self.children(level) / CHILDREN).max(1)
     }
@@ -202,8 +202,8 @@ impl Level {
         }
     }
 
-    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for, or z; they are used
-    /// up.
+    /// `signals ← factor signals + z`, lane by lane, where z is h times the first h numbers of what spectra stand for,
+    /// or z; they are used up.
     pub fn inverse(&self, block: &mut [f64], factor: Option<&Lane>, signals: &mut [f64]) {
         let (re, im) = self.split(block);
         if let Some(ring) = &self.ring {
@@ -243,7 +243,7 @@ impl Level {
         self.starts.len().div_ceil(SEGMENTS) * self.block()
     }
 
-    /// Sums over the lanes, for each segment of a level below the whole, into one block.
+    /// Sums over the lanes, for each segment of a level below the root, into one block.
     pub fn gather(&self, sums: &[f64], block: &mut [f64]) {
         f64::run(Gather { sums, block });
     }
@@ -261,8 +261,8 @@ impl Level {
     }
 }
 
-/// Where number q of a segment is among the registers of a block, and its sign. Divided by `x^h = i`, the segment takes the first
-/// halves of signals to first halves.
+/// Where number q of a segment is among the registers of a block, and its sign. Divided by `x^h = i`, the segment takes
+/// the first halves of signals to first halves.
 #[inline(always)]
 fn turned(q: usize, half: usize) -> (usize, f64) {
     if q < half { (q + half + GAP / W, -1.0) } else { (q - half, 1.0) }

@@ -26,8 +26,8 @@ struct At<'a> {
     add: bool,
 }
 
-/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of sources, and those in
-/// factors: of parents, or of turns for the whole.
+/// The parts of these for a level above blocks: y times heads, the spectra of that, the gradients in the spectra of
+/// sources, and those in factors: of parents, or of turns for the root.
 #[derive(Debug)]
 struct AtLevel<'a> {
     places: &'a [f64],
@@ -117,7 +117,7 @@ impl Hierarchy {
         self.expand_whole(plan, all_lags, at, states, scratch);
     }
 
-    /// Adds what children of a level below the whole have to do with each other.
+    /// Adds what children of a level below the root have to do with each other.
     fn expand_level(
         &self,
         plan: &Plan,
@@ -151,7 +151,7 @@ impl Hierarchy {
         }
     }
 
-    /// Adds what the children of the whole have to do with each other.
+    /// Adds what the children of the root have to do with each other.
     fn expand_whole(&self, plan: &Plan, all_lags: &mut [f64], at: States<'_>, states: &mut [f64], scratch: &mut [f64]) {
         let (number, level) = (plan.top(), &plan.levels[plan.top()]);
         let (places, spectra) = states.split_at_mut(at.spectra(1).start);
@@ -167,7 +167,8 @@ impl Hierarchy {
         }
     }
 
-    /// `y = Σ_jk t_jk A^k g_j`, if asked, for t of r×N numbers; and adds the gradient of the product with the y that states were left by.
+    /// `y = Σ_jk t_jk A^k g_j`, if asked, for t of r×N numbers; and adds the gradient of the product with the y that
+    /// states were left by.
     pub fn forward(
         &self,
         plan: &Plan,
@@ -207,7 +208,7 @@ impl Hierarchy {
         self.end(plan, all_lags, far, y, gradient, scratch);
     }
 
-    /// The products between the children of the whole.
+    /// The products between the children of the root.
     fn combine_top(&self, step: Step<'_>, gradient: Option<&mut At<'_>>, far: &mut [f64], scratch: &mut [f64]) {
         let Step { plan, number, .. } = step;
         let level = &plan.levels[number];

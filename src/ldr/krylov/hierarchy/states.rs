@@ -1,4 +1,5 @@
-//! What a transposed product leaves for the gradient, and the sums that gradients are gathered in: where each of their parts is.
+//! What a transposed product leaves for the gradient, and the sums that gradients are gathered in: where each of their
+//! parts is.
 
 use super::factors::SiblingsGradient;
 use super::plan::{CHILDREN, Plan, W, whole};
@@ -25,7 +26,7 @@ impl States<'_> {
         0..self.plan.places
     }
 
-    /// y times heads, for the children of a level. Those of leaves and of the whole are not kept.
+    /// y times heads, for the children of a level. Those of leaves and of the root are not kept.
     pub fn places(self, level: usize) -> Range<usize> {
         let top = self.plan.top();
         let number = match level {
@@ -37,7 +38,7 @@ impl States<'_> {
         self.plan.places * number..self.plan.places * (number + 1)
     }
 
-    /// The spectra of that, but for leaves. Below the whole those of one parent only, unless they are kept.
+    /// The spectra of that, but for leaves. Below the root those of one parent only, unless they are kept.
     pub fn spectra(self, level: usize) -> Range<usize> {
         let [kept, _] = self.plan.below[level];
         let start =
@@ -104,13 +105,13 @@ impl Sums<'_> {
         start..start + len
     }
 
-    /// In the factors between the children of the whole.
+    /// In the factors between the children of the root.
     pub fn turns(self) -> Range<usize> {
         let start = self.spectra(self.0.top(), self.0.rank).start;
         start..start + whole(size_of::<TurnsGradient>() / size_of::<f64>())
     }
 
-    /// In the factors of parents below the whole.
+    /// In the factors of parents below the root.
     pub fn factors(self, level: usize) -> Range<usize> {
         let [_, below] = self.0.below[level];
         let start = self.turns().end + below * FACTORS;
@@ -128,7 +129,7 @@ pub(super) fn of_factors(sums: &mut [f64]) -> &mut [SiblingsGradient] {
     lanes_mut::<f64>(sums).as_chunks_mut::<CHILDREN>().0.as_chunks_mut().0
 }
 
-/// Sums in the factors of the whole.
+/// Sums in the factors of the root.
 pub(super) fn of_turns(sums: &mut [f64]) -> Option<&mut TurnsGradient> {
     lanes_mut::<f64>(sums).first_chunk_mut()
 }

@@ -148,7 +148,7 @@ fn those_of_many_levels_do_so_too() {
     }
 }
 
-/// A child of the whole has more to do with itself around the cycle then than any product of weights allows for.
+/// A child of the root has more to do with itself around the cycle then than any product of weights allows for.
 #[test]
 fn those_that_grow_do_so_too() {
     for n in [128, 300, 1000] {
@@ -175,7 +175,7 @@ fn products_of_weights_that_are_too_large_are_refused() {
     let mut weights = [0.0; 300];
     weights[100..140].fill(1e20);
     assert!(!is_taken(&weights));
-    // One is the largest product of a leaf, of a child of the whole, and of a child with itself around the cycle.
+    // One is the largest product of a leaf, of a child of the root, and of a child with itself around the cycle.
     let mut weights = [1.0; 300];
     (weights[40], weights[60]) = (2e3, 1e-6);
     assert!(!is_taken(&weights));

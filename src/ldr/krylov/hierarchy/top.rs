@@ -1,5 +1,5 @@
-//! Products between the children of the whole, which are the four lanes, and of each with itself around the cycle: registers are rotated
-//! against each other.
+//! Products between the children of the root, which are the four lanes, and of each with itself around the cycle:
+//! registers are rotated against each other.
 
 use super::Lane;
 use super::factors::Factors;
@@ -25,8 +25,8 @@ struct Turn {
 /// The whole.
 #[derive(Debug)]
 pub(super) struct Top {
-    /// Four of them if distances around the cycle share the segments of the others, or seven. The first of four is that of neighbours, whose
-    /// factors are one.
+    /// Four of them if distances around the cycle share the segments of the others, or seven. The first of four is that
+    /// of neighbours, whose factors are one.
     turns: Vec<Turn>,
 }
 
@@ -51,8 +51,8 @@ impl Top {
         f64::run(Combine { top: self, level, sources, segments, add, out });
     }
 
-    /// The same, with the gradients, given the spectra of y: in the spectra of the sources, and in the factors of turns. What is to be
-    /// added to is told for the products and for the gradients.
+    /// The same, with the gradients, given the spectra of y: in the spectra of the sources, and in the factors of
+    /// turns. What is to be added to is told for the products and for the gradients.
     pub fn combine_with_gradient(
         &self,
         level: &Level,

@@ -1,5 +1,5 @@
-//! Where two neighbouring blocks meet and nothing comes back: what the left block sends enters the right one, `Q[s] = zλ left[s]`, and
-//! adds `through Q[s]` to its end. Pointwise arithmetic on spectra, and its adjoint.
+//! Where two neighbouring blocks meet and nothing comes back: what leaves the left block enters the right one,
+//! `Q[s] = zλ left[s]`, and adds `through Q[s]` to its end. Pointwise arithmetic on spectra, and its adjoint.
 
 use super::field::{Field, Lane};
 use crate::transform::isa::{Isa, Kernel, lanes, lanes_mut};

@@ -42,7 +42,8 @@ impl Scattering {
         product.max(finish) + plan.transform_scratch().max(leaf)
     }
 
-    /// Adds to `sums` the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, from what the two products left; or writes it, for the first example.
+    /// Adds to `sums` the gradient of `⟨y, Σ_jk t_jk A^k g_j⟩`, from what the two products left; or writes it, for the
+    /// first example.
     #[expect(clippy::too_many_arguments, reason = "what two products took and left")]
     pub fn correlate(
         &self,

@@ -11,8 +11,8 @@ use super::ports::{ALPHA, Ports};
 use super::series::{self, TAIL};
 use crate::transform::isa::Kernels;
 
-/// What may come back through the places that a leaf looks ahead at: nothing that a sum of numbers up to the largest growth that
-/// there is a tree for could tell from rounding errors.
+/// What may come back through the places that a leaf looks ahead at: nothing that a sum of numbers up to the largest
+/// growth that there is a tree for could tell from rounding errors.
 const BACK: f64 = 1e-22;
 
 /// The series of all blocks of a height, before they are cut.

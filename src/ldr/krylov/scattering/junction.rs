@@ -1,9 +1,9 @@
 //! Where two neighbouring blocks of a tree meet: pointwise arithmetic on spectra, and its adjoint.
 //!
-//! A block answers to what enters at its ends: `out[o][s]` is the power series, in the number of steps z, of what is at its end o
-//! per unit of source s; the sources are the entrances α (before the first place) and β (behind the last), and the generators.
-//! Left block l and right block r are joined by the entries λ (from l to r) and μ (from r to l). What enters l from the right
-//! is `P[s]`, what enters r from the left `Q[s]`:
+//! A block answers to what enters at its ends: `out[o][s]` is the power series, in the number of steps z, of what is at
+//! its end o per unit of source s; the sources are the entrances α (before the first place) and β (behind the last),
+//! and the generators. Left block l and right block r are joined by the entries λ (from l to r) and μ (from r to l).
+//! What enters l from the right is `P[s]`, what enters r from the left `Q[s]`:
 //!
 //! * `Δ = 1/(1 − z²λμ ll_l ff_r)`, a geometric series over the reflections between the two;
 //! * `P = zμ Δ (at the first place of r: direct + zλ ff_r × at the last place of l)`, and Q alike;

@@ -1,18 +1,20 @@
-//! Krylov products of tridiagonal operators in near-linear time: blocks of places, what passes through them, and what they reflect.
+//! Krylov products of tridiagonal operators in near-linear time: blocks of places, what passes through them, and what they
+//! reflect.
 //!
-//! `(A^k g)_i` is what reaches place i in k steps along the band. Cut the places in two blocks, and the way there is one inside a
-//! block, or one that crosses the cut; by recursion, a tree. Each block is described by power series in the number of steps
-//! (see [`junction::Junction`]), computed from the leaves up, once for each set of parameters. A product `Σ_k t_k A^k g` hands *functionals* down: a
-//! place behind an entrance needs `⟨t, series⟩`, and what the series have in common up to the entrance is correlated with t there. The
-//! transposed product hands sums up, by the same spectra.
+//! `(A^k g)_i` is what reaches place i in k steps along the band. If the places are cut into two blocks, each way there either
+//! stays inside a block or crosses the cut; recursion makes a tree. Each block is described by power series in the number of
+//! steps (see [`junction::Junction`]), computed from the leaves up, once for each set of parameters. A product `Σ_k t_k A^k g`
+//! passes *functionals* down: a place behind an entrance needs `⟨t, series⟩`, and the part of the series up to the entrance,
+//! which all places behind it share, is correlated with t there. The transposed product passes sums up, by the same spectra.
 //!
-//! How long series are follows from the operator: those of a block that forgets its input soon are cut early. Leaves and small blocks
-//! are treated four at a time, in the lanes of a register.
+//! The length of the series depends on the operator: those of a block that forgets its input soon are cut early. Leaves and
+//! small blocks are treated four at a time, in the lanes of a register.
 //!
-//! *No way back.* Against the direction of a shift nearly nothing gets through: with entries of u above the diagonal a step back costs a
-//! factor of u, and through the overlap of 16 places nothing comes that double precision could tell from rounding errors. Leaves
-//! then look ahead at the first places of the next one, compute what comes back from there themselves, and blocks have one way only, from left
-//! to right: a third of the spectra, half of the transforms. This is checked, and where it is not so blocks have two ways.
+//! *One direction.* Nearly nothing moves against the direction of a shift: with entries u above the diagonal each step
+//! back costs a factor of u, and what comes back through 16 places is below the rounding errors of double precision.
+//! Then leaves overlap the first 16 places of the next one and compute by themselves what comes back from there, and
+//! blocks are passed from left to right only: a third of the spectra, half of the transforms. This is checked, and
+//! otherwise blocks are passed both ways.
 
 mod cascade;
 mod field;
@@ -65,8 +67,8 @@ pub(super) struct Scattering {
     rooms: Vec<usize>,
     /// For each height, group of blocks, end and source the power series of what arrives.
     series: Vec<Vec<f64>>,
-    /// For each height and group of pairs the spectra of what enters, over the gain, for each register, entrance and source; last, for
-    /// each register, entrance and generator those of the top.
+    /// For each height and group of pairs the spectra of what enters, over the gain, for each register, entrance and
+    /// source; last, for each register, entrance and generator those of the top.
     entering: Vec<Vec<f64>>,
 }
 

@@ -8,8 +8,8 @@ use crate::transform::{Form, RealTransform, Wrap};
 /// Places in a leaf at most.
 const LEAF: usize = 32;
 
-/// Numbers of coefficients, in eighths of the places of a block, that series can be cut to; the last two for leaves only. Transforms
-/// are fast whose length is 1, 3 or 9 times a power of two.
+/// Numbers of coefficients, in eighths of the places of a block, that series can be cut to; the last two for leaves
+/// only. Transforms are fast whose length is 1, 3 or 9 times a power of two.
 const ROOMS: [usize; 5] = [9, 12, 16, 24, 32];
 
 /// Rooms of blocks of two leaves or more.
@@ -24,7 +24,8 @@ const SIDE_BY_SIDE: usize = 512;
 /// Numbers in a register.
 pub(super) const LANES: usize = 4;
 
-/// A binary tree over N places, with 2^p leaves of nearly equal size, four or more. Height 0 is that of the leaves, p that of the whole.
+/// A binary tree over N places, with 2^p leaves of nearly equal size, four or more. Height 0 is that of the leaves, p
+/// that of the whole.
 ///
 /// Small blocks lie in fours, one in each lane of a register: block b of B is in lane ⌊4b/B⌋, so that children of neighbours in
 /// lanes are again neighbours.
@@ -83,8 +84,8 @@ impl Transforms {
 }
 
 impl Plan {
-    /// Plans for operators of order N ≥ 4, with so many ways through a block, two or one. Where there is no way back, leaves overlap: what
-    /// comes back from the next one comes from its first places, and is computed twice.
+    /// Plans for operators of order N ≥ 4, with so many ways through a block, two or one. Where there is no way back,
+    /// leaves overlap: what comes back from the next one comes from its first places, and is computed twice.
     pub fn new<const K: usize>(order: usize, rank: usize, ways: [usize; K]) -> [Self; K] {
         let leaves = order.div_ceil(LEAF).next_power_of_two().max(LANES);
         let width = order.div_ceil(leaves).next_multiple_of(8).max(LEAF / 2);

@@ -88,11 +88,18 @@ impl Scattering {
         if keep {
             states[cursor..cursor + all].copy_from_slice(&above[..all]);
         }
-        let Some(y) = y else { return };
-        let signals = take(&mut scratch, plan.rank * tree.len(0) * LANES);
-        replicate(t, plan.order, signals, tree.len(0));
+        if let Some(y) = y {
+            self.combine(plan, t, &above[..all], y, scratch);
+        }
+    }
+
+    /// The product at the places of all leaves, from what comes down to them and from t.
+    fn combine(&self, plan: &Plan, t: &[f64], functionals: &[f64], y: &mut [f64], mut scratch: &mut [f64]) {
+        let len = self.tree(plan).len(0);
+        let signals = take(&mut scratch, plan.rank * len * LANES);
+        replicate(t, plan.order, signals, len);
         let w = take(&mut scratch, Leaf::vector_len(plan.leaf_width()));
-        for (group, ways) in above[..all].chunks_exact(ways * tree.len(0) * LANES).enumerate() {
+        for (group, ways) in functionals.chunks_exact(plan.ports.ways * len * LANES).enumerate() {
             w.fill(0.0);
             self.leaf(plan, group).combine(Coefficients { ways, generators: signals }, w);
             for lane in 0..LANES {

@@ -1,15 +1,18 @@
 //! The recurrence in more than double precision, for operators that would amplify its rounding errors more than its results.
 //!
-//! A vector is kept in two parts, `w = h + l`: h in multiples of a *unit*, 26 bits of them, and l what is left. Entries and generators
-//! are split likewise, so that products of high parts and their sums are exact, and all else is smaller by nearly as many bits, and so are
-//! its rounding errors. The high part of a result is extracted by adding and taking away a large number: Rump, Ogita and Oishi, "Accurate
-//! floating-point summation" (2008). A step of a tridiagonal operator and a generator takes twelve multiplications with additions and
-//! eight to ten additions for each register of places, where [`skewed`](super::skewed), whose stages these are, takes four in all, and
-//! double-double arithmetic about forty.
+//! A vector is kept in two parts, `w = h + l`: h a multiple, of 26 bits, of a *unit*, and l the remainder. Entries and
+//! generators are split likewise, so that products of high parts and their sums are exact; everything else, and with it
+//! its rounding errors, is smaller by nearly as many bits. The high part of a result is extracted by adding and
+//! subtracting a large number: Rump, Ogita and Oishi, "Accurate floating-point summation" (2008). A step of a
+//! tridiagonal operator and a generator takes twelve multiply-adds and eight to ten additions for each register of
+//! places; [`skewed`](super::skewed), whose stages these are, takes four in all, double-double arithmetic about forty.
 //!
-//! The unit follows from the largest number of a vector, and from how much it can grow until it is looked at again: by four bits, or in one
-//! pass. That of entries follows from the largest one. Numbers that are smaller than a unit are in double precision only, as without it: what
-//! grows by more than 2²⁶ from place to place loses the digits beyond that.
+//! The unit follows from the largest number of a vector, and from how much that can grow before it is determined again: by four
+//! bits, or in one pass. The unit of entries follows from the largest one. Numbers below a unit are in plain double precision:
+//! what grows by more than 2²⁶ from place to place loses the digits beyond that.
+
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 
@@ -25,8 +28,8 @@ type Lane = <f64 as Kernels>::Lane;
 /// The two parts of a register.
 type Parts<V> = [V; 2];
 
-/// Bits of the high parts of vectors, and of those of entries and generators. Sums of their products have 53 at the most, for units leave room
-/// for what vectors grow to.
+/// Bits of the high parts of vectors, and of those of entries and generators. Sums of their products have 53 at the
+/// most, for units leave room for what vectors grow to.
 const BITS: [i32; 2] = [26, 25];
 
 /// Bits that a vector may grow by until its unit is looked at again, and passes at the most.
@@ -39,8 +42,8 @@ const GENERATOR: usize = 2;
 /// An operator and its generators in two parts.
 #[derive(Debug)]
 pub(super) struct Split {
-    /// The transposed operator, once for each generator: for each register of places the high parts of three entries, the low ones, and
-    /// those of the generator.
+    /// The transposed operator, once for each generator: for each register of places the high parts of three entries,
+    /// the low ones, and those of the generator.
     upwards: Vec<Aligned>,
     /// The operator, once for each generator or two.
     downwards: Vec<Aligned>,
@@ -266,8 +269,8 @@ fn load<I: Isa<f64>>(isa: I, from: &[Lane; 2]) -> Parts<I::V> {
     [isa.load(&from[0]), isa.load(&from[1])]
 }
 
-/// Goes through the steps of a pass, block after block: `visit` is handed the step, the place and its two parts, and returns what is to
-/// be added to the product there.
+/// Goes through the steps of a pass, block after block: `visit` is handed the step, the place and its two parts, and
+/// returns what is to be added to the product there.
 #[inline(always)]
 fn pass<I: Isa<f64>, const C: usize>(
     isa: I,
@@ -371,136 +374,4 @@ fn put<I: Isa<f64>>(isa: I, to: &Cell<[Lane; 2]>, parts: Parts<I::V>) {
     isa.store(&mut lanes[0], parts[0]);
     isa.store(&mut lanes[1], parts[1]);
     to.set(lanes);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transform::isa::PORTABLE_ONLY;
-
-    /// A number and its rounding error.
-    type Double = [f64; 2];
-
-    fn sum(a: f64, b: f64) -> Double {
-        let sum = a + b;
-        let part = sum - a;
-        [sum, (a - (sum - part)) + (b - part)]
-    }
-
-    fn add([a, low]: Double, [b, more]: Double) -> Double {
-        let [high, rest] = sum(a, b);
-        sum(high, rest + low + more)
-    }
-
-    fn product(a: f64, [b, low]: Double) -> Double {
-        let product = a * b;
-        sum(product, a.mul_add(b, -product) + a * low)
-    }
-
-    fn step(entries: &[f64], w: &[Double]) -> Vec<Double> {
-        let n = w.len();
-        let rows = [n - 1, 0, 1].into_iter().enumerate();
-        (0..n)
-            .map(|i| rows.clone().map(|(x, by)| product(entries[x * n + i], w[(i + by) % n])).fold([0.0; 2], add))
-            .collect()
-    }
-
-    fn random(len: usize, rng: &mut fastrand::Rng) -> Vec<f64> {
-        (0..len).map(|_| 2.0 * rng.f64() - 1.0).collect()
-    }
-
-    fn assert_near(got: &[f64], expected: &[Double], what: &str) {
-        let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
-        let size = norm(&mut expected.iter().map(|e| e[0]));
-        let error = norm(&mut got.iter().zip(expected).map(|(g, e)| (g - e[0]) - e[1]));
-        // That of results rounded to double precision.
-        assert!(error <= f64::EPSILON * size, "{what}: {error:e} of {size:e}");
-    }
-
-    /// Rounding errors of a plain recurrence grow by exp(0.025 N) here, to 10⁻¹⁰: the first half of the places amplifies one frequency,
-    /// and the second half the opposite one.
-    #[test]
-    fn products_have_all_digits_where_errors_grow() {
-        for portable in [false, true] {
-            PORTABLE_ONLY.set(portable);
-            for (n, rank) in [(5, 1), (64, 2), (601, 1), (602, 3)] {
-                check(n, rank);
-            }
-        }
-        PORTABLE_ONLY.set(false);
-    }
-
-    fn check(n: usize, rank: usize) {
-        let mut rng = fastrand::Rng::with_seed(n as u64);
-        let mut entries = random(3 * n, &mut rng);
-        for (i, e) in entries.iter_mut().enumerate() {
-            let most = if 2 * (i % n) < n { 0.05 } else { -0.05 };
-            *e = 0.01 * *e + [1.0, most, 0.0][i / n];
-        }
-        let (generators, y, t) = (random(rank * n, &mut rng), random(n, &mut rng), random(rank * n, &mut rng));
-        let segments = Segments::new(n);
-        let split = Split::new(&segments, &entries, &generators);
-        let mut w = Aligned::zeros(Split::vector_len(&segments));
-        let w = w.get_mut();
-        let double = |v: &[f64]| v.iter().map(|x| [*x, 0.0]).collect::<Vec<Double>>();
-        for (j, g) in generators.chunks_exact(n).enumerate() {
-            let mut got = vec![0.0; n];
-            Split::take_up(&segments, &y, w);
-            split.expand(&segments, j, w, &mut got);
-            let (mut v, transposed) = (double(&y), transpose(&entries, n));
-            let expected = (0..n).map(|_| {
-                let inner = g.iter().zip(&v).map(|(g, v)| product(*g, *v)).fold([0.0; 2], add);
-                v = step(&transposed, &v);
-                inner
-            });
-            assert_near(&got, &expected.collect::<Vec<_>>(), &format!("inner products, n = {n}"));
-        }
-        for (part, (t, g)) in t.chunks(TOGETHER * n).zip(generators.chunks(TOGETHER * n)).enumerate() {
-            let mut got = vec![0.0; n];
-            w.fill(0.0);
-            split.combine(&segments, part, w, t);
-            Split::add(&segments, w, &mut got);
-            let mut expected = double(&vec![0.0; n]);
-            for k in (0..n).rev() {
-                expected = step(&entries, &expected);
-                for (t, g) in t.chunks_exact(n).zip(g.chunks_exact(n)) {
-                    expected.iter_mut().zip(g).for_each(|(w, g)| *w = add(*w, product(*g, [t[k], 0.0])));
-                }
-            }
-            assert_near(&got, &expected, &format!("sum, n = {n}, r = {rank}"));
-        }
-    }
-
-    /// Numbers before the margin are no part of the vector, whatever the operator makes of them.
-    #[test]
-    fn products_do_not_depend_on_what_is_before_the_margin() {
-        let n = 1100;
-        let mut entries = [vec![1.0; n], vec![0.01; n], vec![0.0; n]].concat();
-        // A nilpotent pair, whose passes would grow without limit if they were handed on.
-        for (i, [lower, diagonal, upper]) in [(n - 6, [1.0, 100.0, -100.0]), (n - 5, [100.0, -100.0, 0.0])] {
-            (entries[i], entries[n + i], entries[2 * n + i]) = (lower, diagonal, upper);
-        }
-        let segments = Segments::new(n);
-        let split = Split::new(&segments, &entries, &vec![1.0; n]);
-        let (mut w, mut t) = (Aligned::zeros(Split::vector_len(&segments)), vec![0.0; n]);
-        Split::take_up(&segments, &vec![1.0; n], w.get_mut());
-        split.expand(&segments, 0, w.get_mut(), &mut t);
-        assert!(t.iter().all(|t| t.is_finite()));
-    }
-
-    /// Numbers out of range of a unit do no harm.
-    #[test]
-    fn huge_and_tiny_numbers_stay_finite() {
-        let n = 40;
-        let segments = Segments::new(n);
-        let entries = [vec![1.0; n], vec![0.01; n], vec![0.0; n]].concat();
-        for size in [0.0, 1e-300, 1e300] {
-            let split = Split::new(&segments, &entries, &vec![size; n]);
-            let (mut w, mut t) = (Aligned::zeros(Split::vector_len(&segments)), vec![1e-3; n]);
-            split.combine(&segments, 0, w.get_mut(), &t);
-            Split::take_up(&segments, &vec![1e-3 * size; n], w.get_mut());
-            Split::new(&segments, &entries, &vec![1.0; n]).expand(&segments, 0, w.get_mut(), &mut t);
-            assert!(w.get_mut().iter().chain(&t).all(|x| x.is_finite()), "{size:e}");
-        }
-    }
 }

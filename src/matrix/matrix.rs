@@ -15,7 +15,7 @@ use crate::{Error, Result, Scalar};
 /// on how many threads share the work.
 const CHUNK: usize = 64;
 
-/// Bytes of scratch at the most that a matrix keeps for the next change of its parameters.
+/// The most bytes of scratch that a matrix keeps for the next change of its parameters.
 const KEPT: usize = 1 << 22;
 
 /// The batches that decide whether a dense copy is worth having: it is if it serves one of them.
@@ -23,9 +23,9 @@ const TYPICAL_BATCHES: [usize; 3] = [1, 4, 64];
 
 /// An m×n matrix of any family: a shared structure and parameters of its own.
 ///
-/// `S` is the family; `Matrix<f32>`, without it, stands for a matrix of any family, and [`Matrix::into_dyn`] leads there.
-/// All products work on batches: `x` holds one example a row, and the number of rows follows from its length. An empty
-/// batch is fine. Numbers in `x` that are not finite spoil the rows that they are in, and no others.
+/// `S` is the type of the structure; `Matrix<f32>`, without it, is a matrix of any family, and [`Matrix::into_dyn`] converts to
+/// that. All products work on batches: `x` holds one example a row, and the number of rows follows from its length, which may
+/// be zero. Numbers in `x` that are not finite affect the results of their own rows only.
 ///
 /// ```
 /// use displace::{Workspace, structured::Toeplitz};
@@ -187,8 +187,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.materialise();
     }
 
-    /// The path that a product with a batch takes. (The gradients of a batch can take the fast one where a product does not,
-    /// see [`PathChoice::Auto`].)
+    /// The path that a product with a batch of this many rows takes. Its gradients may take the fast one where the product
+    /// does not; see [`PathChoice::Auto`].
     pub fn path(&self, batch: usize) -> Path {
         if batch == 1 { self.single } else { self.chosen_path(batch) }
     }
@@ -203,6 +203,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     /// The entries, row by row. O(mn), times the rank where the family has one.
+    ///
+    /// # Panics
+    ///
+    /// If mn numbers cannot be addressed or allocated; [`Matrix::to_array`] reports the former as an error.
     pub fn to_dense(&self) -> Vec<T> {
         let mut dense = vec![T::zero(); self.rows() * self.cols()];
         self.structure.write_dense(&self.parameters, &mut dense);
@@ -284,9 +288,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// The backward pass of `Y = X Mᵀ`: given the gradient `dy` of a loss in Y, writes its gradient in X to `dx`, if
     /// asked, and *adds* its gradient in the parameters to `gradient`.
     ///
-    /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from what the product left, if the last one that left
-    /// anything in this workspace was that of this matrix, its parameters not set since, or of a clone, with the same x; else that is computed
-    /// again, as it is by the first backward pass in a workspace. The result is the same.
+    /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from the intermediate results of the
+    /// product, if the last product that left any in this workspace was one of this matrix (or a clone) with its present
+    /// parameters and the same x. Otherwise, and always in the first backward pass in a workspace, they are computed again. The
+    /// result is the same.
     ///
     /// # Errors
     ///

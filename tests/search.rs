@@ -249,6 +249,18 @@ fn permuted_matrices_multiply_and_differentiate_as_their_dense_matrix_does() {
 }
 
 #[test]
+fn families_whose_gradients_need_more_scratch_than_products_can_be_permuted() {
+    let inner = structured(Family::LearnedTridiagonal, 1, 1, 1, 1);
+    let permuted = Permuted::new(Arc::clone(inner.structure()), vec![0], vec![0]).unwrap();
+    let matrix = Matrix::new(Arc::new(permuted), inner.parameters().to_vec()).unwrap();
+    let (x, dy) = (random::<f64>(70, 2), random::<f64>(70, 3));
+    let [mut got, mut expected] = [(); 2].map(|()| vec![0.0; inner.parameters().len()]);
+    matrix.backward(&x, &dy, None, &mut got, &mut Workspace::new()).unwrap();
+    inner.backward(&x, &dy, None, &mut expected, &mut Workspace::new()).unwrap();
+    assert_close(&got, &expected, 1e-14, norm(&expected), "gradient");
+}
+
+#[test]
 fn orders_that_are_no_permutations_are_refused() {
     let inner = Builder::new(Family::Toeplitz, 2, 3).structure::<f64>().unwrap();
     let permuted =

@@ -175,6 +175,10 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
         GRAIN * (self.rows() + 2 * self.cols()) + self.inner.scratch_len()
     }
 
+    fn backward_scratch_len(&self) -> usize {
+        GRAIN * (self.rows() + 2 * self.cols()) + self.inner.backward_scratch_len()
+    }
+
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
         let (m, n) = (self.rows(), self.cols());
         let [sorted_x, sorted_y] = [n, m].map(|row| take(&mut scratch, GRAIN * row));

@@ -1,9 +1,9 @@
 //! Bad input is refused with an error that names it, and the object stays as it was.
 
-use displace::ldr::{HankelLike, ToeplitzLike};
+use displace::ldr::{CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
 use displace::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
 use displace::unstructured::{Dense, LowRank};
-use displace::{Builder, Error, Family, Init, Linear, PathChoice, Workspace};
+use displace::{Builder, Error, Family, Init, Linear, Path, PathChoice, Workspace};
 
 fn every_family() -> Vec<Builder> {
     let families = Family::ALL.into_iter().chain([Family::FCirculant(0.5)]);
@@ -32,6 +32,17 @@ fn shapes_that_cannot_be_addressed_are_refused() {
         let builder = Builder::new(family, huge, huge);
         let builder = if family.has_rank() { builder.rank(1) } else { builder };
         assert!(matches!(builder.build::<f64>(), Err(Error::TooLarge { .. })), "{family}");
+    }
+}
+
+#[test]
+fn vandermonde_like_matrices_of_more_columns_than_can_be_counted_are_refused() {
+    for cols in [1 << 31, 1 << 40, usize::MAX] {
+        let real = VandermondeLike::from_nodes(&[0.5_f64], cols).err();
+        let circle = CircleVandermondeLike::from_angles(&[0.5_f64], cols).err();
+        for refused in [real, circle] {
+            assert!(matches!(refused, Some(Error::TooLarge { cols: given, .. }) if given == cols), "{refused:?}");
+        }
     }
 }
 

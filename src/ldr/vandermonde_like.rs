@@ -33,7 +33,7 @@ use crate::matrix::{
     Bound, Family, Init, Layout, Matrix, Prepared, REAL_NODES, Reconstruction, Structure, transform_cost,
 };
 use crate::shape::Shape;
-use crate::structured::vandermonde::{check_nodes, laplace_cost, place, spread};
+use crate::structured::vandermonde::{check_count, check_nodes, laplace_cost, place, spread};
 use crate::transform::fast_length;
 use crate::transform::laplace::{Laplace, Nodes};
 use crate::{Result, Scalar};
@@ -113,6 +113,7 @@ impl<T: Scalar> VandermondeLike<T> {
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_nodes(nodes: &[T], cols: usize) -> Result<Matrix<T, Self>> {
+        check_count(Shape::new(nodes.len(), cols)?)?;
         let filter = Filter::new(fast_length(cols), cols);
         let g: Vec<T> = nodes.iter().map(|v| T::of(filter.divisor(v.wide()))).collect();
         let mut h = vec![T::zero(); cols];

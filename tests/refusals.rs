@@ -47,6 +47,12 @@ fn vandermonde_like_matrices_of_more_columns_than_can_be_counted_are_refused() {
 }
 
 #[test]
+fn nodes_are_asked_of_too_few_parameters_in_vain() {
+    assert!(VandermondeLike::<f64>::new(4, 4, 1).unwrap().nodes(&[0.0; 7]).is_empty());
+    assert!(CircleVandermondeLike::<f64>::new(4, 4, 1).unwrap().angles(&[0.0; 7]).is_empty());
+}
+
+#[test]
 fn ranks_above_the_smaller_side_are_refused() {
     for family in [Family::ToeplitzLike, Family::HankelLike, Family::LowRank] {
         let refused = Builder::new(family, 5, 3).rank(4).build::<f32>().err();

@@ -170,7 +170,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     pub fn angles<'a>(&'a self, parameters: &'a [T]) -> &'a [T] {
         match &self.fixed {
             Some(angles) => angles,
-            None => &parameters[self.terms.generators()..],
+            None => parameters.get(self.terms.generators()..).unwrap_or_default(),
         }
     }
 

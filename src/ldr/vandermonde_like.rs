@@ -146,7 +146,7 @@ impl<T: Scalar> VandermondeLike<T> {
     pub fn nodes<'a>(&'a self, parameters: &'a [T]) -> &'a [T] {
         match &self.fixed {
             Some(nodes) => nodes,
-            None => &parameters[self.terms.generators()..],
+            None => parameters.get(self.terms.generators()..).unwrap_or_default(),
         }
     }
 

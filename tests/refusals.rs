@@ -53,6 +53,17 @@ fn nodes_are_asked_of_too_few_parameters_in_vain() {
 }
 
 #[test]
+fn what_cannot_be_addressed_is_not_made_dense() {
+    let mut matrix =
+        Builder::new(Family::LowRank, 1 << 32, 1 << 32).rank(0).path(PathChoice::Dense).build::<f32>().unwrap();
+    assert_eq!(matrix.path(1), Path::Fast);
+    matrix.set_path(PathChoice::Dense);
+    assert_eq!((matrix.path_choice(), matrix.path(7)), (PathChoice::Dense, Path::Fast));
+    assert_eq!(matrix.apply(&[]), Ok(vec![]));
+    assert!(matches!(matrix.to_array(), Err(Error::TooLarge { .. })));
+}
+
+#[test]
 fn ranks_above_the_smaller_side_are_refused() {
     for family in [Family::ToeplitzLike, Family::HankelLike, Family::LowRank] {
         let refused = Builder::new(family, 5, 3).rank(4).build::<f32>().err();

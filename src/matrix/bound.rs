@@ -8,6 +8,7 @@ use super::kept::Stamp;
 use super::path::{PRODUCTS, dense_cost};
 use super::{Bound, Layout, Path, PathChoice, Prepared, Structure, Workspace, take};
 use crate::error::has_length;
+use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
 
@@ -180,7 +181,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.choice
     }
 
-    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed.
+    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed. A matrix
+    /// whose mn entries could not be addressed stays on the fast path.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
         self.changed = false;
@@ -195,16 +197,19 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
 
     fn chosen_path(&self, batch: usize) -> Path {
         match self.choice {
-            PathChoice::Dense => Path::Dense,
-            PathChoice::Fast => Path::Fast,
+            PathChoice::Dense if self.dense.is_some() => Path::Dense,
             PathChoice::Auto if self.dense.is_some() && self.dense_is_cheaper(batch) => Path::Dense,
             PathChoice::Auto => Path::Fast,
         }
     }
 
     /// The entries, row by row. O(mn), times the rank where the family has one.
+    ///
+    /// # Panics
+    ///
+    /// Where mn numbers cannot be addressed, as in any vector; [`Matrix::to_array`] refuses.
     pub fn to_dense(&self) -> Vec<T> {
-        let mut dense = vec![T::zero(); self.rows() * self.cols()];
+        let mut dense = vec![T::zero(); self.rows().saturating_mul(self.cols())];
         self.structure.write_dense(&self.parameters, &mut dense);
         dense
     }
@@ -394,8 +399,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             PathChoice::Dense => true,
             PathChoice::Auto => self.copy_is_wanted(),
         };
+        let addressable = Shape { rows: self.rows(), cols: self.cols() }.check_dense().is_ok();
         let dense = self.dense.take().unwrap_or_default();
-        self.dense = wanted.then(|| self.write_dense(dense));
+        self.dense = (wanted && addressable).then(|| self.write_dense(dense));
         self.single = self.chosen_path(1);
     }
 

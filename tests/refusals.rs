@@ -64,6 +64,20 @@ fn what_cannot_be_addressed_is_not_made_dense() {
 }
 
 #[test]
+fn results_that_cannot_be_addressed_are_refused() {
+    let tall = Builder::new(Family::LowRank, 1 << 40, 1).rank(0).build::<f32>().unwrap();
+    let wide = Builder::new(Family::LowRank, 1, 1 << 40).rank(0).build::<f32>().unwrap();
+    // Exactly 2⁶⁴ numbers, which is none if that overflows.
+    let (x, mut workspace) = (vec![0.0; 1 << 24], Workspace::new());
+    let refused = Error::TooLarge { rows: 1 << 24, cols: 1 << 40, rank: 0 };
+    assert_eq!(tall.apply(&x).err(), Some(refused.clone()));
+    assert_eq!(wide.apply_transposed(&x).err(), Some(refused.clone()));
+    assert_eq!(tall.apply_into(&x, &mut [], &mut workspace), Err(refused.clone()));
+    assert_eq!(wide.apply_transposed_into(&x, &mut [], &mut workspace), Err(refused.clone()));
+    assert_eq!(tall.backward(&x, &[], None, &mut [], &mut workspace), Err(refused));
+}
+
+#[test]
 fn ranks_above_the_smaller_side_are_refused() {
     for family in [Family::ToeplitzLike, Family::HankelLike, Family::LowRank] {
         let refused = Builder::new(family, 5, 3).rank(4).build::<f32>().err();

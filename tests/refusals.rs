@@ -219,6 +219,18 @@ fn a_layer_refuses_bad_biases_and_stays_as_it_was() {
 }
 
 #[test]
+fn a_matrix_that_the_bias_does_not_fit_is_refused_when_it_is_used() {
+    let mut layer = Builder::new(Family::Dense, 2, 3).build_layer::<f32>().unwrap();
+    *layer.weight_mut() = Builder::new(Family::Dense, 3, 3).build().unwrap();
+    let refused = Err(Error::Length { what: "bias", expected: 3, actual: 2 });
+    let (mut y, mut gradient, mut workspace) = ([7.0; 3], layer.zero_gradient(), Workspace::new());
+    assert_eq!(layer.forward(&[1.0; 3]).map(|_| ()), refused);
+    assert_eq!(layer.forward_into(&[1.0; 3], &mut y, &mut workspace), refused);
+    assert_eq!(layer.backward_into(&[1.0; 3], &[1.0; 3], None, &mut gradient, &mut workspace), refused);
+    assert!(y == [7.0; 3] && gradient == layer.zero_gradient());
+}
+
+#[test]
 fn array_views_in_any_layout_give_the_products_of_their_rows() {
     use ndarray::{Array2, s};
 

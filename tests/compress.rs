@@ -296,6 +296,33 @@ fn sums_multiply_and_differentiate_as_their_dense_matrix_does() {
 }
 
 #[test]
+fn tensors_of_sums_have_names_of_their_own() {
+    let structure = |family: Family| {
+        let builder = Builder::new(family, 3, 3);
+        if family.has_rank() { builder.rank(1) } else { builder }.structure::<f64>().unwrap()
+    };
+    let names = |sum: &Sum<f64>| {
+        displace::Structure::layout(sum).tensors().iter().map(|tensor| tensor.name).collect::<Vec<_>>()
+    };
+    let low = || structure(Family::LowRank);
+    let two = Sum::new(low(), low()).unwrap();
+    assert_eq!(names(&two), ["G", "H", "G2", "H2"]);
+    for three in [Sum::new(Arc::new(two.clone()), low()), Sum::new(low(), Arc::new(two.clone()))] {
+        assert_eq!(names(&three.unwrap()), ["G", "H", "G2", "H2", "G3", "H3"]);
+    }
+    let four = Sum::new(Arc::new(two.clone()), Arc::new(two)).unwrap();
+    assert_eq!(names(&four), ["G", "H", "G2", "H2", "G3", "H3", "G4", "H4"]);
+    assert_eq!(Sum::new(Arc::new(four), low()).err(), Some(Error::UnknownTensor { name: "G" }));
+    for family in Family::ALL {
+        let mut names = names(&Sum::new(structure(family), structure(family)).unwrap());
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{family}");
+    }
+}
+
+#[test]
 fn rankings_are_ordered_and_keep_to_the_budget() {
     let (rows, cols, budget) = (20, 26, 250);
     let entries = noisy_toeplitz(rows, cols, 0.2, 5);

@@ -7,8 +7,8 @@ use crate::{Error, Result, Scalar};
 
 /// The structure of a sum `M = A + B` of two m×n matrices of any families.
 ///
-/// The parameters are those of A and then those of B; tensors of B whose names A has already get a 2 behind them. Products
-/// and gradients cost what the two cost, and one pass over the result.
+/// The parameters are those of A and then those of B; tensors of B whose names are taken already get a 2 behind them, or a 3 or
+/// 4 in sums of sums. Products and gradients cost what the two cost, and one pass over the result.
 ///
 /// ```
 /// use displace::{Builder, Family, Matrix, Sum};
@@ -37,7 +37,8 @@ impl<T: Scalar> Sum<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`], or [`Error::UnknownTensor`] for a tensor of a foreign structure that both have.
+    /// [`Error::ShapeMismatch`], or [`Error::UnknownTensor`] for a tensor of a foreign structure that both have, and for the
+    /// fifth of a name.
     pub fn new(first: Arc<dyn Structure<T>>, second: Arc<dyn Structure<T>>) -> Result<Self> {
         if (first.rows(), first.cols()) != (second.rows(), second.cols()) {
             return Err(Error::ShapeMismatch {
@@ -50,8 +51,8 @@ impl<T: Scalar> Sum<T> {
         }
         let mut layout = first.layout().clone();
         for tensor in second.layout().tensors() {
-            let taken = first.layout().tensor(tensor.name).is_some();
-            layout = layout.with(if taken { second_name(tensor.name)? } else { tensor.name }, &tensor.shape);
+            let name = free_name(tensor.name, |name| layout.tensor(name).is_none())?;
+            layout = layout.with(name, &tensor.shape);
         }
         Ok(Self { terms: [first, second], layout })
     }
@@ -91,22 +92,29 @@ impl<T: Scalar> Sum<T> {
     }
 }
 
-/// What a tensor is called if its name is taken.
-fn second_name(name: &'static str) -> Result<&'static str> {
-    const NAMES: [(&str, &str); 10] = [
-        ("G", "G2"),
-        ("H", "H2"),
-        ("M", "M2"),
-        ("c", "c2"),
-        ("t", "t2"),
-        ("h", "h2"),
-        ("s", "s2"),
-        ("v", "v2"),
-        ("centre", "centre2"),
-        ("gaps", "gaps2"),
+/// What a tensor is called: its name, or the first one behind it that is free.
+fn free_name(name: &'static str, free: impl Fn(&str) -> bool) -> Result<&'static str> {
+    const NAMES: [[&str; 4]; 14] = [
+        ["A", "A2", "A3", "A4"],
+        ["B", "B2", "B3", "B4"],
+        ["G", "G2", "G3", "G4"],
+        ["H", "H2", "H3", "H4"],
+        ["M", "M2", "M3", "M4"],
+        ["c", "c2", "c3", "c4"],
+        ["h", "h2", "h3", "h4"],
+        ["s", "s2", "s3", "s4"],
+        ["t", "t2", "t3", "t4"],
+        ["v", "v2", "v3", "v4"],
+        ["centre", "centre2", "centre3", "centre4"],
+        ["gaps", "gaps2", "gaps3", "gaps4"],
+        ["scale", "scale2", "scale3", "scale4"],
+        ["theta", "theta2", "theta3", "theta4"],
     ];
-    let found = NAMES.iter().find(|(first, _)| *first == name);
-    found.map(|&(_, second)| second).ok_or(Error::UnknownTensor { name })
+    if free(name) {
+        return Ok(name);
+    }
+    let others = NAMES.iter().find(|names| names.contains(&name));
+    others.into_iter().flatten().find(|name| free(name)).copied().ok_or(Error::UnknownTensor { name })
 }
 
 impl<T: Scalar> Structure<T> for Sum<T> {

@@ -323,6 +323,18 @@ fn tensors_of_sums_have_names_of_their_own() {
 }
 
 #[test]
+fn a_number_of_a_sum_that_is_not_finite_is_named_by_its_place_among_all() {
+    let low = || Builder::new(Family::LowRank, 3, 3).rank(1).structure::<f64>().unwrap();
+    let sum = Arc::new(Sum::new(low(), low()).unwrap());
+    for bad in [2, 8] {
+        let mut parameters = vec![1.0; 12];
+        parameters[bad] = f64::NAN;
+        let refused = Matrix::new(Arc::clone(&sum), parameters).err();
+        assert!(matches!(refused, Some(Error::NotFinite { what: "parameters", index, .. }) if index == bad));
+    }
+}
+
+#[test]
 fn rankings_are_ordered_and_keep_to_the_budget() {
     let (rows, cols, budget) = (20, 26, 250);
     let entries = noisy_toeplitz(rows, cols, 0.2, 5);

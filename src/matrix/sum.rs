@@ -149,7 +149,12 @@ impl<T: Scalar> Structure<T> for Sum<T> {
     fn check(&self, parameters: &[T]) -> Result<()> {
         let [first, second] = self.split(parameters);
         self.terms[0].check(first)?;
-        self.terms[1].check(second)
+        self.terms[1].check(second).map_err(|error| match error {
+            Error::NotFinite { what: what @ "parameters", index, value } => {
+                Error::NotFinite { what, index: first.len() + index, value }
+            }
+            other => other,
+        })
     }
 
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {

@@ -335,6 +335,18 @@ fn a_number_of_a_sum_that_is_not_finite_is_named_by_its_place_among_all() {
 }
 
 #[test]
+fn a_sum_is_refined_from_where_it_is() {
+    let compression = Compression::of(8, 9, &gaussian(72, 3)).unwrap();
+    let few = compression.clone().steps(3).low_rank_plus::<f64>(1, Family::ToeplitzLike, 2, &mut quietly).unwrap();
+    let refined = compression.refine(&few.matrix, &mut quietly).unwrap();
+    assert!((refined.start_error - few.relative_error).abs() < 1e-12);
+    assert!(refined.relative_error < few.relative_error);
+    let toeplitz = Builder::new(Family::Toeplitz, 8, 9).build::<f64>().unwrap();
+    let refused = compression.refine(&toeplitz, &mut quietly).err();
+    assert_eq!(refused, Some(Error::NotCompressible { family: "Toeplitz" }));
+}
+
+#[test]
 fn rankings_are_ordered_and_keep_to_the_budget() {
     let (rows, cols, budget) = (20, 26, 250);
     let entries = noisy_toeplitz(rows, cols, 0.2, 5);

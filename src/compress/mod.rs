@@ -300,15 +300,17 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// As for [`Compression::like`].
+    /// [`Error::ShapeMismatch`] or [`Error::NotCompressible`].
     pub fn refine<T: Scalar>(
         &self,
         matrix: &Matrix<T>,
         progress: &mut dyn FnMut(&Progress) -> Flow,
     ) -> Result<Compressed<T>> {
         self.fits(matrix)?;
-        let generators = matrix.rank().unwrap_or(0) * (self.rows() + self.cols());
-        let point = matrix.parameters()[..generators].iter().map(|p| p.wide()).collect();
+        let (parameters, size) = (matrix.parameters(), self.rows() + self.cols());
+        let places = terms(&**matrix.structure(), parameters)?;
+        let generators = places.iter().flat_map(|(term, start)| &parameters[*start..][..term.rank * size]);
+        let point = generators.map(|p| p.wide()).collect();
         self.fit(Candidate::Family(matrix.structure().family()), matrix, Some(point), progress)
     }
 

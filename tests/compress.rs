@@ -449,6 +449,20 @@ fn a_zero_matrix_stays_zero() {
 }
 
 #[test]
+fn a_candidate_may_be_given_to_a_model_twice() {
+    let mut model = Model::new();
+    for seed in 0..3 {
+        model.push("layer", Compression::of(12, 12, &gaussian(144, seed)).unwrap().steps(5));
+    }
+    let candidate = Candidate::Family(Family::ToeplitzLike);
+    let shares = |candidates: &[Candidate]| {
+        let shares = model.compress::<f64>(candidates, 300, &|_: &_| ControlFlow::Continue(())).unwrap();
+        shares.iter().map(|share| share.compressed.matrix.parameters().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(shares(&[candidate, candidate]), shares(&[candidate]));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let compression = Compression::of(3, 4, &[1.0; 12]).unwrap();
     assert_eq!(Compression::of(0, 4, &[1.0; 0]).err(), Some(Error::EmptyShape { rows: 0, cols: 4 }));

@@ -463,6 +463,21 @@ fn a_candidate_may_be_given_to_a_model_twice() {
 }
 
 #[test]
+fn entries_whose_squares_leave_the_range_are_refused() {
+    for size in [1e160, 1e-160] {
+        let refused = Compression::of(2, 2, &[size; 4]).err();
+        assert!(matches!(refused, Some(Error::OutOfRange { value, .. }) if !value.is_normal()), "{size}");
+    }
+    for size in [1e150, 1e-150, 0.0] {
+        let compression = Compression::of(2, 2, &[size; 4]).unwrap();
+        let zero = compression.family::<f64>(Family::LowRank, Some(0), &mut quietly).unwrap();
+        assert_eq!(zero.relative_error, if size == 0.0 { 0.0 } else { 1.0 });
+        let refused = compression.inputs(&[1e10, 1e10]).err();
+        assert_eq!(refused.is_some(), size > 1.0, "{size}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let compression = Compression::of(3, 4, &[1.0; 12]).unwrap();
     assert_eq!(Compression::of(0, 4, &[1.0; 0]).err(), Some(Error::EmptyShape { rows: 0, cols: 4 }));

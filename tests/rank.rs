@@ -178,6 +178,10 @@ fn the_rank_for_an_error_keeps_to_it_and_one_less_does_not() {
         }
         assert_eq!(full.rank_for(RankTarget::RelativeError(1.0)), Ok(0));
     }
+    let zero = Builder::new(Family::ToeplitzLike, 4, 4).rank(2).init(Init::Zero).build::<f64>().unwrap();
+    for allowed in [0.0, 1.0, f64::INFINITY] {
+        assert_eq!(zero.rank_for(RankTarget::RelativeError(allowed)), Ok(0));
+    }
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use common::{assert_close, norm, random};
 use displace::compress::{Candidate, Compressed, Compression, quietly};
 use displace::displacement::{ShiftOperator, ShiftPair};
-use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Permuted, Structure, Workspace};
+use displace::{
+    Bound, Builder, Error, Family, Init, Matrix, PathChoice, Permuted, Prepared, Structure, Sum, Workspace,
+};
 
 fn fit(compression: &Compression, family: Family, rank: usize) -> Compressed<f64> {
     let rank = family.has_rank().then_some(rank);
@@ -258,6 +260,29 @@ fn families_whose_gradients_need_more_scratch_than_products_can_be_permuted() {
     matrix.backward(&x, &dy, None, &mut got, &mut Workspace::new()).unwrap();
     inner.backward(&x, &dy, None, &mut expected, &mut Workspace::new()).unwrap();
     assert_close(&got, &expected, 1e-14, norm(&expected), "gradient");
+}
+
+/// What a matrix of these parameters costs: the product with one vector, and the dense copy.
+fn costs(structure: &dyn Structure<f64>, parameters: &[f64]) -> [f64; 2] {
+    let (mut prepared, mut scratch) = (Prepared::default(), vec![0.0; structure.prepare_scratch_len()]);
+    structure.prepare(parameters, &mut prepared, &mut scratch);
+    let bound = Bound { parameters, prepared: &prepared };
+    [structure.cost_with(bound, 1), structure.dense_copy_cost(bound)]
+}
+
+#[test]
+fn permuted_matrices_and_sums_cost_what_their_parameters_do() {
+    // Operators that are far from shifts.
+    let mut inner = structured(Family::LearnedSubdiagonal, 40, 40, 2, 1);
+    let operators = inner.layout().tensor("A").unwrap().range.start;
+    inner.update(|p| p[operators..].iter_mut().enumerate().for_each(|(i, p)| *p *= 0.5 + (i % 2) as f64)).unwrap();
+    let order = || (0..40).collect();
+    let permuted = Permuted::new(Arc::clone(inner.structure()), order(), order()).unwrap();
+    let alone = costs(&**inner.structure(), inner.parameters());
+    assert!(alone[0] != inner.structure().cost(1) && alone[1] > 0.0);
+    assert_eq!(costs(&permuted, inner.parameters()), alone);
+    let sum = Sum::new(Arc::clone(inner.structure()), Arc::clone(inner.structure())).unwrap();
+    assert_eq!(costs(&sum, &[inner.parameters(), inner.parameters()].concat()), alone.map(|cost| 2.0 * cost));
 }
 
 #[test]

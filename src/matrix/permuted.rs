@@ -263,6 +263,10 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
     fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
         self.inner.cost_with(bound, batch)
     }
+
+    fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
+        self.inner.dense_copy_cost(bound)
+    }
 }
 
 /// Sorts, does what the inner structure does, and restores the order; the displacement is that of the sorted matrix, which has

@@ -261,4 +261,9 @@ impl<T: Scalar> Structure<T> for Sum<T> {
     fn cost(&self, batch: usize) -> f64 {
         self.terms.iter().map(|term| term.cost(batch)).sum()
     }
+
+    fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
+        let terms = self.terms.iter().zip(self.bound(bound));
+        terms.map(|(term, bound)| bound.map_or(term.cost(batch), |bound| term.cost_with(bound, batch))).sum()
+    }
 }

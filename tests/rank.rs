@@ -224,6 +224,11 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     assert_eq!(matrix.shrink(4), Err(Error::RankAbove { rank: 4, present: 3 }));
     assert!(matches!(matrix.rank_for(RankTarget::RelativeError(f64::NAN)), Err(Error::OutOfRange { .. })));
     assert_eq!((matrix.rank(), matrix.parameters()), (Some(3), &before[..]));
+    let mut huge = Builder::new(Family::LowRank, 2, 2).rank(2).build::<f32>().unwrap();
+    huge.set_parameters(&[1e30; 8]).unwrap();
+    assert!(matches!(huge.displacement_spectrum(), Err(Error::NotFinite { .. })));
+    assert!(matches!(huge.shrink(1), Err(Error::NotFinite { .. })));
+    assert_eq!((huge.rank(), huge.parameters()), (Some(2), &[1e30; 8][..]));
     let mut circulant = Builder::new(Family::Circulant, 4, 4).build::<f32>().unwrap();
     let refused = Error::RankChoice { family: "circulant", given: true };
     assert_eq!(circulant.grow(2, 0), Err(refused.clone()));

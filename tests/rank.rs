@@ -216,6 +216,15 @@ fn growth_ends_at_the_largest_rank_and_where_nothing_is_gained() {
 }
 
 #[test]
+fn losses_below_zero_count_as_others_do() {
+    let mut schedule = RankSchedule::grow_while_improving(1, 4, 1, 0.1).unwrap();
+    assert_eq!(schedule.after_epoch(-1.0), RankChange::Keep);
+    assert_eq!(schedule.after_epoch(-2.0), RankChange::Keep);
+    assert_eq!(schedule.after_epoch(-1.9), RankChange::To(2)); // more than before
+    assert_eq!(schedule.after_epoch(-2.1), RankChange::Stop); // less, but not by a tenth
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let mut matrix = matrix::<f64>(Family::ToeplitzLike, 6, 8, 3);
     let before = matrix.parameters().to_vec();

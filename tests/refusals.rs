@@ -3,7 +3,7 @@
 use displace::ldr::{CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
 use displace::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
 use displace::unstructured::{Dense, LowRank};
-use displace::{Builder, Error, Family, Init, Linear, Path, PathChoice, Workspace};
+use displace::{Builder, Error, Family, Init, Layout, Linear, Path, PathChoice, Workspace};
 
 fn every_family() -> Vec<Builder> {
     let families = Family::ALL.into_iter().chain([Family::FCirculant(0.5)]);
@@ -75,6 +75,14 @@ fn results_that_cannot_be_addressed_are_refused() {
     assert_eq!(tall.apply_into(&x, &mut [], &mut workspace), Err(refused.clone()));
     assert_eq!(wide.apply_transposed_into(&x, &mut [], &mut workspace), Err(refused.clone()));
     assert_eq!(tall.backward(&x, &[], None, &mut [], &mut workspace), Err(refused));
+}
+
+#[test]
+fn layouts_of_more_numbers_than_can_be_counted_are_longer_than_any_slice() {
+    let layout = Layout::new().with("a", &[2, 3]).with("b", &[usize::MAX, 2]).with("c", &[usize::MAX, 2, 0]);
+    assert_eq!(layout.len(), usize::MAX);
+    assert_eq!(layout.tensor("b").unwrap().range, 6..usize::MAX);
+    assert!(layout.tensor("c").unwrap().range.is_empty());
 }
 
 #[test]

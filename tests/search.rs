@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use common::{assert_close, norm, random};
-use displace::compress::{Candidate, Compressed, Compression, quietly};
+use displace::compress::{Candidate, Compressed, Compression, Flow, Progress, quietly};
 use displace::displacement::{ShiftOperator, ShiftPair};
 use displace::{
     Bound, Builder, Error, Family, Init, Matrix, PathChoice, Permuted, Prepared, Structure, Sum, Workspace,
@@ -204,6 +204,41 @@ fn every_search_is_stopped_by_its_callback_and_keeps_what_it_has() {
             let found = compression.family::<f64>(family, Some(2), &mut stop).unwrap();
             assert!(found.stopped && found.relative_error <= 1.0, "{family} after {limit} of {total}");
             assert_eq!(calls, limit, "{family}");
+        }
+    }
+}
+
+/// A search that tells a callback how far it is.
+type Search<'a> = &'a dyn Fn(&mut dyn FnMut(&Progress) -> Flow);
+
+/// Calls of a callback that stops at a given one.
+fn calls(limit: usize, search: Search<'_>) -> usize {
+    let mut calls = 0;
+    search(&mut |_| {
+        calls += 1;
+        if calls == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    calls
+}
+
+#[test]
+fn a_callback_that_has_stopped_a_search_is_not_called_again() {
+    let entries = random::<f64>(64, 6);
+    let compression = Compression::of(8, 8, &entries).unwrap().steps(4).starts(1);
+    let (sum, like) = (Candidate::LowRankPlus(Family::ToeplitzLike), Candidate::Family(Family::ToeplitzLike));
+    let pairs = compression.clone().pairs(true);
+    let searches: [Search<'_>; 5] = [
+        &|progress| drop(compression.candidate::<f64>(sum, 5, progress).unwrap()),
+        &|progress| drop(compression.within_error::<f64>(sum, 0.5, progress).unwrap()),
+        &|progress| drop(compression.within_error::<f64>(like, 0.5, progress).unwrap()),
+        &|progress| drop(compression.ranking::<f64>(&[sum, like], 80, progress).unwrap()),
+        &|progress| drop(pairs.family::<f64>(Family::ToeplitzLike, Some(2), progress).unwrap()),
+    ];
+    for (k, search) in searches.into_iter().enumerate() {
+        let total = calls(usize::MAX, search);
+        assert!(total > 10, "search {k}: {total}");
+        for limit in 1..=total {
+            assert_eq!(calls(limit, search), limit, "search {k} of {total} calls");
         }
     }
 }

@@ -159,8 +159,8 @@ pub enum Error {
         least: usize,
     },
 
-    /// Two structures cannot be added because a tensor has no second name.
-    #[error("a sum has no name for a second tensor {name}")]
+    /// Two structures cannot be added because the name of a tensor is taken and there is no other.
+    #[error("a sum has no other name for the tensor {name}")]
     UnknownTensor {
         /// The tensor's name.
         name: &'static str,

@@ -103,8 +103,10 @@ impl<T: Scalar> Linear<T> {
     ///
     /// # Errors
     ///
-    /// As for [`Matrix::apply`].
+    /// As for [`Matrix::apply`], and [`Error::Length`](crate::Error::Length) if the matrix has been exchanged, by way of
+    /// [`Linear::weight_mut`], for one that the bias does not fit.
     pub fn forward(&self, x: &[T]) -> Result<Vec<T>> {
+        self.check_bias()?;
         let mut y = self.weight.apply(x)?;
         self.add_bias(&mut y);
         Ok(y)
@@ -114,8 +116,9 @@ impl<T: Scalar> Linear<T> {
     ///
     /// # Errors
     ///
-    /// As for [`Matrix::apply_into`].
+    /// As for [`Matrix::apply_into`] and [`Linear::forward`].
     pub fn forward_into(&self, x: &[T], y: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
+        self.check_bias()?;
         self.weight.apply_into(x, y, workspace)?;
         self.add_bias(y);
         Ok(())
@@ -126,7 +129,7 @@ impl<T: Scalar> Linear<T> {
     ///
     /// # Errors
     ///
-    /// As for [`Matrix::backward`]; nothing has been written then.
+    /// As for [`Matrix::backward`] and [`Linear::forward`]; nothing has been written then.
     pub fn backward_into(
         &self,
         x: &[T],
@@ -135,6 +138,7 @@ impl<T: Scalar> Linear<T> {
         gradient: &mut LinearGradient<T>,
         workspace: &mut Workspace<T>,
     ) -> Result<()> {
+        self.check_bias()?;
         has_length("gradient of the bias", &gradient.bias, self.bias().len())?;
         self.weight.backward(x, dy, dx, &mut gradient.weight, workspace)?;
         if self.bias.is_some() {
@@ -163,6 +167,10 @@ impl<T: Scalar> Linear<T> {
             self.bias.as_deref_mut().unwrap_or_default().copy_from_slice(&self.previous);
         }
         stepped
+    }
+
+    fn check_bias(&self) -> Result<()> {
+        self.bias.as_ref().map_or(Ok(()), |bias| has_length("bias", bias, self.weight.rows()))
     }
 
     fn add_bias(&self, y: &mut [T]) {

@@ -293,6 +293,13 @@ fn what_cannot_be_served_is_refused_by_name() {
     broken.bias = None;
     broken.matrices = broken.matrices.into_iter().map(|matrix| matrix.map(|m| m * f32::NAN)).collect();
     assert!(matches!(broken.try_forward(batch::<f32, 2>([2, 6], 1)), Err(Error::NotFinite { .. })));
+    broken = layer.clone();
+    broken.bias = broken.bias.map(|bias| bias.map(|b| b.cast(DType::F16)));
+    let type_of_bias = broken.try_forward(batch::<f32, 2>([2, 6], 1)).unwrap_err();
+    assert!(matches!(type_of_bias, Error::Unsupported { ref given, expected: "F32", .. } if given == "F16"));
+    broken.bias = broken.bias.map(|bias| bias.map(|_| batch::<f32, 1>([3], 2)));
+    let length = broken.try_forward(batch::<f32, 2>([2, 6], 1)).unwrap_err();
+    assert_eq!(length, Error::Length { what: "bias", expected: 4, actual: 3 });
     let mut frozen = LinearConfig::new(6, 4).init(&device());
     frozen.weight = frozen.weight.map(|weight| weight.cast(DType::F16));
     let half = Adapter::new(frozen, &builder);

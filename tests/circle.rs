@@ -448,3 +448,27 @@ fn bad_angles_are_named_and_change_nothing() {
     assert!(matches!(CircleVandermondeLike::<f64>::new(2, 3, 3), Err(Error::RankTooLarge { .. })));
     assert!(matches!(CircleVandermondeLike::from_dense(2, &[0.5], 2, &[1.0]), Err(Error::Length { .. })));
 }
+
+/// Reduced to a turn, such angles are off by the rounding of the number of turns, which may lead beyond half a turn.
+fn check_huge_angles<T: Scalar>(n: usize) {
+    let mut rng = fastrand::Rng::with_seed(31);
+    let theta: Vec<T> = (0..n / 2).map(|_| T::of(1e15 * rng.f64())).collect();
+    let parameters = [&theta[..], &[T::one()]].concat();
+    let mut matrix = Matrix::new(Arc::new(CircleVandermonde::<T>::new(n, n).unwrap()), parameters).unwrap();
+    let dense: Vec<f64> = matrix.to_dense().iter().map(|m| m.wide()).collect();
+    let x = random::<T>(3 * n, 32);
+    matrix.set_path(PathChoice::Fast);
+    let expected = product(&dense, &x, n);
+    let tolerance = if size_of::<T>() == 4 { 2e-5 } else { 1e-11 };
+    assert_close(&matrix.apply(&x).unwrap(), &expected, tolerance, norm(&expected), T::NAME);
+    let back = product(&transpose(&dense, n), &x, n);
+    assert_close(&matrix.apply_transposed(&x).unwrap(), &back, tolerance, norm(&back), T::NAME);
+}
+
+#[test]
+fn angles_of_any_size_are_served() {
+    for n in [64, 256, 1000] {
+        check_huge_angles::<f32>(n);
+        check_huge_angles::<f64>(n);
+    }
+}

@@ -296,6 +296,57 @@ fn sums_multiply_and_differentiate_as_their_dense_matrix_does() {
 }
 
 #[test]
+fn tensors_of_sums_have_names_of_their_own() {
+    let structure = |family: Family| {
+        let builder = Builder::new(family, 3, 3);
+        if family.has_rank() { builder.rank(1) } else { builder }.structure::<f64>().unwrap()
+    };
+    let names = |sum: &Sum<f64>| {
+        displace::Structure::layout(sum).tensors().iter().map(|tensor| tensor.name).collect::<Vec<_>>()
+    };
+    let low = || structure(Family::LowRank);
+    let two = Sum::new(low(), low()).unwrap();
+    assert_eq!(names(&two), ["G", "H", "G2", "H2"]);
+    for three in [Sum::new(Arc::new(two.clone()), low()), Sum::new(low(), Arc::new(two.clone()))] {
+        assert_eq!(names(&three.unwrap()), ["G", "H", "G2", "H2", "G3", "H3"]);
+    }
+    let four = Sum::new(Arc::new(two.clone()), Arc::new(two)).unwrap();
+    assert_eq!(names(&four), ["G", "H", "G2", "H2", "G3", "H3", "G4", "H4"]);
+    assert_eq!(Sum::new(Arc::new(four), low()).err(), Some(Error::UnknownTensor { name: "G" }));
+    for family in Family::ALL {
+        let mut names = names(&Sum::new(structure(family), structure(family)).unwrap());
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{family}");
+    }
+}
+
+#[test]
+fn a_number_of_a_sum_that_is_not_finite_is_named_by_its_place_among_all() {
+    let low = || Builder::new(Family::LowRank, 3, 3).rank(1).structure::<f64>().unwrap();
+    let sum = Arc::new(Sum::new(low(), low()).unwrap());
+    for bad in [2, 8] {
+        let mut parameters = vec![1.0; 12];
+        parameters[bad] = f64::NAN;
+        let refused = Matrix::new(Arc::clone(&sum), parameters).err();
+        assert!(matches!(refused, Some(Error::NotFinite { what: "parameters", index, .. }) if index == bad));
+    }
+}
+
+#[test]
+fn a_sum_is_refined_from_where_it_is() {
+    let compression = Compression::of(8, 9, &gaussian(72, 3)).unwrap();
+    let few = compression.clone().steps(3).low_rank_plus::<f64>(1, Family::ToeplitzLike, 2, &mut quietly).unwrap();
+    let refined = compression.refine(&few.matrix, &mut quietly).unwrap();
+    assert!((refined.start_error - few.relative_error).abs() < 1e-12);
+    assert!(refined.relative_error < few.relative_error);
+    let toeplitz = Builder::new(Family::Toeplitz, 8, 9).build::<f64>().unwrap();
+    let refused = compression.refine(&toeplitz, &mut quietly).err();
+    assert_eq!(refused, Some(Error::NotCompressible { family: "Toeplitz" }));
+}
+
+#[test]
 fn rankings_are_ordered_and_keep_to_the_budget() {
     let (rows, cols, budget) = (20, 26, 250);
     let entries = noisy_toeplitz(rows, cols, 0.2, 5);
@@ -394,6 +445,35 @@ fn a_zero_matrix_stays_zero() {
         let found = compression.candidate::<f32>(candidate, 2, &mut quietly).unwrap();
         assert_eq!(found.relative_error, 0.0, "{candidate}");
         assert!(found.matrix.to_dense().iter().all(|&x| x == 0.0));
+    }
+}
+
+#[test]
+fn a_candidate_may_be_given_to_a_model_twice() {
+    let mut model = Model::new();
+    for seed in 0..3 {
+        model.push("layer", Compression::of(12, 12, &gaussian(144, seed)).unwrap().steps(5));
+    }
+    let candidate = Candidate::Family(Family::ToeplitzLike);
+    let shares = |candidates: &[Candidate]| {
+        let shares = model.compress::<f64>(candidates, 300, &|_: &_| ControlFlow::Continue(())).unwrap();
+        shares.iter().map(|share| share.compressed.matrix.parameters().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(shares(&[candidate, candidate]), shares(&[candidate]));
+}
+
+#[test]
+fn entries_whose_squares_leave_the_range_are_refused() {
+    for size in [1e160, 1e-160] {
+        let refused = Compression::of(2, 2, &[size; 4]).err();
+        assert!(matches!(refused, Some(Error::OutOfRange { value, .. }) if !value.is_normal()), "{size}");
+    }
+    for size in [1e150, 1e-150, 0.0] {
+        let compression = Compression::of(2, 2, &[size; 4]).unwrap();
+        let zero = compression.family::<f64>(Family::LowRank, Some(0), &mut quietly).unwrap();
+        assert_eq!(zero.relative_error, if size == 0.0 { 0.0 } else { 1.0 });
+        let refused = compression.inputs(&[1e10, 1e10]).err();
+        assert_eq!(refused.is_some(), size > 1.0, "{size}");
     }
 }
 

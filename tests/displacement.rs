@@ -393,3 +393,15 @@ fn bad_input_is_refused_with_its_values() {
     let nothing = Generators::new(2, 3, 0, vec![], vec![]).unwrap();
     assert_eq!(operator.reconstruct(&nothing).unwrap(), [0.0; 6]);
 }
+
+#[test]
+fn operators_and_displacements_too_large_to_address_are_refused() {
+    let refused = |error: Option<Error>| assert!(matches!(error, Some(Error::TooLarge { .. })), "{error:?}");
+    refused(Shift::new(usize::MAX, 1.0).err());
+    refused(Tridiagonal::y(usize::MAX, 1.0, 1.0).err());
+    refused(displace::algebra::Ldr::<f64>::identity(usize::MAX).err());
+    refused(displace::algebra::UnitPair::Toeplitz.operator::<f64>(usize::MAX).err());
+    // Few enough to count, too many to address.
+    refused(Shift::new(1 << 31, 1.0).unwrap().to_dense().err());
+    refused(Generators::<f64>::new(1 << 31, 1 << 31, 0, vec![], vec![]).err());
+}

@@ -178,6 +178,10 @@ fn the_rank_for_an_error_keeps_to_it_and_one_less_does_not() {
         }
         assert_eq!(full.rank_for(RankTarget::RelativeError(1.0)), Ok(0));
     }
+    let zero = Builder::new(Family::ToeplitzLike, 4, 4).rank(2).init(Init::Zero).build::<f64>().unwrap();
+    for allowed in [0.0, 1.0, f64::INFINITY] {
+        assert_eq!(zero.rank_for(RankTarget::RelativeError(allowed)), Ok(0));
+    }
 }
 
 #[test]
@@ -212,6 +216,15 @@ fn growth_ends_at_the_largest_rank_and_where_nothing_is_gained() {
 }
 
 #[test]
+fn losses_below_zero_count_as_others_do() {
+    let mut schedule = RankSchedule::grow_while_improving(1, 4, 1, 0.1).unwrap();
+    assert_eq!(schedule.after_epoch(-1.0), RankChange::Keep);
+    assert_eq!(schedule.after_epoch(-2.0), RankChange::Keep);
+    assert_eq!(schedule.after_epoch(-1.9), RankChange::To(2)); // more than before
+    assert_eq!(schedule.after_epoch(-2.1), RankChange::Stop); // less, but not by a tenth
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let mut matrix = matrix::<f64>(Family::ToeplitzLike, 6, 8, 3);
     let before = matrix.parameters().to_vec();
@@ -220,6 +233,11 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     assert_eq!(matrix.shrink(4), Err(Error::RankAbove { rank: 4, present: 3 }));
     assert!(matches!(matrix.rank_for(RankTarget::RelativeError(f64::NAN)), Err(Error::OutOfRange { .. })));
     assert_eq!((matrix.rank(), matrix.parameters()), (Some(3), &before[..]));
+    let mut huge = Builder::new(Family::LowRank, 2, 2).rank(2).build::<f32>().unwrap();
+    huge.set_parameters(&[1e30; 8]).unwrap();
+    assert!(matches!(huge.displacement_spectrum(), Err(Error::NotFinite { .. })));
+    assert!(matches!(huge.shrink(1), Err(Error::NotFinite { .. })));
+    assert_eq!((huge.rank(), huge.parameters()), (Some(2), &[1e30; 8][..]));
     let mut circulant = Builder::new(Family::Circulant, 4, 4).build::<f32>().unwrap();
     let refused = Error::RankChoice { family: "circulant", given: true };
     assert_eq!(circulant.grow(2, 0), Err(refused.clone()));

@@ -1,9 +1,9 @@
 //! Bad input is refused with an error that names it, and the object stays as it was.
 
-use displace::ldr::{HankelLike, ToeplitzLike};
+use displace::ldr::{CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
 use displace::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
 use displace::unstructured::{Dense, LowRank};
-use displace::{Builder, Error, Family, Init, Linear, PathChoice, Workspace};
+use displace::{Builder, Error, Family, Init, Layout, Linear, Path, PathChoice, Workspace};
 
 fn every_family() -> Vec<Builder> {
     let families = Family::ALL.into_iter().chain([Family::FCirculant(0.5)]);
@@ -33,6 +33,56 @@ fn shapes_that_cannot_be_addressed_are_refused() {
         let builder = if family.has_rank() { builder.rank(1) } else { builder };
         assert!(matches!(builder.build::<f64>(), Err(Error::TooLarge { .. })), "{family}");
     }
+}
+
+#[test]
+fn vandermonde_like_matrices_of_more_columns_than_can_be_counted_are_refused() {
+    for cols in [1 << 31, 1 << 40, usize::MAX] {
+        let real = VandermondeLike::from_nodes(&[0.5_f64], cols).err();
+        let circle = CircleVandermondeLike::from_angles(&[0.5_f64], cols).err();
+        for refused in [real, circle] {
+            assert!(matches!(refused, Some(Error::TooLarge { cols: given, .. }) if given == cols), "{refused:?}");
+        }
+    }
+}
+
+#[test]
+fn nodes_are_asked_of_too_few_parameters_in_vain() {
+    assert!(VandermondeLike::<f64>::new(4, 4, 1).unwrap().nodes(&[0.0; 7]).is_empty());
+    assert!(CircleVandermondeLike::<f64>::new(4, 4, 1).unwrap().angles(&[0.0; 7]).is_empty());
+}
+
+#[test]
+fn what_cannot_be_addressed_is_not_made_dense() {
+    let mut matrix =
+        Builder::new(Family::LowRank, 1 << 32, 1 << 32).rank(0).path(PathChoice::Dense).build::<f32>().unwrap();
+    assert_eq!(matrix.path(1), Path::Fast);
+    matrix.set_path(PathChoice::Dense);
+    assert_eq!((matrix.path_choice(), matrix.path(7)), (PathChoice::Dense, Path::Fast));
+    assert_eq!(matrix.apply(&[]), Ok(vec![]));
+    assert!(matches!(matrix.to_array(), Err(Error::TooLarge { .. })));
+}
+
+#[test]
+fn results_that_cannot_be_addressed_are_refused() {
+    let tall = Builder::new(Family::LowRank, 1 << 40, 1).rank(0).build::<f32>().unwrap();
+    let wide = Builder::new(Family::LowRank, 1, 1 << 40).rank(0).build::<f32>().unwrap();
+    // Exactly 2⁶⁴ numbers, which is none if that overflows.
+    let (x, mut workspace) = (vec![0.0; 1 << 24], Workspace::new());
+    let refused = Error::TooLarge { rows: 1 << 24, cols: 1 << 40, rank: 0 };
+    assert_eq!(tall.apply(&x).err(), Some(refused.clone()));
+    assert_eq!(wide.apply_transposed(&x).err(), Some(refused.clone()));
+    assert_eq!(tall.apply_into(&x, &mut [], &mut workspace), Err(refused.clone()));
+    assert_eq!(wide.apply_transposed_into(&x, &mut [], &mut workspace), Err(refused.clone()));
+    assert_eq!(tall.backward(&x, &[], None, &mut [], &mut workspace), Err(refused));
+}
+
+#[test]
+fn layouts_of_more_numbers_than_can_be_counted_are_longer_than_any_slice() {
+    let layout = Layout::new().with("a", &[2, 3]).with("b", &[usize::MAX, 2]).with("c", &[usize::MAX, 2, 0]);
+    assert_eq!(layout.len(), usize::MAX);
+    assert_eq!(layout.tensor("b").unwrap().range, 6..usize::MAX);
+    assert!(layout.tensor("c").unwrap().range.is_empty());
 }
 
 #[test]
@@ -174,6 +224,18 @@ fn a_layer_refuses_bad_biases_and_stays_as_it_was() {
     });
     assert!(matches!(refused, Err(Error::NotFinite { what: "parameters", index: 0, .. })));
     assert_eq!((layer.weight().parameters(), layer.bias()), (&weight[..], &[1.0, 2.0][..]));
+}
+
+#[test]
+fn a_matrix_that_the_bias_does_not_fit_is_refused_when_it_is_used() {
+    let mut layer = Builder::new(Family::Dense, 2, 3).build_layer::<f32>().unwrap();
+    *layer.weight_mut() = Builder::new(Family::Dense, 3, 3).build().unwrap();
+    let refused = Err(Error::Length { what: "bias", expected: 3, actual: 2 });
+    let (mut y, mut gradient, mut workspace) = ([7.0; 3], layer.zero_gradient(), Workspace::new());
+    assert_eq!(layer.forward(&[1.0; 3]).map(|_| ()), refused);
+    assert_eq!(layer.forward_into(&[1.0; 3], &mut y, &mut workspace), refused);
+    assert_eq!(layer.backward_into(&[1.0; 3], &[1.0; 3], None, &mut gradient, &mut workspace), refused);
+    assert!(y == [7.0; 3] && gradient == layer.zero_gradient());
 }
 
 #[test]

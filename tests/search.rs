@@ -9,9 +9,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use common::{assert_close, norm, random};
-use displace::compress::{Candidate, Compressed, Compression, quietly};
+use displace::compress::{Candidate, Compressed, Compression, Flow, Progress, quietly};
 use displace::displacement::{ShiftOperator, ShiftPair};
-use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Permuted, Structure, Workspace};
+use displace::{
+    Bound, Builder, Error, Family, Init, Matrix, PathChoice, Permuted, Prepared, Structure, Sum, Workspace,
+};
 
 fn fit(compression: &Compression, family: Family, rank: usize) -> Compressed<f64> {
     let rank = family.has_rank().then_some(rank);
@@ -206,6 +208,41 @@ fn every_search_is_stopped_by_its_callback_and_keeps_what_it_has() {
     }
 }
 
+/// A search that tells a callback how far it is.
+type Search<'a> = &'a dyn Fn(&mut dyn FnMut(&Progress) -> Flow);
+
+/// Calls of a callback that stops at a given one.
+fn calls(limit: usize, search: Search<'_>) -> usize {
+    let mut calls = 0;
+    search(&mut |_| {
+        calls += 1;
+        if calls == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    calls
+}
+
+#[test]
+fn a_callback_that_has_stopped_a_search_is_not_called_again() {
+    let entries = random::<f64>(64, 6);
+    let compression = Compression::of(8, 8, &entries).unwrap().steps(4).starts(1);
+    let (sum, like) = (Candidate::LowRankPlus(Family::ToeplitzLike), Candidate::Family(Family::ToeplitzLike));
+    let pairs = compression.clone().pairs(true);
+    let searches: [Search<'_>; 5] = [
+        &|progress| drop(compression.candidate::<f64>(sum, 5, progress).unwrap()),
+        &|progress| drop(compression.within_error::<f64>(sum, 0.5, progress).unwrap()),
+        &|progress| drop(compression.within_error::<f64>(like, 0.5, progress).unwrap()),
+        &|progress| drop(compression.ranking::<f64>(&[sum, like], 80, progress).unwrap()),
+        &|progress| drop(pairs.family::<f64>(Family::ToeplitzLike, Some(2), progress).unwrap()),
+    ];
+    for (k, search) in searches.into_iter().enumerate() {
+        let total = calls(usize::MAX, search);
+        assert!(total > 10, "search {k}: {total}");
+        for limit in 1..=total {
+            assert_eq!(calls(limit, search), limit, "search {k} of {total} calls");
+        }
+    }
+}
+
 #[test]
 fn permuted_matrices_multiply_and_differentiate_as_their_dense_matrix_does() {
     for (m, n, batch) in [(9, 13, 1), (13, 9, 70), (8, 8, 130)] {
@@ -246,6 +283,41 @@ fn permuted_matrices_multiply_and_differentiate_as_their_dense_matrix_does() {
         let (fast, dense) = (everything(PathChoice::Fast), everything(PathChoice::Dense));
         assert_close(&fast, &dense, 1e-11, norm(&dense), "everything");
     }
+}
+
+#[test]
+fn families_whose_gradients_need_more_scratch_than_products_can_be_permuted() {
+    let inner = structured(Family::LearnedTridiagonal, 1, 1, 1, 1);
+    let permuted = Permuted::new(Arc::clone(inner.structure()), vec![0], vec![0]).unwrap();
+    let matrix = Matrix::new(Arc::new(permuted), inner.parameters().to_vec()).unwrap();
+    let (x, dy) = (random::<f64>(70, 2), random::<f64>(70, 3));
+    let [mut got, mut expected] = [(); 2].map(|()| vec![0.0; inner.parameters().len()]);
+    matrix.backward(&x, &dy, None, &mut got, &mut Workspace::new()).unwrap();
+    inner.backward(&x, &dy, None, &mut expected, &mut Workspace::new()).unwrap();
+    assert_close(&got, &expected, 1e-14, norm(&expected), "gradient");
+}
+
+/// What a matrix of these parameters costs: the product with one vector, and the dense copy.
+fn costs(structure: &dyn Structure<f64>, parameters: &[f64]) -> [f64; 2] {
+    let (mut prepared, mut scratch) = (Prepared::default(), vec![0.0; structure.prepare_scratch_len()]);
+    structure.prepare(parameters, &mut prepared, &mut scratch);
+    let bound = Bound { parameters, prepared: &prepared };
+    [structure.cost_with(bound, 1), structure.dense_copy_cost(bound)]
+}
+
+#[test]
+fn permuted_matrices_and_sums_cost_what_their_parameters_do() {
+    // Operators that are far from shifts.
+    let mut inner = structured(Family::LearnedSubdiagonal, 40, 40, 2, 1);
+    let operators = inner.layout().tensor("A").unwrap().range.start;
+    inner.update(|p| p[operators..].iter_mut().enumerate().for_each(|(i, p)| *p *= 0.5 + (i % 2) as f64)).unwrap();
+    let order = || (0..40).collect();
+    let permuted = Permuted::new(Arc::clone(inner.structure()), order(), order()).unwrap();
+    let alone = costs(&**inner.structure(), inner.parameters());
+    assert!(alone[0] != inner.structure().cost(1) && alone[1] > 0.0);
+    assert_eq!(costs(&permuted, inner.parameters()), alone);
+    let sum = Sum::new(Arc::clone(inner.structure()), Arc::clone(inner.structure())).unwrap();
+    assert_eq!(costs(&sum, &[inner.parameters(), inner.parameters()].concat()), alone.map(|cost| 2.0 * cost));
 }
 
 #[test]

@@ -242,3 +242,11 @@ proptest! {
         prop_assert!(sylvester.rank(&dense, tolerance).unwrap() <= rank, "{pair}");
     }
 }
+
+#[test]
+fn corners_that_the_type_cannot_hold_are_refused() {
+    let pair = ShiftPair::stein(Plain(1e100), Transposed(0.0)).unwrap();
+    let refused = Builder::new(Family::ShiftLike(pair), 4, 4).rank(1).build::<f32>().err();
+    assert!(matches!(refused, Some(Error::OutOfRange { value: 1e100, .. })), "{refused:?}");
+    assert!(Builder::new(Family::ShiftLike(pair), 4, 4).rank(1).build::<f64>().is_ok());
+}

@@ -7,6 +7,7 @@ use super::ldr::Ldr;
 use super::pair::{UnitPair, UnitShift};
 use crate::ldr::ToeplitzLike;
 use crate::matrix::{Family, Matrix, Structure};
+use crate::shape::Shape;
 use crate::structured::{Hankel, Toeplitz};
 use crate::transform::Order;
 use crate::{Error, Result, Scalar};
@@ -39,11 +40,9 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] for order 0.
+    /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`].
     pub fn identity(order: usize) -> Result<Self> {
-        if order == 0 {
-            return Err(Error::EmptyShape { rows: 0, cols: 0 });
-        }
+        Shape::new(order, order)?.check_rank(1)?;
         let two = T::one() + T::one();
         Self::of(UnitPair::Toeplitz, order, unit(order, 0, two), unit(order, order - 1, T::one()))
     }

@@ -74,7 +74,7 @@ impl UnitPair {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape) for order 0.
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape) for order 0, [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn operator<T: Scalar>(self, order: usize) -> Result<PairOperator<T>> {
         let (a, b) = (Shift::new(order, self.left().f())?, Shift::new(order, self.right().f())?);
         Ok(Sylvester::new(a, if self.is_hankel() { Box::new(Transposed(b)) } else { Box::new(b) }))

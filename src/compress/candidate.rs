@@ -108,7 +108,8 @@ impl Compression {
         for low in shares {
             let tried = trial.low_rank_plus(low, family, rank - low, progress)?;
             if tried.stopped {
-                return Ok(best.map(|(_, best)| best).filter(|best| best.error() < tried.error()).unwrap_or(tried));
+                let better = best.map(|(_, best)| best).filter(|best| best.error() < tried.error());
+                return Ok(better.map_or(tried, |best| Compressed { stopped: true, ..best }));
             }
             if best.as_ref().is_none_or(|(_, best)| tried.error() < best.error()) {
                 best = Some((low, tried));
@@ -180,11 +181,13 @@ impl Compression {
         while rank - too_low > 1 && found.error() <= error && !found.stopped {
             let middle = too_low + (rank - too_low) / 2;
             let fitted = self.candidate(candidate, middle, progress)?;
+            let stopped = fitted.stopped;
             if fitted.error() <= error {
                 (rank, found) = (middle, fitted);
             } else {
                 too_low = middle;
             }
+            found.stopped |= stopped;
         }
         Ok(found)
     }

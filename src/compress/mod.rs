@@ -152,13 +152,18 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::Length`] or [`Error::NotFinite`].
+    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::Length`] or [`Error::NotFinite`]; [`Error::OutOfRange`] where the sum of
+    /// the squares over- or underflows in `f64`, as errors could not be told then.
     pub fn of<T: Scalar>(rows: usize, cols: usize, entries: &[T]) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         shape.check_dense()?;
         has_length("entries", entries, rows * cols)?;
         all_finite("entries", entries)?;
-        let entries = entries.iter().map(|e| e.wide()).collect();
+        let entries: Vec<f64> = entries.iter().map(|e| e.wide()).collect();
+        let square: f64 = entries.iter().map(|e| e * e).sum();
+        if !square.is_normal() && entries.iter().any(|&e| e != 0.0) {
+            return Err(out_of_range("the sum of the squares of the entries", square));
+        }
         let limits = Limits { steps: 300, tolerance: 1e-4 };
         Ok(Self {
             target: Target { shape, entries, sample: None },
@@ -173,7 +178,8 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// [`Error::RaggedBatch`] or [`Error::NotFinite`]; [`Error::Length`] without any.
+    /// [`Error::RaggedBatch`] or [`Error::NotFinite`]; [`Error::Length`] without any; [`Error::OutOfRange`] where the squares of
+    /// the matrix's products with them overflow.
     pub fn inputs<T: Scalar>(mut self, x: &[T]) -> Result<Self> {
         let n = self.target.shape.cols;
         if x.is_empty() {
@@ -185,6 +191,10 @@ impl Compression {
         all_finite("inputs", x)?;
         let wide: Vec<f64> = x.iter().map(|x| x.wide()).collect();
         self.target.set_inputs(&wide);
+        let square = self.target.square(&self.target.entries);
+        if !square.is_finite() {
+            return Err(out_of_range("the sum of the squares of the products with the inputs", square));
+        }
         Ok(self)
     }
 
@@ -302,15 +312,17 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// As for [`Compression::like`].
+    /// [`Error::ShapeMismatch`] or [`Error::NotCompressible`].
     pub fn refine<T: Scalar>(
         &self,
         matrix: &Matrix<T>,
         progress: &mut dyn FnMut(&Progress) -> Flow,
     ) -> Result<Compressed<T>> {
         self.fits(matrix)?;
-        let generators = matrix.rank().unwrap_or(0) * (self.rows() + self.cols());
-        let point = matrix.parameters()[..generators].iter().map(|p| p.wide()).collect();
+        let (parameters, size) = (matrix.parameters(), self.rows() + self.cols());
+        let places = terms(&**matrix.structure(), parameters)?;
+        let generators = places.iter().flat_map(|(term, start)| &parameters[*start..][..term.rank * size]);
+        let point = generators.map(|p| p.wide()).collect();
         self.fit(Candidate::Family(matrix.structure().family()), matrix, Some(point), progress)
     }
 
@@ -469,6 +481,11 @@ fn terms<T: Scalar>(structure: &dyn Structure<T>, parameters: &[T]) -> Result<Ve
     let refused = Error::NotCompressible { family: structure.family().name() };
     let map = structure.reconstruction(parameters).ok_or(refused)?;
     Ok(vec![(Term { map, rank: structure.rank().unwrap_or(0) }, 0)])
+}
+
+/// A sum of squares that `f64` does not hold.
+fn out_of_range(what: &'static str, value: f64) -> Error {
+    Error::OutOfRange { what, value, range: "the numbers that f64 holds with all their digits" }
 }
 
 /// The root of a ratio of squares; infinite for an error relative to zero.

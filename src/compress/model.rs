@@ -282,7 +282,9 @@ fn hull(points: &[Point]) -> Vec<Point> {
 /// its error interpolated: an upper bound where the curve is convex.
 fn part(layer: &Layer, curve: &[Point], present: Point, left: usize) -> Option<Point> {
     let (m, n) = (layer.compression.rows(), layer.compression.cols());
-    let pairs = curve.windows(2).filter(|w| w[0].candidate == w[1].candidate && !is_single(w[0].candidate));
+    // A candidate that is given twice begins again at its smallest rank.
+    let ascends = |a: &Point, b: &Point| a.candidate == b.candidate && a.rank < b.rank;
+    let pairs = curve.windows(2).filter(|w| ascends(&w[0], &w[1]) && !is_single(w[0].candidate));
     let between = pairs.filter_map(|w| {
         let (a, b) = (w[0], w[1]);
         let reach = (present.parameters + left).checked_sub(a.parameters)?;

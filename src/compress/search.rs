@@ -137,6 +137,9 @@ impl Compression {
                 best = (family, tried);
             }
         }
+        if best.1.stopped {
+            return Ok(best.1);
+        }
         let fitted = plain.family::<T>(best.0, Some(rank), progress)?;
         let better = if fitted.error() <= best.1.error() || fitted.stopped { fitted } else { best.1 };
         Ok(Compressed { candidate: Candidate::Family(family), ..better })

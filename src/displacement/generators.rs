@@ -60,9 +60,8 @@ impl<T: Scalar> Generators<T> {
 
     fn check(&self) -> Result<()> {
         let Self { rows, cols, rank, .. } = *self;
-        Shape::new(rows, cols)?;
         let too_large = Error::TooLarge { rows, cols, rank };
-        if rows.checked_mul(cols).is_none() {
+        if Shape::new(rows, cols)?.check_dense().is_err() {
             return Err(too_large);
         }
         let (Some(g), Some(h)) = (rows.checked_mul(rank), cols.checked_mul(rank)) else {

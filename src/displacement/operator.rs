@@ -5,6 +5,7 @@ use num_complex::Complex;
 use super::cycle::Cycle;
 use crate::error::{all_finite, has_length};
 use crate::linalg::Schur;
+use crate::shape::Shape;
 use crate::{Error, Result, Scalar};
 
 /// An operator matrix: a square matrix known by its products with vectors, which should be cheap.
@@ -66,11 +67,11 @@ pub trait OperatorMatrix<T: Scalar> {
     /// The matrix, row-major n×n, by n products with unit vectors.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if n² overflows, and those of the products.
+    /// [`Error::TooLarge`] if n² numbers cannot be addressed, and those of the products.
     fn to_dense(&self) -> Result<Vec<T>> {
         let n = self.order();
-        let size = n.checked_mul(n).ok_or(Error::TooLarge { rows: n, cols: n, rank: n })?;
-        let mut dense = vec![T::zero(); size];
+        Shape { rows: n, cols: n }.check_dense()?;
+        let mut dense = vec![T::zero(); n * n];
         let mut unit = vec![T::zero(); n];
         for i in 0..n {
             unit[i] = T::one();
@@ -186,9 +187,9 @@ impl<T: Scalar> Shift<T> {
     /// `Z_f` of an order.
     ///
     /// # Errors
-    /// [`Error::EmptyShape`] for order 0, [`Error::NotFinite`] for an f that is not finite.
+    /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`], [`Error::NotFinite`] for an f that is not finite.
     pub fn new(order: usize, f: T) -> Result<Self> {
-        not_empty(order)?;
+        Shape::new(order, order)?;
         all_finite("f", &[f])?;
         Ok(Self { order, f })
     }
@@ -290,9 +291,9 @@ impl<T: Scalar> Tridiagonal<T> {
     /// `(Y_00, Y_11)`.
     ///
     /// # Errors
-    /// [`Error::EmptyShape`] for order 0, [`Error::NotFinite`] for a γ or δ that is not finite.
+    /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`], [`Error::NotFinite`] for a γ or δ that is not finite.
     pub fn y(order: usize, gamma: T, delta: T) -> Result<Self> {
-        not_empty(order)?;
+        Shape::new(order, order)?;
         let mut diagonal = vec![T::zero(); order];
         diagonal[0] += gamma;
         diagonal[order - 1] += delta;

@@ -42,7 +42,7 @@ use crate::matrix::{
 };
 use crate::shape::Shape;
 use crate::structured::circle_vandermonde::{nodes, spread};
-use crate::structured::vandermonde::place;
+use crate::structured::vandermonde::{check_count, place};
 use crate::transform::fast_length;
 use crate::transform::nonuniform::{Nodes, Nonuniform};
 use crate::{Result, Scalar};
@@ -133,7 +133,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     /// ```
     pub fn from_angles(angles: &[T], cols: usize) -> Result<Matrix<T, Self>> {
         let rows = 2 * angles.len();
-        Shape::new(rows, cols)?;
+        check_count(Shape::new(rows, cols)?)?;
         all_finite("theta", angles)?;
         let filter = CircleFilter { order: fast_length(cols), cols };
         let divisor = |turns| {
@@ -173,7 +173,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     pub fn angles<'a>(&'a self, parameters: &'a [T]) -> &'a [T] {
         match &self.fixed {
             Some(angles) => angles,
-            None => &parameters[self.terms.generators()..],
+            None => parameters.get(self.terms.generators()..).unwrap_or_default(),
         }
     }
 

@@ -26,12 +26,12 @@ impl Filter {
         if v.abs() < self.negligible { 1.0 } else { 1.0 - F * v.powf(self.order as f64) }
     }
 
-    /// The logarithmic derivative of `1 / (1 − f vᴺ)` in v, from that divisor.
+    /// The logarithmic derivative of `1 / (1 − f vᴺ)` in v, from that divisor, which says nothing of a vᴺ below rounding.
     pub fn slope(self, v: f64, divisor: f64) -> f64 {
         match (self.order, v.abs() < self.negligible) {
             (1, _) => F / divisor,
             (_, true) => 0.0,
-            (order, false) => order as f64 * (1.0 - divisor) / (v * divisor),
+            (order, false) => F * order as f64 * v.powf((order - 1) as f64) / divisor,
         }
     }
 
@@ -102,6 +102,16 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slopes_at_small_nodes_are_accurate() {
+        for v in [1e-3, -1e-5, 3e-8, -1e-10, 1e-12] {
+            let filter = Filter::new(2, 2);
+            // d/dv ln 1/(1 − ½v²) = v/(1 − ½v²).
+            let (got, expected) = (filter.slope(v, filter.divisor(v)), v / (1.0 - 0.5 * v * v));
+            assert!((got - expected).abs() <= 4.0 * f64::EPSILON * expected.abs(), "{v}: {got} for {expected}");
+        }
+    }
 
     #[test]
     fn integration_inverts_displacement_and_has_its_transpose() {

@@ -70,7 +70,8 @@ impl<T: Scalar> ShiftLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for a corner that `T` cannot
+    /// hold.
     pub fn new(rows: usize, cols: usize, rank: usize, pair: ShiftPair) -> Result<Self> {
         Self::with_order(rows, cols, rank, pair, fast_length(rows.max(cols)))
     }
@@ -90,6 +91,9 @@ impl<T: Scalar> ShiftLike<T> {
         }
         let displacement = ShiftDisplacement::new(shape, pair, order);
         let Torus { f, e, .. } = displacement.torus;
+        if let Some(&value) = [f, e].iter().find(|f| !T::of(**f).is_finite()) {
+            return Err(Error::OutOfRange { what: "a corner", value, range: "the numbers that the type can hold" });
+        }
         let scaled = [f, e].iter().all(|f| (SCALED.recip()..=SCALED).contains(&f.abs()));
         let wrap = |f: f64| if scaled && f < 0.0 { Wrap::Negacyclic } else { Wrap::Cyclic };
         let length = if scaled { order } else { fast_length(order + shape.order() - 1) };

@@ -34,7 +34,7 @@ use crate::matrix::{
     Bound, Family, Init, Layout, Matrix, Prepared, REAL_NODES, Reconstruction, Structure, transform_cost,
 };
 use crate::shape::Shape;
-use crate::structured::vandermonde::{check_nodes, laplace_cost, place, spread};
+use crate::structured::vandermonde::{check_count, check_nodes, laplace_cost, place, spread};
 use crate::transform::fast_length;
 use crate::transform::laplace::{Laplace, Nodes};
 use crate::{Result, Scalar};
@@ -118,6 +118,7 @@ impl<T: Scalar> VandermondeLike<T> {
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_nodes(nodes: &[T], cols: usize) -> Result<Matrix<T, Self>> {
+        check_count(Shape::new(nodes.len(), cols)?)?;
         let filter = Filter::new(fast_length(cols), cols);
         let g: Vec<T> = nodes.iter().map(|v| T::of(filter.divisor(v.wide()))).collect();
         let mut h = vec![T::zero(); cols];
@@ -152,7 +153,7 @@ impl<T: Scalar> VandermondeLike<T> {
     pub fn nodes<'a>(&'a self, parameters: &'a [T]) -> &'a [T] {
         match &self.fixed {
             Some(nodes) => nodes,
-            None => &parameters[self.terms.generators()..],
+            None => parameters.get(self.terms.generators()..).unwrap_or_default(),
         }
     }
 

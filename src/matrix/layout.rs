@@ -34,12 +34,12 @@ impl Layout {
         Self::default()
     }
 
-    /// Adds a tensor behind those that are there.
+    /// Adds a tensor behind those that are there. One of more numbers than can be counted has `usize::MAX`, which no slice holds.
     #[must_use]
     pub fn with(mut self, name: &'static str, shape: &[usize]) -> Self {
         let start = self.len();
-        let len: usize = shape.iter().product();
-        self.tensors.push(Tensor { name, shape: shape.to_vec(), range: start..start + len });
+        let len = if shape.contains(&0) { 0 } else { shape.iter().copied().fold(1, usize::saturating_mul) };
+        self.tensors.push(Tensor { name, shape: shape.to_vec(), range: start..start.saturating_add(len) });
         self
     }
 

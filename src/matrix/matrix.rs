@@ -8,6 +8,7 @@ use super::kept::Stamp;
 use super::path::{PRODUCTS, dense_cost};
 use super::{Bound, Layout, Path, PathChoice, Prepared, Structure, Workspace, take};
 use crate::error::has_length;
+use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
 
@@ -180,7 +181,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.choice
     }
 
-    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed.
+    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed. A matrix
+    /// whose mn entries could not be addressed stays on the fast path.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
         self.changed = false;
@@ -195,10 +197,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
 
     fn chosen_path(&self, batch: usize) -> Path {
         match self.choice {
-            PathChoice::Dense => Path::Dense,
-            PathChoice::Fast => Path::Fast,
+            PathChoice::Dense if self.dense.is_some() => Path::Dense,
             PathChoice::Auto if self.dense.is_some() && self.dense_is_cheaper(batch) => Path::Dense,
-            PathChoice::Auto => Path::Fast,
+            _ => Path::Fast,
         }
     }
 
@@ -208,7 +209,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// If mn numbers cannot be addressed or allocated; [`Matrix::to_array`] reports the former as an error.
     pub fn to_dense(&self) -> Vec<T> {
-        let mut dense = vec![T::zero(); self.rows() * self.cols()];
+        let mut dense = vec![T::zero(); self.rows().saturating_mul(self.cols())];
         self.structure.write_dense(&self.parameters, &mut dense);
         dense
     }
@@ -217,9 +218,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n.
+    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::TooLarge`] where Y cannot be addressed.
     pub fn apply(&self, x: &[T]) -> Result<Vec<T>> {
-        let mut y = vec![T::zero(); batch("x", x, self.cols())? * self.rows()];
+        let mut y = vec![T::zero(); numbers::<T>(batch("x", x, self.cols())?, self.rows())?];
         self.apply_into(x, &mut y, &mut Workspace::new())?;
         Ok(y)
     }
@@ -229,10 +230,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// # Errors
     ///
     /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::Length`] when `y` does not hold as
-    /// many rows of m.
+    /// many rows of m, [`Error::TooLarge`] where no slice could.
     pub fn apply_into(&self, x: &[T], y: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("x", x, self.cols())?;
-        has_length("y", y, batch * self.rows())?;
+        has_length("y", y, numbers::<T>(batch, self.rows())?)?;
         self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nt(x, dense, y, [batch, self.cols(), self.rows()]);
@@ -257,9 +258,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::RaggedBatch`] when `y` is not a whole number of rows of m.
+    /// [`Error::RaggedBatch`] when `y` is not a whole number of rows of m, [`Error::TooLarge`] where X cannot be addressed.
     pub fn apply_transposed(&self, y: &[T]) -> Result<Vec<T>> {
-        let mut x = vec![T::zero(); batch("y", y, self.rows())? * self.cols()];
+        let mut x = vec![T::zero(); numbers::<T>(batch("y", y, self.rows())?, self.cols())?];
         self.apply_transposed_into(y, &mut x, &mut Workspace::new())?;
         Ok(x)
     }
@@ -269,10 +270,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// # Errors
     ///
     /// [`Error::RaggedBatch`] when `y` is not a whole number of rows of m, [`Error::Length`] when `x` does not hold as
-    /// many rows of n.
+    /// many rows of n, [`Error::TooLarge`] where no slice could.
     pub fn apply_transposed_into(&self, y: &[T], x: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("y", y, self.rows())?;
-        has_length("x", x, batch * self.cols())?;
+        has_length("x", x, numbers::<T>(batch, self.cols())?)?;
         self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nn(y, dense, x, [batch, self.rows(), self.cols()]);
@@ -296,7 +297,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// # Errors
     ///
     /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::Length`] when another slice does not
-    /// fit; nothing has been written then.
+    /// fit, [`Error::TooLarge`] where none could; nothing has been written then.
     pub fn backward(
         &self,
         x: &[T],
@@ -306,7 +307,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         workspace: &mut Workspace<T>,
     ) -> Result<()> {
         let batch = batch("x", x, self.cols())?;
-        has_length("dy", dy, batch * self.rows())?;
+        has_length("dy", dy, numbers::<T>(batch, self.rows())?)?;
         has_length("gradient", gradient, self.parameters.len())?;
         if let Some(dx) = &dx {
             has_length("dx", dx, x.len())?;
@@ -399,8 +400,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             PathChoice::Dense => true,
             PathChoice::Auto => self.copy_is_wanted(),
         };
+        let addressable = Shape { rows: self.rows(), cols: self.cols() }.check_dense().is_ok();
         let dense = self.dense.take().unwrap_or_default();
-        self.dense = wanted.then(|| self.write_dense(dense));
+        self.dense = (wanted && addressable).then(|| self.write_dense(dense));
         self.single = self.chosen_path(1);
     }
 
@@ -477,4 +479,10 @@ fn batch<T>(what: &'static str, data: &[T], row: usize) -> Result<usize> {
         0 => Ok(data.len() / row),
         _ => Err(Error::RaggedBatch { what, row, actual: data.len() }),
     }
+}
+
+/// Numbers in a batch of so many rows, if they can be addressed.
+fn numbers<T>(batch: usize, row: usize) -> Result<usize> {
+    let bytes = |len: &usize| len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
+    batch.checked_mul(row).filter(bytes).ok_or(Error::TooLarge { rows: batch, cols: row, rank: 0 })
 }

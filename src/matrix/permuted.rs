@@ -175,6 +175,10 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
         GRAIN * (self.rows() + 2 * self.cols()) + self.inner.scratch_len()
     }
 
+    fn backward_scratch_len(&self) -> usize {
+        GRAIN * (self.rows() + 2 * self.cols()) + self.inner.backward_scratch_len()
+    }
+
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
         let (m, n) = (self.rows(), self.cols());
         let [sorted_x, sorted_y] = [n, m].map(|row| take(&mut scratch, GRAIN * row));
@@ -258,6 +262,10 @@ impl<T: Scalar> Structure<T> for Permuted<T> {
 
     fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
         self.inner.cost_with(bound, batch)
+    }
+
+    fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
+        self.inner.dense_copy_cost(bound)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{Error, Result, Scalar};
 
 /// The structure of a sum `M = A + B` of two m×n matrices of any families.
 ///
-/// The parameters are those of A followed by those of B; a tensor of B whose name A has too gets the suffix 2. Products and
-/// gradients cost what the two cost, and one pass over the result.
+/// The parameters are those of A followed by those of B; a tensor of B whose name is taken gets the suffix 2, or 3 or 4 in sums
+/// of sums. Products and gradients cost what the two cost, and one pass over the result.
 ///
 /// ```
 /// use displace::{Builder, Family, Matrix, Sum};
@@ -37,8 +37,8 @@ impl<T: Scalar> Sum<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`], or [`Error::UnknownTensor`] where both have a tensor of the same name and there is no second
-    /// name for it, as for structures from outside this crate or for sums.
+    /// [`Error::ShapeMismatch`], or [`Error::UnknownTensor`] for a tensor of a structure from outside this crate whose name both
+    /// have, and for the fifth of a name.
     pub fn new(first: Arc<dyn Structure<T>>, second: Arc<dyn Structure<T>>) -> Result<Self> {
         if (first.rows(), first.cols()) != (second.rows(), second.cols()) {
             return Err(Error::ShapeMismatch {
@@ -51,8 +51,8 @@ impl<T: Scalar> Sum<T> {
         }
         let mut layout = first.layout().clone();
         for tensor in second.layout().tensors() {
-            let taken = first.layout().tensor(tensor.name).is_some();
-            layout = layout.with(if taken { second_name(tensor.name)? } else { tensor.name }, &tensor.shape);
+            let name = free_name(tensor.name, |name| layout.tensor(name).is_none())?;
+            layout = layout.with(name, &tensor.shape);
         }
         Ok(Self { terms: [first, second], layout })
     }
@@ -92,22 +92,29 @@ impl<T: Scalar> Sum<T> {
     }
 }
 
-/// What a tensor is called if its name is taken.
-fn second_name(name: &'static str) -> Result<&'static str> {
-    const NAMES: [(&str, &str); 10] = [
-        ("G", "G2"),
-        ("H", "H2"),
-        ("M", "M2"),
-        ("c", "c2"),
-        ("t", "t2"),
-        ("h", "h2"),
-        ("s", "s2"),
-        ("v", "v2"),
-        ("centre", "centre2"),
-        ("gaps", "gaps2"),
+/// What a tensor is called: its name, or the first one behind it that is free.
+fn free_name(name: &'static str, free: impl Fn(&str) -> bool) -> Result<&'static str> {
+    const NAMES: [[&str; 4]; 14] = [
+        ["A", "A2", "A3", "A4"],
+        ["B", "B2", "B3", "B4"],
+        ["G", "G2", "G3", "G4"],
+        ["H", "H2", "H3", "H4"],
+        ["M", "M2", "M3", "M4"],
+        ["c", "c2", "c3", "c4"],
+        ["h", "h2", "h3", "h4"],
+        ["s", "s2", "s3", "s4"],
+        ["t", "t2", "t3", "t4"],
+        ["v", "v2", "v3", "v4"],
+        ["centre", "centre2", "centre3", "centre4"],
+        ["gaps", "gaps2", "gaps3", "gaps4"],
+        ["scale", "scale2", "scale3", "scale4"],
+        ["theta", "theta2", "theta3", "theta4"],
     ];
-    let found = NAMES.iter().find(|(first, _)| *first == name);
-    found.map(|&(_, second)| second).ok_or(Error::UnknownTensor { name })
+    if free(name) {
+        return Ok(name);
+    }
+    let others = NAMES.iter().find(|names| names.contains(&name));
+    others.into_iter().flatten().find(|name| free(name)).copied().ok_or(Error::UnknownTensor { name })
 }
 
 impl<T: Scalar> Structure<T> for Sum<T> {
@@ -142,7 +149,12 @@ impl<T: Scalar> Structure<T> for Sum<T> {
     fn check(&self, parameters: &[T]) -> Result<()> {
         let [first, second] = self.split(parameters);
         self.terms[0].check(first)?;
-        self.terms[1].check(second)
+        self.terms[1].check(second).map_err(|error| match error {
+            Error::NotFinite { what: what @ "parameters", index, value } => {
+                Error::NotFinite { what, index: first.len() + index, value }
+            }
+            other => other,
+        })
     }
 
     fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
@@ -248,5 +260,10 @@ impl<T: Scalar> Structure<T> for Sum<T> {
 
     fn cost(&self, batch: usize) -> f64 {
         self.terms.iter().map(|term| term.cost(batch)).sum()
+    }
+
+    fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
+        let terms = self.terms.iter().zip(self.bound(bound));
+        terms.map(|(term, bound)| bound.map_or(term.cost(batch), |bound| term.cost_with(bound, batch))).sum()
     }
 }

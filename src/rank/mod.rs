@@ -88,8 +88,8 @@ impl<T: Scalar> Matrix<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::RankChoice`] for a family without a rank, [`Error::RankAbove`] for a rank above the present one; the matrix is
-    /// unchanged then.
+    /// [`Error::RankChoice`] for a family without a rank, [`Error::RankAbove`] for a rank above the present one,
+    /// [`Error::NotFinite`] where the displacement overflows; the matrix is unchanged then.
     pub fn shrink(&mut self, rank: usize) -> Result<Cut> {
         let old = self.generated_rank()?;
         if rank > old {
@@ -110,12 +110,14 @@ impl<T: Scalar> Matrix<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::RankChoice`] for a family without a rank.
+    /// [`Error::RankChoice`] for a family without a rank, [`Error::NotFinite`] where the displacement overflows.
     pub fn displacement_spectrum(&self) -> Result<Vec<T>> {
         let rank = self.generated_rank()?;
         let shape = Shape { rows: self.rows(), cols: self.cols() };
         let (g, h) = shape.generators(rank, self.parameters());
-        Ok(Factors::of(shape, rank, g, h).s)
+        let values = Factors::of(shape, rank, g, h).s;
+        crate::error::all_finite("the singular values", &values)?;
+        Ok(values)
     }
 
     fn generated_rank(&self) -> Result<usize> {

@@ -93,8 +93,9 @@ impl RankSchedule {
 
 impl Growth {
     fn after_epoch(&mut self, error: f64) -> RankChange {
+        // A loss may be negative. Anything is less than an infinite one.
         let gained =
-            |error: f64, best: f64| error < best * (1.0 - self.least_gain) || best.is_infinite() && error < best;
+            |error: f64, best: f64| error < best - self.least_gain * best.abs() || best.is_infinite() && error < best;
         self.idle = if gained(error, self.best) { 0 } else { self.idle + 1 };
         self.best = self.best.min(error);
         if self.idle < self.patience {

@@ -42,7 +42,7 @@ impl<T: Scalar> Matrix<T> {
 
     fn rank_for_error(&self, error: f64) -> Result<usize> {
         if !(0.0..=f64::INFINITY).contains(&error) {
-            return Err(Error::OutOfRange { what: "the relative error", value: error, range: "[0, ∞)" });
+            return Err(Error::OutOfRange { what: "the relative error", value: error, range: "[0, ∞]" });
         }
         let rank = self.generated_rank()?;
         let shape = Shape { rows: self.rows(), cols: self.cols() };
@@ -50,6 +50,10 @@ impl<T: Scalar> Matrix<T> {
         let Some(map) = self.structure().reconstruction(self.parameters()) else {
             return Err(Error::RankChoice { family: self.structure().family().name(), given: true });
         };
+        if error >= 1.0 {
+            // Zero is as near as that.
+            return Ok(0);
+        }
         let wide: Vec<f64> = self.parameters().iter().map(|p| p.wide()).collect();
         let (g, h) = shape.generators(rank, &wide);
         let factors = Factors::of(shape, rank, g, h);

@@ -80,7 +80,8 @@ impl StructuredLinear {
     /// # Errors
     ///
     /// [`Error::Unsupported`] for an x of another type of numbers, of another last dimension than n, or on a device other than
-    /// flex; and what the family refuses of the parameters, such as numbers that are not finite.
+    /// flex, and for a bias of another type; [`Error::Length`] for a bias of another length; and what the family refuses of the
+    /// parameters, such as numbers that are not finite.
     pub fn try_forward<const D: usize>(&self, x: Tensor<D>) -> Result<Tensor<D>> {
         check_device(&x.device())?;
         let flat = self.flat(&x.device());
@@ -95,7 +96,7 @@ impl StructuredLinear {
             return Err(unsupported("the shape of the input", given, "one that ends in the number of inputs"));
         }
         let bias = match &self.bias {
-            Some(bias) => bias.val(),
+            Some(bias) => self.checked_bias(bias.val())?,
             None => Tensor::zeros([0], (&x.device(), self.engine.dtype())),
         };
         let y = Dispatch::structured_product(x.into_dispatch(), flat.into_dispatch(), bias.into_dispatch(), job);
@@ -123,6 +124,18 @@ impl StructuredLinear {
         let structure = self.description().structure::<T>()?;
         let matrix = Matrix::new(structure, numbers(self.flat(&Device::flex())))?;
         Linear::new(matrix, self.bias.as_ref().map(|bias| numbers(bias.val())))
+    }
+
+    /// The bias, which is open to change.
+    fn checked_bias(&self, bias: Tensor<1>) -> Result<Tensor<1>> {
+        if bias.dtype() != self.engine.dtype() {
+            let (given, expected) = (format!("{:?}", bias.dtype()), self.engine.dtype_name());
+            return Err(unsupported("the type of the bias", given, expected));
+        }
+        match (bias.dims(), self.engine.rows()) {
+            ([actual], expected) if actual != expected => Err(Error::Length { what: "bias", expected, actual }),
+            _ => Ok(bias),
+        }
     }
 
     /// All parameters of the matrix in one tensor.
@@ -158,6 +171,7 @@ pub(super) fn unsupported(what: &'static str, given: String, expected: &'static 
 trait Engine: Debug + Send + Sync {
     fn dtype(&self) -> DType;
     fn dtype_name(&self) -> &'static str;
+    fn rows(&self) -> usize;
     fn cols(&self) -> usize;
     fn layout(&self) -> Layout;
     fn description(&self) -> Description;
@@ -174,6 +188,10 @@ impl<T: Number> Engine for Handle<T> {
 
     fn dtype_name(&self) -> &'static str {
         if size_of::<T>() == 8 { "F64" } else { "F32" }
+    }
+
+    fn rows(&self) -> usize {
+        self.0.last().rows()
     }
 
     fn cols(&self) -> usize {

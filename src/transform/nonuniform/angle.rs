@@ -40,7 +40,9 @@ impl Turns {
         let rest = product - product.round_ties_even();
         let hi = rest + error;
         let part = hi - rest;
-        Self { hi, lo: (rest - (hi - part)) + (error - part) }
+        let lo = (rest - (hi - part)) + (error - part);
+        // The errors of large products lead beyond half a turn; the difference is exact.
+        Self { hi: hi - hi.round_ties_even(), lo }
     }
 
     /// The angle and its opposite: the one of them that is not negative.
@@ -128,6 +130,18 @@ mod tests {
             let (sin, cos) = radians.sin_cos();
             let (c, s) = Turns::of(radians).cos_sin(1.0);
             assert!((c - cos).abs() <= 1e-15 && (s - sin).abs() <= 1e-15, "{radians}: {c} {s} for {cos} {sin}");
+        }
+    }
+
+    #[test]
+    fn no_angle_is_more_than_half_a_turn() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        for exponent in 0..60 {
+            for _ in 0..1000 {
+                let radians = (rng.f64() - 0.5) * 2f64.powi(exponent);
+                let Turns { hi, .. } = Turns::of(radians);
+                assert!(hi.abs() <= 0.5, "{radians}: {hi}");
+            }
         }
     }
 

@@ -282,8 +282,11 @@ impl<T: Scalar> LearnedOperators<T> {
     }
 }
 
-/// The cost of the negacyclic transforms of scaled shifts, as a part of the estimate for cyclic ones.
-const SCALED: f64 = 0.8;
+/// The cost of the negacyclic transforms of scaled shifts, as a part of the estimate for cyclic ones; and that of blocks of f32 from an order
+/// on where they leave the first-level cache with the spectra of a generator. (So do those of f64, but their dense products
+/// take longer than estimated as well.)
+const SCALED: [f64; 2] = [0.8, 1.0];
+const LARGE: usize = 512;
 
 /// How far from the shift near-linear products are taken, for f32 and f64. At N = 8192 the errors of trees were up to 6·10⁻¹⁵ times the growth,
 /// and those of polynomials up to 2·10⁻¹⁵ times the condition number.
@@ -465,7 +468,10 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     /// That of operators near the shift.
     fn cost(&self, batch: usize) -> f64 {
         match &self.scaled {
-            Some(scaled) => SCALED * transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch),
+            Some(scaled) => {
+                let is_large = size_of::<T>() == 4 && self.order() >= LARGE && batch >= T::LANES;
+                SCALED[usize::from(is_large)] * transform_cost::<T>(scaled.length(), 2 * self.rank + 3, batch)
+            }
             None => 2.0 * self.plan.cost(None, batch),
         }
     }

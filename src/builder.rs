@@ -97,8 +97,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`]; [`Error::OutOfRange`] for the f of an f-circulant
-    /// that is not finite; [`Error::RankChoice`] for a rank that is missing or superfluous; [`Error::UnknownFamily`] for
-    /// [`Family::Other`].
+    /// or a corner of shifts that `T` cannot hold; [`Error::RankChoice`] for a rank that is missing or superfluous;
+    /// [`Error::UnknownFamily`] for [`Family::Other`].
     pub fn structure<T: Scalar>(&self) -> Result<Arc<dyn Structure<T>>> {
         T::structure(self)
     }

@@ -166,7 +166,7 @@ impl Compression {
         progress: &mut dyn FnMut(&Progress) -> Flow,
     ) -> Result<Compressed<T>> {
         if !(0.0..=f64::INFINITY).contains(&error) {
-            return Err(Error::OutOfRange { what: "the relative error", value: error, range: "[0, ∞)" });
+            return Err(Error::OutOfRange { what: "the relative error", value: error, range: "[0, ∞]" });
         }
         let largest = self.rows().min(self.cols());
         // Doubling first: a fit at a high rank costs the most.

@@ -152,8 +152,8 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::Length`] or [`Error::NotFinite`]; [`Error::OutOfRange`] where the sum of
-    /// the squares over- or underflows in `f64`, as errors could not be told then.
+    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::Length`] or [`Error::NotFinite`]; [`Error::OutOfRange`] where
+    /// the sum of the squares over- or underflows in `f64`, as errors could not be told then.
     pub fn of<T: Scalar>(rows: usize, cols: usize, entries: &[T]) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         shape.check_dense()?;

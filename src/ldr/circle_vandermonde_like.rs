@@ -169,7 +169,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
         self.terms.order
     }
 
-    /// The angles: the fixed ones, or those among the parameters.
+    /// The angles: the fixed ones, or those among the parameters; none if these are too few.
     pub fn angles<'a>(&'a self, parameters: &'a [T]) -> &'a [T] {
         match &self.fixed {
             Some(angles) => angles,

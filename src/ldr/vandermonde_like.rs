@@ -149,7 +149,7 @@ impl<T: Scalar> VandermondeLike<T> {
         self.terms.order
     }
 
-    /// The nodes: the fixed ones, or those among the parameters.
+    /// The nodes: the fixed ones, or those among the parameters; none if these are too few.
     pub fn nodes<'a>(&'a self, parameters: &'a [T]) -> &'a [T] {
         match &self.fixed {
             Some(nodes) => nodes,

@@ -282,9 +282,9 @@ impl<T: Scalar> LearnedOperators<T> {
     }
 }
 
-/// The cost of the negacyclic transforms of scaled shifts, as a part of the estimate for cyclic ones; and that of blocks of f32 from an order
-/// on where they leave the first-level cache with the spectra of a generator. (So do those of f64, but their dense products
-/// take longer than estimated as well.)
+/// The cost of the negacyclic transforms of scaled shifts, as a part of the estimate for cyclic ones; and that of blocks
+/// of f32 from an order on where they leave the first-level cache with the spectra of a generator. (So do those of f64,
+/// but their dense products take longer than estimated as well.)
 const SCALED: [f64; 2] = [0.8, 1.0];
 const LARGE: usize = 512;
 

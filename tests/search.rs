@@ -244,6 +244,29 @@ fn a_callback_that_has_stopped_a_search_is_not_called_again() {
 }
 
 #[test]
+fn a_search_for_pairs_that_is_stopped_later_has_found_no_less() {
+    let compression = Compression::of(8, 8, &random::<f64>(64, 6)).unwrap().steps(4).starts(1).pairs(true);
+    let found = |limit: usize| {
+        let mut calls = 0;
+        let mut stop = |_: &_| {
+            calls += 1;
+            if calls == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        compression.family::<f64>(Family::ToeplitzLike, Some(2), &mut stop).unwrap()
+    };
+    let mut before = f64::INFINITY;
+    for limit in 1.. {
+        let found = found(limit);
+        assert_eq!(found.candidate, Candidate::Family(Family::ToeplitzLike), "after {limit} calls");
+        assert!(found.relative_error <= before + 1e-12, "after {limit} calls: {before} to {}", found.relative_error);
+        before = found.relative_error;
+        if !found.stopped {
+            break;
+        }
+    }
+}
+
+#[test]
 fn permuted_matrices_multiply_and_differentiate_as_their_dense_matrix_does() {
     for (m, n, batch) in [(9, 13, 1), (13, 9, 70), (8, 8, 130)] {
         let inner = structured(Family::ToeplitzLike, m, n, 2, 1);

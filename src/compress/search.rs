@@ -126,23 +126,28 @@ impl Compression {
             let b = if family == Family::HankelLike { ShiftOperator::Plain(e) } else { ShiftOperator::Transposed(e) };
             ShiftPair::stein(ShiftOperator::Plain(f), b).map(Family::ShiftLike)
         };
-        let mut best = (family, quick.family::<T>(family, Some(rank), progress)?);
+        let (mut nearest, mut best) = (family, quick.family::<T>(family, Some(rank), progress)?);
         for corners in CORNERS {
-            if best.1.stopped {
-                return Ok(best.1);
+            if best.stopped {
+                break;
             }
-            let family = other(corners)?;
-            let tried = quick.family::<T>(family, Some(rank), progress)?;
-            if tried.error() < best.1.error() || tried.stopped {
-                best = (family, tried);
+            let other = other(corners)?;
+            let tried = quick.family::<T>(other, Some(rank), progress)?;
+            let stopped = tried.stopped;
+            if tried.error() < best.error() {
+                (nearest, best) = (other, tried);
             }
+            best.stopped = stopped;
         }
-        if best.1.stopped {
-            return Ok(best.1);
+        if !best.stopped {
+            let fitted = plain.family::<T>(nearest, Some(rank), progress)?;
+            let stopped = fitted.stopped;
+            if fitted.error() <= best.error() {
+                best = fitted;
+            }
+            best.stopped = stopped;
         }
-        let fitted = plain.family::<T>(best.0, Some(rank), progress)?;
-        let better = if fitted.error() <= best.1.error() || fitted.stopped { fitted } else { best.1 };
-        Ok(Compressed { candidate: Candidate::Family(family), ..better })
+        Ok(Compressed { candidate: Candidate::Family(family), ..best })
     }
 
     /// Nodes that move: from the best matrix of fixed ones.

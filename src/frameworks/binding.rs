@@ -59,7 +59,7 @@ impl<T: Scalar> Binding<T> {
 
     /// `Y = X Mᵀ + b`.
     pub fn forward(&self, matrix: &Matrix<T>, x: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
-        let mut y = vec![T::zero(); x.len() / matrix.cols() * matrix.rows()];
+        let mut y = vec![T::zero(); matrix.product_len(x)?];
         self.with_workspace(|workspace| matrix.apply_into(x, &mut y, workspace))?;
         if let Some(bias) = bias {
             for row in y.chunks_exact_mut(matrix.rows()) {
@@ -101,6 +101,14 @@ impl<T: Scalar> Binding<T> {
 mod tests {
     use super::*;
     use crate::{Builder, Family};
+
+    #[test]
+    fn results_that_cannot_be_addressed_are_refused() {
+        let matrix = Builder::new(Family::LowRank, 1 << 40, 1).rank(0).build::<f32>().unwrap();
+        let binding = Binding::new(matrix);
+        let refused = binding.forward(&binding.last(), &vec![0.0; 1 << 22], None).err();
+        assert!(matches!(refused, Some(crate::Error::TooLarge { .. })), "{refused:?}");
+    }
 
     #[test]
     fn parameters_are_prepared_when_they_change_and_only_then() {

@@ -220,7 +220,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::TooLarge`] where Y cannot be addressed.
     pub fn apply(&self, x: &[T]) -> Result<Vec<T>> {
-        let mut y = vec![T::zero(); numbers::<T>(batch("x", x, self.cols())?, self.rows())?];
+        let mut y = vec![T::zero(); self.product_len(x)?];
         self.apply_into(x, &mut y, &mut Workspace::new())?;
         Ok(y)
     }
@@ -435,6 +435,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     fn copy_pays(&self, batch: usize, products: f64) -> bool {
         let cost = self.structure.dense_copy_cost(self.bound());
         !self.structure.is_dense() && self.saved(batch) * batch as f64 * products > cost
+    }
+
+    /// Numbers in the product with `x`, if it is a batch and they can be addressed.
+    pub(crate) fn product_len(&self, x: &[T]) -> Result<usize> {
+        numbers::<T>(batch("x", x, self.cols())?, self.rows())
     }
 
     fn dense_for(&self, batch: usize) -> Option<&[T]> {

@@ -244,21 +244,27 @@ fn a_callback_that_has_stopped_a_search_is_not_called_again() {
 }
 
 #[test]
-fn a_search_for_pairs_that_is_stopped_later_has_found_no_less() {
-    let compression = Compression::of(8, 8, &random::<f64>(64, 6)).unwrap().steps(4).starts(1).pairs(true);
+fn a_search_that_is_stopped_later_has_found_no_less() {
+    let compression = Compression::of(8, 8, &random::<f64>(64, 6)).unwrap().steps(20).starts(1);
+    never_gets_worse(&compression.clone().pairs(true), Candidate::Family(Family::ToeplitzLike));
+    never_gets_worse(&compression, Candidate::LowRankPlus(Family::ToeplitzLike));
+}
+
+fn never_gets_worse(compression: &Compression, candidate: Candidate) {
     let found = |limit: usize| {
         let mut calls = 0;
         let mut stop = |_: &_| {
             calls += 1;
             if calls == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        compression.family::<f64>(Family::ToeplitzLike, Some(2), &mut stop).unwrap()
+        compression.candidate::<f64>(candidate, 4, &mut stop).unwrap()
     };
     let mut before = f64::INFINITY;
     for limit in 1.. {
         let found = found(limit);
-        assert_eq!(found.candidate, Candidate::Family(Family::ToeplitzLike), "after {limit} calls");
-        assert!(found.relative_error <= before + 1e-12, "after {limit} calls: {before} to {}", found.relative_error);
+        let what = format!("{candidate}, after {limit} calls: {before} to {}", found.relative_error);
+        assert_eq!(found.candidate, candidate, "{what}");
+        assert!(found.relative_error <= before + 1e-12, "{what}");
         before = found.relative_error;
         if !found.stopped {
             break;

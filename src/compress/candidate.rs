@@ -118,7 +118,11 @@ impl Compression {
         match best {
             // Nothing that was not tried.
             Some((_, best)) if self.starts == 1 && self.limits.steps <= super::TRIAL => Ok(best),
-            Some((low, _)) => self.low_rank_plus(low, family, rank - low, progress),
+            Some((low, best)) => {
+                let fitted = self.low_rank_plus(low, family, rank - low, progress)?;
+                let worse = fitted.stopped && best.error() < fitted.error();
+                Ok(if worse { Compressed { stopped: true, ..best } } else { fitted })
+            }
             None => self.low_rank_plus(rank, family, 0, progress),
         }
     }

@@ -26,13 +26,14 @@ impl Filter {
         if v.abs() < self.negligible { 1.0 } else { 1.0 - F * v.powf(self.order as f64) }
     }
 
-    /// The logarithmic derivative of `1 / (1 − f vᴺ)` in v, from that divisor, which says nothing of a vᴺ below rounding.
-    pub fn slope(self, v: f64, divisor: f64) -> f64 {
-        match (self.order, v.abs() < self.negligible) {
-            (1, _) => F / divisor,
-            (_, true) => 0.0,
-            (order, false) => F * order as f64 * v.powf((order - 1) as f64) / divisor,
+    /// [`Self::divisor`], and the logarithmic derivative of its inverse in v, of which it says nothing for a vᴺ below rounding.
+    pub fn divisor_and_slope(self, v: f64) -> [f64; 2] {
+        if self.order > 1 && v.abs() < self.negligible {
+            return [1.0, 0.0];
         }
+        let power = v.powf((self.order - 1) as f64);
+        let divisor = 1.0 - F * power * v;
+        [divisor, F * self.order as f64 * power / divisor]
     }
 
     /// What leads from the last column to the first: `f v^{N−n+1}`.
@@ -108,7 +109,7 @@ mod tests {
         for v in [1e-3, -1e-5, 3e-8, -1e-10, 1e-12] {
             let filter = Filter::new(2, 2);
             // d/dv ln 1/(1 − ½v²) = v/(1 − ½v²).
-            let (got, expected) = (filter.slope(v, filter.divisor(v)), v / (1.0 - 0.5 * v * v));
+            let (got, expected) = (filter.divisor_and_slope(v)[1], v / (1.0 - 0.5 * v * v));
             assert!((got - expected).abs() <= 4.0 * f64::EPSILON * expected.abs(), "{v}: {got} for {expected}");
         }
     }

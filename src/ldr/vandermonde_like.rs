@@ -215,9 +215,9 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         }
         self.terms.prepare(parameters, prepared, scratch, |factors, slopes| {
             for ((&v, factor), slope) in nodes.iter().zip(factors).zip(slopes) {
-                let divisor = self.filter.divisor(v.wide());
+                let [divisor, log_derivative] = self.filter.divisor_and_slope(v.wide());
                 *factor = T::of(divisor.recip());
-                *slope = T::of(self.filter.slope(v.wide(), divisor));
+                *slope = T::of(log_derivative);
             }
         });
     }

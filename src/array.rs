@@ -43,11 +43,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] where mn numbers cannot be addressed.
+    /// As for [`Matrix::to_dense`].
     pub fn to_array(&self) -> Result<Array2<T>> {
-        let (rows, cols) = (self.rows(), self.cols());
-        crate::shape::Shape { rows, cols }.check_dense()?;
-        shaped(rows, cols, self.to_dense())
+        shaped(self.rows(), self.cols(), self.to_dense()?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::error::zeros;
 use crate::layer::Linear;
 use crate::ldr::{
     CauchyLike, CircleVandermondeLike, HankelLike, LearnedOperators, ShiftLike, ToeplitzLike, VandermondeLike,
@@ -115,8 +116,8 @@ impl Builder {
             let range = "the finite numbers that are not negative";
             return Err(Error::OutOfRange { what: "the variance", value: variance, range });
         }
-        let mut parameters = vec![T::zero(); structure.layout().len()];
-        structure.initialise(self.init, &mut fastrand::Rng::with_seed(self.seed), &mut parameters);
+        let mut parameters = zeros("the parameters", structure.layout().len())?;
+        structure.initialise(self.init, &mut fastrand::Rng::with_seed(self.seed), &mut parameters)?;
         let mut matrix = Matrix::new(structure, parameters)?;
         matrix.set_path(self.path);
         Ok(matrix)
@@ -137,7 +138,7 @@ impl Builder {
     /// use displace::{Builder, Error, Family};
     ///
     /// let update = Builder::new(Family::ToeplitzLike, 3, 4).rank(2).build_update::<f32>()?;
-    /// assert_eq!(update.to_dense(), [0.0; 12]);
+    /// assert_eq!(update.to_dense()?, [0.0; 12]);
     /// let refused = Builder::new(Family::Vandermonde, 3, 4).build_update::<f32>();
     /// assert!(matches!(refused, Err(Error::NeverZero { .. })));
     /// # Ok::<(), Error>(())
@@ -151,7 +152,8 @@ impl Builder {
         let zero = matrix.layout().tensor("G").map_or(0..matrix.parameters().len(), |g| g.range.clone());
         matrix.update(|parameters| parameters[zero].fill(T::zero()))?;
         // A product with numbers that nothing cancels tells whether a family that is not listed above is zero.
-        let x: Vec<T> = (0..self.cols).map(|j| T::of(1.0 + (j as f64).sin().abs())).collect();
+        let mut x = zeros("a vector", self.cols)?;
+        x.iter_mut().enumerate().for_each(|(j, x)| *x = T::of(1.0 + (j as f64).sin().abs()));
         let zero = matrix.apply(&x)?.iter().all(|y| y.is_zero());
         if zero { Ok(matrix) } else { Err(never) }
     }
@@ -163,7 +165,7 @@ impl Builder {
     /// As for [`Builder::build`].
     pub fn build_layer<T: Scalar>(&self) -> Result<Linear<T>> {
         let weight = self.build()?;
-        let bias = vec![T::zero(); self.rows];
+        let bias = zeros("the bias", self.rows)?;
         Linear::new(weight, Some(bias))
     }
 }

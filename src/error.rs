@@ -30,14 +30,23 @@ pub enum Error {
     },
 
     /// The size of the shape, or of what has to be stored for it, overflows.
-    #[error("a {rows}×{cols} matrix of rank {rank} is too large to address")]
+    #[error("a {rows}×{cols} matrix{} is too large to address", .rank.map(|rank| format!(" of rank {rank}")).unwrap_or_default())]
     TooLarge {
         /// Rows asked for.
         rows: usize,
         /// Columns asked for.
         cols: usize,
-        /// Rank asked for.
-        rank: usize,
+        /// The rank asked for, where it counts: no matrix that is only a table of numbers has one.
+        rank: Option<usize>,
+    },
+
+    /// The machine refused the memory for numbers that could be addressed.
+    #[error("there is no memory for {what}: {numbers} numbers")]
+    Memory {
+        /// What they are.
+        what: &'static str,
+        /// How many.
+        numbers: usize,
     },
 
     /// A slice does not have the length that it must have.
@@ -305,4 +314,28 @@ pub(crate) fn has_length<T>(what: &'static str, values: &[T], expected: usize) -
         return Ok(());
     }
     Err(Error::Length { what, expected, actual: values.len() })
+}
+
+/// Room for so many, if there is memory for it.
+pub(crate) fn room<T>(what: &'static str, numbers: usize) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(numbers).map_err(|_| Error::Memory { what, numbers })?;
+    Ok(room)
+}
+
+/// Refuses what there is no memory for.
+pub(crate) fn has_memory<T>(what: &'static str, numbers: usize) -> Result<()> {
+    room::<T>(what, numbers).map(|_| ())
+}
+
+/// Numbers for which a machine that refuses them has nothing left at all: they are not asked about.
+const FEW: usize = 1 << 16;
+
+/// So many zeros, if there is memory for them. Asked about first, and not reserved and filled: pages that the system has
+/// cleared need no second pass.
+pub(crate) fn zeros<T: crate::Scalar>(what: &'static str, numbers: usize) -> Result<Vec<T>> {
+    if numbers > FEW {
+        has_memory::<T>(what, numbers)?;
+    }
+    Ok(vec![T::zero(); numbers])
 }

@@ -30,6 +30,7 @@
 //! | matrices | [`Matrix`] binds a shared [`Structure`] to parameters and checks every argument; [`Layout`] names the parameters, [`Workspace`] is reusable memory, [`PathChoice`] chooses between fast and dense products |
 //! | families | [`structured`]: circulant, Toeplitz, Hankel, Vandermonde, Cauchy · [`ldr`]: Toeplitz-, Hankel-, shift-, Vandermonde- and Cauchy-like, learned operators · [`unstructured`]: low rank, dense |
 //! | theory | [`displacement`]: operator matrices, displacement operators, ranks and generators of dense matrices |
+//! | other crates | [`fastrand`], [`ndarray`] and [`num_complex`], whose types are in the interface, in the versions that it has them of |
 //! | transforms | (private) real cyclic and negacyclic, non-uniform Fourier and Laplace transforms, and multipole sums |
 //!
 //! # Features
@@ -83,10 +84,16 @@ pub use builder::Builder;
 pub use error::{Error, Result};
 pub use layer::{Linear, LinearGradient};
 pub use matrix::{
-    Bound, Description, Family, Init, Layout, Matrix, Path, PathChoice, Permuted, Prepared, Reconstruction, Structure,
-    Sum, Tensor, Workspace,
+    Bound, Description, Family, Init, Layout, Matrix, Parameters, Path, PathChoice, Permuted, Prepared, Reconstruction,
+    Structure, Sum, Tensor, Workspace,
 };
 pub use scalar::Scalar;
+
+// Types of these crates are in the interface: `fastrand::Rng` in `Structure::initialise`, arrays in `Matrix::apply_array`, complex
+// numbers in `displacement::OperatorMatrix::eigenvalues`.
+pub use fastrand;
+pub use ndarray;
+pub use num_complex;
 
 /// The code of the README is tested with the documentation.
 #[cfg(doctest)]

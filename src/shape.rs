@@ -1,6 +1,6 @@
 //! Shapes of matrices, and the generators `G` and `H` that many families share.
 
-use crate::error::has_length;
+use crate::error::{has_length, has_memory};
 use crate::matrix::Layout;
 use crate::unstructured::gemm::{gemm_nn_add, gemm_nt};
 use crate::{Error, Result, Scalar};
@@ -15,13 +15,20 @@ pub(crate) struct Shape {
 /// The largest side of a matrix: transform lengths and twiddle angles stay far from overflow.
 const MAX_SIDE: usize = 1 << 40;
 
+/// The longest transform: places in spectra and on grids take 32 bits. Signal, tables and scratch of one that long are above a
+/// hundred gigabytes.
+const MAX_TRANSFORM: usize = 1 << 32;
+
+/// Numbers that the tables of a transform hold at least, for each of the signal.
+const TABLES: usize = 2;
+
 impl Shape {
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         if rows == 0 || cols == 0 {
             return Err(Error::EmptyShape { rows, cols });
         }
         if rows > MAX_SIDE || cols > MAX_SIDE {
-            return Err(Error::TooLarge { rows, cols, rank: 0 });
+            return Err(Error::TooLarge { rows, cols, rank: None });
         }
         Ok(Self { rows, cols })
     }
@@ -35,7 +42,20 @@ impl Shape {
     pub fn check_dense(self) -> Result<()> {
         let Self { rows, cols } = self;
         let bytes = rows.checked_mul(cols).and_then(|size| size.checked_mul(16));
-        bytes.filter(|&b| b <= isize::MAX as usize).map(|_| ()).ok_or(Error::TooLarge { rows, cols, rank: 0 })
+        bytes.filter(|&b| b <= isize::MAX as usize).map(|_| ()).ok_or(Error::TooLarge { rows, cols, rank: None })
+    }
+
+    /// Refuses more numbers than 32 bits count.
+    pub fn check_count(self, numbers: usize) -> Result<()> {
+        let Self { rows, cols } = self;
+        if numbers <= MAX_TRANSFORM { Ok(()) } else { Err(Error::TooLarge { rows, cols, rank: None }) }
+    }
+
+    /// Refuses a transform of a length that 32 bits do not count, or for whose tables there is no memory: most machines refuse
+    /// at once what is more than they have. (What they promise and then do not have cannot be caught.)
+    pub fn check_transform<T>(self, length: usize) -> Result<()> {
+        self.check_count(length)?;
+        has_memory::<T>("the tables of a transform", TABLES * length)
     }
 
     /// Refuses a rank above the smaller side, and one whose generators could not be addressed.
@@ -46,7 +66,7 @@ impl Shape {
             return Err(Error::RankTooLarge { rank, max, rows, cols });
         }
         let bytes = (rows + cols).checked_mul(rank).and_then(|size| size.checked_mul(256));
-        bytes.filter(|&b| b <= isize::MAX as usize).map(|_| ()).ok_or(Error::TooLarge { rows, cols, rank })
+        bytes.filter(|&b| b <= isize::MAX as usize).map(|_| ()).ok_or(Error::TooLarge { rows, cols, rank: Some(rank) })
     }
 
     /// The layout of r generators: `"G"`, r×m, and `"H"`, r×n.

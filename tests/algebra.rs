@@ -181,13 +181,13 @@ fn conversions<T: Scalar>() {
         let t = Toeplitz::new(n, n).unwrap();
         let t = Matrix::new(Arc::new(t), random::<T>(2 * n - 1, 41)).unwrap();
         let from = Ldr::from_toeplitz(&t).unwrap();
-        let dense = wide(&t.to_dense());
+        let dense = wide(&t.to_dense().unwrap());
         assert_eq!(from.pair(), UnitPair::Toeplitz);
         check(&from, &dense, norm(&dense), 2);
 
         let h = Matrix::new(Arc::new(Hankel::new(n, n).unwrap()), random::<T>(2 * n - 1, 42)).unwrap();
         let from = Ldr::from_hankel(&h).unwrap();
-        let dense = wide(&h.to_dense());
+        let dense = wide(&h.to_dense().unwrap());
         assert_eq!(from.pair(), UnitPair::Hankel);
         check(&from, &dense, norm(&dense), 2);
 
@@ -204,7 +204,7 @@ fn conversions<T: Scalar>() {
             for (like, pair) in
                 [(exact, UnitPair::Toeplitz), (rounded_up, UnitPair::Toeplitz), (reversed, UnitPair::Hankel)]
             {
-                let dense = wide(&like.to_dense());
+                let dense = wide(&like.to_dense().unwrap());
                 let from = Ldr::from_toeplitz_like(&like).unwrap();
                 let extra = if like.structure().order() == n { 0 } else { 2 };
                 assert_eq!(from.pair(), pair);
@@ -215,11 +215,17 @@ fn conversions<T: Scalar>() {
                     let hankel = pair == UnitPair::Hankel;
                     let family = if hankel { Family::HankelLike } else { Family::ToeplitzLike };
                     assert_eq!(back.structure().family(), family);
-                    common::assert_close(&back.to_dense(), &dense, tolerance::<T>(n), norm(&dense), "back");
+                    common::assert_close(&back.to_dense().unwrap(), &dense, tolerance::<T>(n), norm(&dense), "back");
                 }
                 let swapped = from.transpose().unwrap().to_toeplitz_like().unwrap();
                 let transpose = transposed(&dense, n);
-                common::assert_close(&swapped.to_dense(), &transpose, tolerance::<T>(n), norm(&dense), "swapped");
+                common::assert_close(
+                    &swapped.to_dense().unwrap(),
+                    &transpose,
+                    tolerance::<T>(n),
+                    norm(&dense),
+                    "swapped",
+                );
             }
         }
     }
@@ -236,7 +242,7 @@ fn a_toeplitz_matrix_in_disguise_has_rank_2_again() {
     // Order 13 is not a fast length: the generators of the torus differ, and the matrix has rank 4 before compression.
     let t = Toeplitz::new(13, 13).unwrap();
     let t = Matrix::new(Arc::new(t), random::<f64>(25, 45)).unwrap();
-    let like = ToeplitzLike::from_dense(13, 13, 2, &t.to_dense()).unwrap();
+    let like = ToeplitzLike::from_dense(13, 13, 2, &t.to_dense().unwrap()).unwrap();
     assert_ne!(like.structure().order(), 13);
     assert_eq!(Ldr::from_toeplitz_like(&like).unwrap().rank(), 2);
     // Sums and multiples of Toeplitz matrices are Toeplitz.
@@ -334,5 +340,5 @@ fn rectangles_are_corners_of_squares_of_little_more_rank() {
 fn random_rectangle(m: usize, n: usize, seed: u64) -> Vec<f64> {
     let structure = ToeplitzLike::<f64>::with_order(m, n, 2, n).unwrap();
     let matrix = Matrix::new(Arc::new(structure), random(2 * (m + n), seed)).unwrap();
-    matrix.to_dense()
+    matrix.to_dense().unwrap()
 }

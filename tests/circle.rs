@@ -88,8 +88,14 @@ fn check_vandermonde<T: Scalar>(m: usize, n: usize, batch: usize, seed: u64) {
         plain.set_path(path);
         turned.set_path(path);
         let what = |op: &str| format!("{op}, {} {m}×{n}, batch {batch}, seed {seed}, {path:?}", T::NAME);
-        assert_close(&plain.to_dense(), &dense, limit::<T>(), norm(&dense), &what("entries"));
-        assert_close(&turned.to_dense(), &transpose(&dense, n), limit::<T>(), norm(&dense), &what("entries, turned"));
+        assert_close(&plain.to_dense().unwrap(), &dense, limit::<T>(), norm(&dense), &what("entries"));
+        assert_close(
+            &turned.to_dense().unwrap(),
+            &transpose(&dense, n),
+            limit::<T>(),
+            norm(&dense),
+            &what("entries, turned"),
+        );
         assert_close(&plain.apply(&x).unwrap(), &y, limit::<T>(), y_size, &what("product"));
         assert_close(&turned.apply_transposed(&x).unwrap(), &y, limit::<T>(), y_size, &what("product, turned"));
         assert_close(&plain.apply_transposed(&dy).unwrap(), &dx, limit::<T>(), dx_size, &what("transposed"));
@@ -136,7 +142,7 @@ fn check_like<T: Scalar>(structure: CircleVandermondeLike<T>, fixed: &[T], batch
     let (m, n, rank) = (structure.rows(), structure.cols(), structure.rank().unwrap());
     let order = structure.order();
     let mut parameters = vec![T::zero(); structure.layout().len()];
-    structure.initialise(Init::Variance(1.0), &mut fastrand::Rng::with_seed(seed), &mut parameters);
+    structure.initialise(Init::Variance(1.0), &mut fastrand::Rng::with_seed(seed), &mut parameters).unwrap();
     let trained = structure.layout().tensor("theta").is_some();
     if trained {
         let at = parameters.len() - m / 2;
@@ -148,8 +154,8 @@ fn check_like<T: Scalar>(structure: CircleVandermondeLike<T>, fixed: &[T], batch
     if !trained {
         twin = twin.fix_angles(&wide(fixed)).unwrap();
     }
-    let mut dense = vec![0.0; m * n];
-    twin.write_dense(&numbers, &mut dense);
+    let twin = Matrix::new(Arc::new(twin), numbers.clone()).unwrap();
+    let dense = twin.to_dense().unwrap();
     if m * n * order <= 4000 {
         let (g, h) = numbers[..rank * (m + n)].split_at(rank * m);
         let defined = definition(&theta, m, g, h, rank, n, order);
@@ -158,7 +164,7 @@ fn check_like<T: Scalar>(structure: CircleVandermondeLike<T>, fixed: &[T], batch
 
     let (x, dy) = (random::<T>(batch * n, seed + 1), random::<T>(batch * m, seed + 2));
     let mut gradient = vec![0.0; numbers.len()];
-    twin.pull_back(&numbers, &outer(&x, &dy, n, m), &mut gradient);
+    twin.pull_back(&outer(&x, &dy, n, m), &mut gradient).unwrap();
     let case = format!("r={rank} N={order}, batch {batch}, seed {seed}");
     let matrix = Matrix::new(Arc::new(structure), parameters).unwrap().into_dyn();
     check_paths(matrix, &dense, [&x, &dy], &gradient, &case);
@@ -219,7 +225,7 @@ proptest! {
         let dense = random::<f64>(m * n, seed);
         let like = CircleVandermondeLike::from_dense(m, &theta, n, &dense).unwrap();
         assert_eq!(like.rank(), Some(m.min(n)));
-        assert_close(&like.to_dense(), &dense, 1e-13, norm(&dense), "entries");
+        assert_close(&like.to_dense().unwrap(), &dense, 1e-13, norm(&dense), "entries");
     }
 
     #[test]
@@ -228,7 +234,7 @@ proptest! {
         let like = CircleVandermondeLike::from_angles(&theta, n).unwrap();
         assert_eq!(like.rank(), Some(1));
         let dense = powers(&theta, 2 * count, n, false);
-        assert_close(&like.to_dense(), &dense, 1e-13, norm(&dense), "entries");
+        assert_close(&like.to_dense().unwrap(), &dense, 1e-13, norm(&dense), "entries");
     }
 
     #[test]
@@ -239,8 +245,8 @@ proptest! {
         let theta: Vec<f64> = (0..m / 2).map(|i| (i as f64 + 0.317) * PI / (m / 2) as f64).collect();
         let parameters = [&theta[..], &[1.5]].concat();
         let (plain, turned) = (CircleVandermonde::new(m, n).unwrap(), CircleVandermonde::transposed(n, m).unwrap());
-        let plain = Matrix::new(Arc::new(plain), parameters.clone()).unwrap().to_dense();
-        let turned = Matrix::new(Arc::new(turned), parameters).unwrap().to_dense();
+        let plain = Matrix::new(Arc::new(plain), parameters.clone()).unwrap().to_dense().unwrap();
+        let turned = Matrix::new(Arc::new(turned), parameters).unwrap().to_dense().unwrap();
         let rotation = || Rotation::new(m, &theta).unwrap();
         for f in [0.5, 0.0, -1.0] {
             let shift = || Shift::new(n, f).unwrap();
@@ -255,9 +261,9 @@ proptest! {
 
         let structure = CircleVandermondeLike::<f64>::with_order(m, n, rank, n).unwrap().fix_angles(&theta).unwrap();
         let mut parameters = vec![0.0; structure.layout().len()];
-        structure.initialise(Init::Variance(1.0), &mut fastrand::Rng::with_seed(seed), &mut parameters);
+        structure.initialise(Init::Variance(1.0), &mut fastrand::Rng::with_seed(seed), &mut parameters).unwrap();
         let matrix = Matrix::new(Arc::new(structure), parameters).unwrap();
-        let (dense, p) = (matrix.to_dense(), matrix.parameters());
+        let (dense, p) = (matrix.to_dense().unwrap(), matrix.parameters());
         let stein = Stein::new(rotation(), Transposed(Shift::new(n, 0.5).unwrap()));
         assert_eq!(stein.rank(&dense, 1e-12).unwrap(), rank);
         // The displacement is the product of the generators, and leads back.
@@ -308,25 +314,11 @@ fn rotations_are_orthogonal_matrices_with_their_nodes_as_eigenvalues() {
 }
 
 #[test]
-fn another_rank_and_the_reconstruction_keep_angles_and_order() {
+fn another_rank_keeps_angles_and_order() {
     for (m, n) in [(7, 9), (8, 5)] {
         let free = CircleVandermondeLike::<f64>::new(m, n, 2).unwrap();
         let fixed = CircleVandermondeLike::<f64>::new(m, n, 2).unwrap().fix_angles(&angles(m / 2, 3)).unwrap();
         for structure in [free, fixed] {
-            let mut parameters = vec![0.0; structure.layout().len()];
-            structure.initialise(Init::Variance(1.0), &mut fastrand::Rng::with_seed(4), &mut parameters);
-            let mut dense = vec![0.0; m * n];
-            structure.write_dense(&parameters, &mut dense);
-            let reconstruction = structure.reconstruction(&parameters).unwrap();
-            let mut displaced = dense.clone();
-            reconstruction.displace(&mut displaced);
-            let (g, h) = parameters[..2 * (m + n)].split_at(2 * m);
-            let entry = |i: usize, k: usize| (0..2).map(|j| g[j * m + i] * h[j * n + k]).sum::<f64>();
-            let product: Vec<f64> = (0..m * n).map(|at| entry(at / n, at % n)).collect();
-            assert_close(&displaced, &product, 1e-13, norm(&dense), "the displacement");
-            reconstruction.reconstruct(&mut displaced);
-            assert_close(&displaced, &dense, 1e-13, norm(&dense), "and back");
-
             let other = structure.at_rank(3).unwrap().unwrap();
             assert_eq!((other.rank(), other.rows(), other.cols()), (Some(3), m, n));
             let angles_there = other.layout().len() - 3 * (m + n);
@@ -354,7 +346,7 @@ fn initial_entries_have_the_variance_asked_for() {
     for (m, n) in [(1, 9), (2, 3), (7, 5), (40, 100)] {
         for family in [Family::CircleVandermonde, Family::TransposedCircleVandermonde] {
             for init in [Init::Glorot, Init::He, Init::Variance(3.0)] {
-                let dense = Builder::new(family, m, n).init(init).build::<f64>().unwrap().to_dense();
+                let dense = Builder::new(family, m, n).init(init).build::<f64>().unwrap().to_dense().unwrap();
                 let mean_square = norm(&dense).powi(2) / (m * n) as f64;
                 assert!((mean_square / init.variance(m, n) - 1.0).abs() < 1e-12, "{family} {m}×{n}");
             }
@@ -371,7 +363,7 @@ fn an_initial_matrix_is_nearly_orthogonal() {
         let dense = Builder::new(Family::CircleVandermonde, n, n).init(Init::Variance(1.0 / n as f64)).build::<f64>();
         // M − 0 M 0 is M, and has its singular values.
         let zero = || Diagonal::new(vec![0.0; n]).unwrap();
-        let values = Stein::new(zero(), zero()).singular_values(&dense.unwrap().to_dense()).unwrap();
+        let values = Stein::new(zero(), zero()).singular_values(&dense.unwrap().to_dense().unwrap()).unwrap();
         assert!(values[0] / values[n - 1] < 4.0, "{n}: {}", values[0] / values[n - 1]);
     }
 }
@@ -432,15 +424,15 @@ fn bad_angles_are_named_and_change_nothing() {
     assert!(matches!(CircleVandermonde::<f64>::from_angles(&[], 3), Err(Error::EmptyShape { .. })));
     assert!(matches!(CircleVandermonde::<f64>::new(3, 0), Err(Error::EmptyShape { .. })));
     let mut matrix = CircleVandermonde::from_angles(&[0.5, 1.0], 3).unwrap();
-    let (before, y) = (matrix.to_dense(), matrix.apply(&[1.0, 2.0, 3.0]).unwrap());
+    let (before, y) = (matrix.to_dense().unwrap(), matrix.apply(&[1.0, 2.0, 3.0]).unwrap());
     assert!(matches!(matrix.update(|p| p[1] = f64::NAN), Err(Error::NotFinite { what: "theta", index: 1, .. })));
     assert!(matches!(matrix.update(|p| p[2] = f64::NAN), Err(Error::NotFinite { what: "scale", index: 0, .. })));
-    assert_eq!((matrix.to_dense(), matrix.apply(&[1.0, 2.0, 3.0]).unwrap()), (before, y));
+    assert_eq!((matrix.to_dense().unwrap(), matrix.apply(&[1.0, 2.0, 3.0]).unwrap()), (before, y));
     let mut like = CircleVandermondeLike::from_angles(&[0.5, 1.0], 3).unwrap();
-    let before = like.to_dense();
+    let before = like.to_dense().unwrap();
     let at = like.parameters().len() - 1;
     assert!(matches!(like.update(|p| p[at] = f64::NAN), Err(Error::NotFinite { what: "theta", index: 1, .. })));
-    assert_eq!(like.to_dense(), before);
+    assert_eq!(like.to_dense().unwrap(), before);
     let structure = || CircleVandermondeLike::<f64>::new(4, 3, 1).unwrap();
     assert!(matches!(structure().fix_angles(&[0.5]), Err(Error::Length { expected: 2, actual: 1, .. })));
     assert!(matches!(structure().fix_angles(&[0.5, f64::NAN]), Err(Error::NotFinite { index: 1, .. })));
@@ -455,7 +447,7 @@ fn check_huge_angles<T: Scalar>(n: usize) {
     let theta: Vec<T> = (0..n / 2).map(|_| T::of(1e15 * rng.f64())).collect();
     let parameters = [&theta[..], &[T::one()]].concat();
     let mut matrix = Matrix::new(Arc::new(CircleVandermonde::<T>::new(n, n).unwrap()), parameters).unwrap();
-    let dense: Vec<f64> = matrix.to_dense().iter().map(|m| m.wide()).collect();
+    let dense: Vec<f64> = matrix.to_dense().unwrap().iter().map(|m| m.wide()).collect();
     let x = random::<T>(3 * n, 32);
     matrix.set_path(PathChoice::Fast);
     let expected = product(&dense, &x, n);

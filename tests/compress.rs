@@ -58,7 +58,8 @@ fn a_matrix_of_the_family_is_recovered_at_its_rank() {
                     true_one.update(moved).unwrap();
                 }
                 let noise = gaussian(rows * cols, 9);
-                let entries: Vec<f64> = true_one.to_dense().iter().zip(&noise).map(|(m, e)| m + 1e-12 * e).collect();
+                let entries: Vec<f64> =
+                    true_one.to_dense().unwrap().iter().zip(&noise).map(|(m, e)| m + 1e-12 * e).collect();
                 let compression = Compression::of(rows, cols, &entries).unwrap();
                 let found = compression.like(&true_one, rank, &mut quietly).unwrap();
                 assert!(found.relative_error < 1e-9, "{family} {rows}×{cols}: {:.1e}", found.relative_error);
@@ -74,7 +75,7 @@ fn families_without_a_rank_are_recovered_too() {
     for family in [Circulant, SkewCirculant, FCirculant(0.5), Toeplitz, Hankel, ToeplitzPlusHankel] {
         for (rows, cols) in [(12, 12), (9, 14), (14, 9)] {
             let true_one = Builder::new(family, rows, cols).seed(3).build::<f64>().unwrap();
-            let compression = Compression::of(rows, cols, &true_one.to_dense()).unwrap();
+            let compression = Compression::of(rows, cols, &true_one.to_dense().unwrap()).unwrap();
             let found = compression.family::<f64>(family, None, &mut quietly).unwrap();
             assert!(found.relative_error < 1e-11, "{family} {rows}×{cols}: {:.1e}", found.relative_error);
         }
@@ -90,7 +91,7 @@ fn the_nearest_matrix_of_a_linear_family_leaves_an_orthogonal_rest() {
         let plain = Compression::of(rows, cols, &entries).unwrap();
         for (compression, sampled) in [(plain.clone(), false), (plain.inputs(&inputs).unwrap(), true)] {
             let found = compression.family::<f64>(family, None, &mut quietly).unwrap().matrix;
-            let mut rest: Vec<f64> = found.to_dense().iter().zip(&entries).map(|(m, w)| m - w).collect();
+            let mut rest: Vec<f64> = found.to_dense().unwrap().iter().zip(&entries).map(|(m, w)| m - w).collect();
             if sampled {
                 // (M − W) XᵀX
                 let product = |x: &[f64], i: usize| -> f64 { (0..cols).map(|j| rest[i * cols + j] * x[j]).sum() };
@@ -99,7 +100,7 @@ fn the_nearest_matrix_of_a_linear_family_leaves_an_orthogonal_rest() {
                 rest = (0..rows * cols).map(weighted).collect();
             }
             let mut gradient = vec![0.0; found.parameters().len()];
-            found.structure().pull_back(found.parameters(), &rest, &mut gradient);
+            found.pull_back(&rest, &mut gradient).unwrap();
             assert!(norm(&gradient) < 1e-10 * norm(&rest).max(norm(&entries)), "{family}: {:.1e}", norm(&gradient));
         }
     }
@@ -189,7 +190,7 @@ fn low_rank_is_the_truncated_decomposition() {
 fn displacement_rank_is_no_worse_than_half_as_much_rank() {
     // Nothing but low rank in it, which is the worst case for shifts.
     for (rows, cols) in [(70, 70), (66, 90)] {
-        let (low, rest) = (matrix(Family::LowRank, rows, cols, 3, 5).to_dense(), gaussian(rows * cols, 6));
+        let (low, rest) = (matrix(Family::LowRank, rows, cols, 3, 5).to_dense().unwrap(), gaussian(rows * cols, 6));
         let entries: Vec<f64> = low.iter().zip(&rest).map(|(a, e)| a + 0.1 * e).collect();
         let compression = Compression::of(rows, cols, &entries).unwrap().steps(0);
         let half = compression.family::<f64>(Family::LowRank, Some(3), &mut quietly).unwrap();
@@ -251,7 +252,8 @@ fn the_callback_stops_the_descent() {
 fn low_rank_plus_structured_finds_both_parts() {
     let (rows, cols) = (24, 24);
     let (low, toeplitz) = (matrix(Family::LowRank, rows, cols, 2, 1), matrix(Family::ToeplitzLike, rows, cols, 2, 2));
-    let entries: Vec<f64> = low.to_dense().iter().zip(toeplitz.to_dense()).map(|(a, b)| a + b).collect();
+    let entries: Vec<f64> =
+        low.to_dense().unwrap().iter().zip(toeplitz.to_dense().unwrap()).map(|(a, b)| a + b).collect();
     let compression = Compression::of(rows, cols, &entries).unwrap().steps(1000).tolerance(1e-6);
     let sum = compression.low_rank_plus::<f64>(2, Family::ToeplitzLike, 2, &mut quietly).unwrap();
     assert!(sum.relative_error < 1e-3, "{}", sum.relative_error);
@@ -269,7 +271,8 @@ fn sums_multiply_and_differentiate_as_their_dense_matrix_does() {
         let sum = Sum::new(low, other).unwrap();
         assert_eq!(sum.terms()[1].family(), Family::VandermondeLike);
         let mut parameters = random::<f64>(displace::Structure::layout(&sum).len(), 1);
-        displace::Structure::initialise(&sum, Init::Variance(1.0), &mut fastrand::Rng::with_seed(2), &mut parameters);
+        displace::Structure::initialise(&sum, Init::Variance(1.0), &mut fastrand::Rng::with_seed(2), &mut parameters)
+            .unwrap();
         let mut matrix = Matrix::new(Arc::new(sum), parameters).unwrap();
         let (x, dy) = (random::<f64>(batch * cols, 3), random::<f64>(batch * rows, 4));
         let mut workspace = Workspace::new();
@@ -365,7 +368,7 @@ fn rankings_are_ordered_and_keep_to_the_budget() {
 #[test]
 fn the_rank_for_an_error_is_the_smallest() {
     let true_one = matrix(Family::HankelLike, 18, 15, 3, 8);
-    let compression = Compression::of(18, 15, &true_one.to_dense()).unwrap();
+    let compression = Compression::of(18, 15, &true_one.to_dense().unwrap()).unwrap();
     let candidate = Candidate::Family(Family::HankelLike);
     let found = compression.within_error::<f64>(candidate, 1e-6, &mut quietly).unwrap();
     assert_eq!(found.matrix.rank(), Some(3));
@@ -377,7 +380,7 @@ fn model() -> Model {
     let mut model = Model::new();
     model.push_relative("Toeplitz", Compression::of(16, 16, &noisy_toeplitz(16, 16, 0.1, 1)).unwrap().steps(40));
     model.push_relative("Gauss", Compression::of(12, 20, &gaussian(240, 3)).unwrap().steps(40));
-    let low = matrix(Family::LowRank, 20, 10, 2, 4).to_dense();
+    let low = matrix(Family::LowRank, 20, 10, 2, 4).to_dense().unwrap();
     model.push_relative("low rank", Compression::of(20, 10, &low).unwrap().steps(40));
     model
 }
@@ -444,7 +447,7 @@ fn a_zero_matrix_stays_zero() {
     for candidate in Candidate::ALL {
         let found = compression.candidate::<f32>(candidate, 2, &mut quietly).unwrap();
         assert_eq!(found.relative_error, 0.0, "{candidate}");
-        assert!(found.matrix.to_dense().iter().all(|&x| x == 0.0));
+        assert!(found.matrix.to_dense().unwrap().iter().all(|&x| x == 0.0));
     }
 }
 
@@ -501,4 +504,18 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(candidate.rank_within(3, 4, 6), Err(Error::OverBudget { budget: 6, least: 7 }));
     let (a, b) = (template.structure(), matrix(Family::LowRank, 3, 4, 1, 0));
     assert!(matches!(Sum::new(Arc::clone(a), Arc::clone(b.structure())).err(), Some(Error::ShapeMismatch { .. })));
+}
+
+/// Their squares are zero, as if nothing were left to approximate.
+#[test]
+fn inputs_whose_products_underflow_are_refused_and_zeros_are_not() {
+    let tiny = Compression::of(2, 3, &[1e-150; 6]).unwrap();
+    for size in [1e-150, 1e-10, 1e-300] {
+        let refused = tiny.clone().inputs(&[size; 6]).err();
+        assert!(matches!(refused, Some(Error::OutOfRange { .. })), "{size:e}: {refused:?}");
+    }
+    let found = tiny.clone().inputs(&[0.0; 6]).unwrap().family::<f64>(Family::Toeplitz, None, &mut quietly).unwrap();
+    assert_eq!(found.sample_error, Some(0.0));
+    // Orthogonal to every row.
+    assert!(tiny.inputs(&[1e-150, -1e-150, 0.0]).is_ok());
 }

@@ -206,7 +206,7 @@ fn ranks<T: Scalar>() {
         assert_eq!(rank(operator, &matrix(n, n, |i, j| if i < j { -c[n + i - j] } else { c[i - j] })), 1);
         for r in 1..=n {
             let structure = ToeplitzLike::<T>::with_order(n, n, r, n).unwrap();
-            let like = Matrix::new(Arc::new(structure), random(2 * n * r, 12)).unwrap().to_dense();
+            let like = Matrix::new(Arc::new(structure), random(2 * n * r, 12)).unwrap().to_dense().unwrap();
             assert_eq!(rank(operator, &like), r);
             assert_eq!(rank(Stein::new(z(n, 1.0), Transposed(z(n, -1.0))), &like), r);
         }
@@ -392,6 +392,51 @@ fn bad_input_is_refused_with_its_values() {
     assert!(matches!(operator.reconstruct(&other), Err(Error::ShapeMismatch { left_rows: 2, right_rows: 3, .. })));
     let nothing = Generators::new(2, 3, 0, vec![], vec![]).unwrap();
     assert_eq!(operator.reconstruct(&nothing).unwrap(), [0.0; 6]);
+}
+
+/// Far from normal: no eigenvalue of A is near one of B, and yet a matrix of norm 1 can have next to no displacement.
+#[test]
+fn nearly_nilpotent_operators_that_determine_nothing_are_refused() {
+    let n = 40;
+    let jordan = |diagonal: f64, transposed: bool| {
+        let (ones, zeros) = (vec![1.0; n - 1], vec![0.0; n - 1]);
+        let [lower, upper] = if transposed { [zeros, ones] } else { [ones, zeros] };
+        Tridiagonal::new(lower, vec![diagonal; n], upper, [0.0; 2]).unwrap()
+    };
+    let generators = Generators::new(n, n, 1, random(n, 1), random(n, 2)).unwrap();
+    let near = Sylvester::new(jordan(0.0, false), jordan(0.1, true)).reconstruct(&generators);
+    assert!(matches!(near, Err(Error::SingularDisplacement { value, .. }) if value < 1e-15), "{near:?}");
+    // Apart enough: the way there leads back.
+    let operator = Sylvester::new(jordan(0.0, false), jordan(4.0, true));
+    let there = operator.reconstruct(&generators).unwrap();
+    let back = operator.displace(&there).unwrap();
+    assert_close(&back, &generators.displacement().unwrap(), 1e3);
+}
+
+/// An operator of somebody else whose displacements have another length than it says.
+#[test]
+fn displacements_of_another_length_are_refused() {
+    struct Wrong;
+    impl DisplacementOperator<f64> for Wrong {
+        fn rows(&self) -> usize {
+            2
+        }
+        fn cols(&self) -> usize {
+            3
+        }
+        fn norm_bound(&self) -> Result<f64> {
+            Ok(1.0)
+        }
+        fn displace(&self, _: &[f64]) -> Result<Vec<f64>> {
+            Ok(vec![1.0; 5])
+        }
+        fn reconstruct(&self, _: &Generators<f64>) -> Result<Vec<f64>> {
+            Ok(Vec::new())
+        }
+    }
+    let refused = Error::Length { what: "the displacement", expected: 6, actual: 5 };
+    assert_eq!(Wrong.rank(&[1.0; 6], 1e-9), Err(refused.clone()));
+    assert_eq!(Wrong.generators(&[1.0; 6], Truncation::Rank(1)).err(), Some(refused));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use displace::{Builder, Family, Init};
 /// The mean square of the entries over many seeds.
 fn mean_square(builder: &Builder, seeds: u64) -> f64 {
     let square = |seed| {
-        let dense = builder.clone().seed(seed).build::<f64>().unwrap().to_dense();
+        let dense = builder.clone().seed(seed).build::<f64>().unwrap().to_dense().unwrap();
         dense.iter().map(|m| m * m).sum::<f64>() / dense.len() as f64
     };
     (0..seeds).map(square).sum::<f64>() / seeds as f64

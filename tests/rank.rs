@@ -11,7 +11,7 @@ use displace::displacement::{ShiftOperator, ShiftPair};
 use displace::ldr::{CauchyLike, VandermondeLike};
 use displace::rank::{RankChange, RankSchedule, RankTarget, carry};
 use displace::structured::CauchyNodes;
-use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar, Workspace};
+use displace::{Builder, Error, Family, Init, Layout, Matrix, PathChoice, Scalar, Workspace};
 
 /// The families that have a rank, two of them under pairs of shifts with other corners.
 fn ranked() -> Vec<Family> {
@@ -45,7 +45,11 @@ fn growing_changes_no_bit_of_the_matrix() {
                 let mut after = before.clone();
                 after.grow(rows.min(cols), 1).unwrap();
                 assert_eq!(after.rank(), Some(rows.min(cols)));
-                assert_eq!(after.to_dense(), before.to_dense(), "{family} {rows}×{cols} from rank {rank}");
+                assert_eq!(
+                    after.to_dense().unwrap(),
+                    before.to_dense().unwrap(),
+                    "{family} {rows}×{cols} from rank {rank}"
+                );
             }
         }
     }
@@ -129,8 +133,8 @@ fn shrinking_removes_what_growing_added() {
         after.grow(8, 9).unwrap();
         let cut = after.shrink(3).unwrap();
         assert!(cut.relative <= 100.0 * f64::EPSILON, "{family}: {cut:?}");
-        let dense = before.to_dense();
-        assert_close(&after.to_dense(), &dense, 1e3 * f64::EPSILON, norm(&dense), family.name());
+        let dense = before.to_dense().unwrap();
+        assert_close(&after.to_dense().unwrap(), &dense, 1e3 * f64::EPSILON, norm(&dense), family.name());
     }
 }
 
@@ -142,9 +146,9 @@ fn fixed_nodes_stay_fixed() {
     let structure = VandermondeLike::new(3, 4, 1).unwrap().fix_nodes(&[0.5, -0.5, 1.0]).unwrap();
     let mut vandermonde = Matrix::new(Arc::new(structure), random::<f64>(7, 2)).unwrap().into_dyn();
     for matrix in [&mut cauchy, &mut vandermonde] {
-        let before = matrix.to_dense();
+        let before = matrix.to_dense().unwrap();
         matrix.grow(2, 1).unwrap();
-        assert_eq!((matrix.parameters().len(), matrix.to_dense()), (14, before));
+        assert_eq!((matrix.parameters().len(), matrix.to_dense().unwrap()), (14, before));
     }
 }
 
@@ -165,11 +169,11 @@ fn ranks_follow_from_budgets() {
 fn the_rank_for_an_error_keeps_to_it_and_one_less_does_not() {
     for family in ranked() {
         let full = matrix::<f64>(family, 12, 15, 10);
-        let dense = full.to_dense();
+        let dense = full.to_dense().unwrap();
         let error_at = |rank: usize| {
             let mut cut = full.clone();
             cut.shrink(rank).unwrap();
-            distance(&cut.to_dense(), &dense) / norm(&dense)
+            distance(&cut.to_dense().unwrap(), &dense) / norm(&dense)
         };
         for allowed in [0.9, 0.5, 0.1] {
             let rank = full.rank_for(RankTarget::RelativeError(allowed)).unwrap();
@@ -188,11 +192,21 @@ fn the_rank_for_an_error_keeps_to_it_and_one_less_does_not() {
 fn momentum_is_carried_along() {
     let (small, large) = (matrix::<f64>(Family::CauchyLike, 3, 4, 1), matrix::<f64>(Family::CauchyLike, 3, 4, 2));
     let numbers: Vec<f64> = (1..=14).map(f64::from).collect();
-    let carried = carry(small.layout(), large.layout(), &numbers);
+    let carried = carry(small.layout(), large.layout(), &numbers).unwrap();
     let expected = [1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 4.0, 5.0, 6.0, 7.0, 0.0, 0.0, 0.0, 0.0];
     assert_eq!(carried[..14], expected);
     assert_eq!(carried[14..], numbers[7..]);
-    assert_eq!(carry(large.layout(), small.layout(), &carried), numbers);
+    assert_eq!(carry(large.layout(), small.layout(), &carried).unwrap(), numbers);
+}
+
+#[test]
+fn momentum_that_does_not_fit_is_not_carried() {
+    let layout = Layout::new().with("G", &[3]);
+    let refused = Error::Length { what: "the numbers", expected: 3, actual: 2 };
+    assert_eq!(carry(&layout, &layout, &[1.0, 2.0]), Err(refused));
+    let endless = Layout::new().with("G", &[usize::MAX]);
+    let refused = Error::Memory { what: "the numbers carried over", numbers: usize::MAX };
+    assert_eq!(carry(&layout, &endless, &[1.0, 2.0, 3.0]), Err(refused));
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! Bad input is refused with an error that names it, and the object stays as it was.
 
-use displace::ldr::{CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
+use std::sync::Arc;
+
+use displace::algebra::Ldr;
+use displace::displacement::{Generators, OperatorMatrix, Shift};
+use displace::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
+use displace::rank::RankTarget;
 use displace::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
 use displace::unstructured::{Dense, LowRank};
-use displace::{Builder, Error, Family, Init, Layout, Linear, Path, PathChoice, Workspace};
+use displace::{Builder, Error, Family, Init, Layout, Linear, Matrix, Path, PathChoice, Structure, Sum, Workspace};
 
 fn every_family() -> Vec<Builder> {
     let families = Family::ALL.into_iter().chain([Family::FCirculant(0.5)]);
@@ -46,6 +51,107 @@ fn vandermonde_like_matrices_of_more_columns_than_can_be_counted_are_refused() {
     }
 }
 
+/// Sides that could be addressed, but for which no transform can be planned.
+#[test]
+fn transforms_that_32_bits_do_not_count_are_refused_before_anything_is_allocated() {
+    let families = every_family().into_iter().map(|builder| builder.structure::<f64>().unwrap().family());
+    for family in families.filter(|family| !matches!(family, Family::LowRank | Family::Dense)) {
+        for side in [(1 << 32) + 1, 1 << 36, 1 << 40] {
+            for (rows, cols) in [(1, side), (side, 1)] {
+                let rank = usize::from(family.has_rank());
+                let builder = Builder::new(family, rows, cols);
+                let builder = if rank == 1 { builder.rank(1) } else { builder };
+                let refused = builder.structure::<f32>().err();
+                assert!(matches!(refused, Some(Error::TooLarge { .. })), "{family} {rows}×{cols}: {refused:?}");
+            }
+        }
+    }
+    // Twice as many places on the grid as the order.
+    let (cols, order) = ((1 << 31) - 1, (1 << 32) - 1);
+    let refused = CircleVandermondeLike::<f32>::with_order(2, cols, 1, order).err();
+    assert_eq!(refused, Some(Error::TooLarge { rows: 2, cols, rank: None }));
+}
+
+/// An error of the second term names the tensor as the sum does, and places in all parameters among all of them.
+#[test]
+fn sums_name_what_their_second_term_refuses() {
+    let nodes = || Builder::new(Family::Vandermonde, 3, 2).structure::<f64>().unwrap();
+    let like = || Builder::new(Family::VandermondeLike, 3, 2).rank(1).structure::<f64>().unwrap();
+    let refused = |sum: Sum<f64>, at: usize, bad: f64| {
+        let mut parameters = vec![0.5; sum.layout().len()];
+        parameters[at] = bad;
+        Matrix::new(Arc::new(sum), parameters).err().unwrap()
+    };
+    let range = "[−1, 1]";
+    let both = || Sum::new(nodes(), nodes()).unwrap();
+    let expected = Error::ElementOutOfRange { what: "v", index: 1, value: 2.0, range };
+    assert_eq!(refused(both(), 1, 2.0), expected);
+    let expected = Error::ElementOutOfRange { what: "v2", index: 1, value: 2.0, range };
+    assert_eq!(refused(both(), 4, 2.0), expected);
+    let mixed = || Sum::new(nodes(), like()).unwrap();
+    let expected = Error::NotFinite { what: "parameters", index: 4, value: f64::INFINITY };
+    assert_eq!(refused(mixed(), 4, f64::INFINITY), expected);
+    let expected = Error::NotFinite { what: "v2", index: 2, value: f64::INFINITY };
+    assert_eq!(refused(mixed(), 10, f64::INFINITY), expected);
+    let three = Sum::new(nodes(), Arc::new(both())).unwrap();
+    let expected = Error::ElementOutOfRange { what: "v3", index: 0, value: 2.0, range };
+    assert_eq!(refused(three, 6, 2.0), expected);
+}
+
+/// More than there can be addresses for.
+#[test]
+fn what_there_is_no_memory_for_is_refused() {
+    let (side, numbers) = (1 << 28, 1 << 56);
+    let refused = Builder::new(Family::Dense, side, side).build::<f64>().err();
+    assert_eq!(refused, Some(Error::Memory { what: "the parameters", numbers }));
+    let mut matrix = Builder::new(Family::LowRank, side, side).rank(0).build::<f64>().unwrap();
+    assert_eq!(matrix.to_dense().err(), Some(Error::Memory { what: "the entries", numbers }));
+    matrix.set_path(PathChoice::Dense);
+    assert_eq!(matrix.path(7), Path::Fast);
+    let refused = matrix.rank_for(RankTarget::RelativeError(0.5)).err();
+    assert_eq!(refused, Some(Error::Memory { what: "the entries", numbers: 2 * numbers }));
+    let refused = Generators::<f64>::new(side, side, 0, vec![], vec![]).unwrap().displacement().err();
+    assert_eq!(refused, Some(Error::Memory { what: "the displacement", numbers }));
+    let refused = Shift::new(side, 1.0).unwrap().to_dense().err();
+    assert_eq!(refused, Some(Error::Memory { what: "the operator matrix", numbers }));
+    let refused = Ldr::<f64>::identity(1 << 40).err();
+    assert_eq!(refused, Some(Error::TooLarge { rows: 1 << 40, cols: 1 << 40, rank: None }));
+}
+
+#[test]
+fn the_size_of_what_has_no_rank_is_refused_without_one() {
+    let table = Error::TooLarge { rows: 3, cols: 4, rank: None };
+    assert_eq!(table.to_string(), "a 3×4 matrix is too large to address");
+    let generators = Error::TooLarge { rows: 3, cols: 4, rank: Some(2) };
+    assert_eq!(generators.to_string(), "a 3×4 matrix of rank 2 is too large to address");
+}
+
+/// The methods of structures that do not come through a matrix.
+#[test]
+fn structures_refuse_slices_of_another_length() {
+    for builder in every_family() {
+        let structure = builder.structure::<f64>().unwrap();
+        let expected = structure.layout().len();
+        for actual in [0, expected - 1, expected + 1] {
+            let what = format!("{builder:?}");
+            let refused = structure.initialise(Init::He, &mut fastrand::Rng::new(), &mut vec![0.5; actual]);
+            assert_eq!(refused, Err(Error::Length { what: "parameters", expected, actual }), "{what}");
+            // No panic: families without a demand of their own take any number.
+            let _ = structure.check(&vec![0.5; actual]);
+        }
+    }
+    let cauchy = CauchyLike::<f64>::new(3, 2, 1).unwrap();
+    let refused = cauchy.nodes_of(&[0.5; 6]).err();
+    assert_eq!(refused, Some(Error::Length { what: "parameters", expected: 10, actual: 6 }));
+    let refused = cauchy.nodes().nodes(&[0.5; 4]).err();
+    assert_eq!(refused, Some(Error::Length { what: "the parameters of the nodes", expected: 5, actual: 4 }));
+    let matrix = Builder::new(Family::Toeplitz, 3, 2).build::<f64>().unwrap();
+    let refused = matrix.pull_back(&[0.0; 5], &mut [0.0; 4]);
+    assert_eq!(refused, Err(Error::Length { what: "dense", expected: 6, actual: 5 }));
+    let refused = matrix.pull_back(&[0.0; 6], &mut [0.0; 3]);
+    assert_eq!(refused, Err(Error::Length { what: "gradient", expected: 4, actual: 3 }));
+}
+
 #[test]
 fn nodes_are_asked_of_too_few_parameters_in_vain() {
     assert!(VandermondeLike::<f64>::new(4, 4, 1).unwrap().nodes(&[0.0; 7]).is_empty());
@@ -69,7 +175,7 @@ fn results_that_cannot_be_addressed_are_refused() {
     let wide = Builder::new(Family::LowRank, 1, 1 << 40).rank(0).build::<f32>().unwrap();
     // Exactly 2⁶⁴ numbers, which is none if that overflows.
     let (x, mut workspace) = (vec![0.0; 1 << 24], Workspace::new());
-    let refused = Error::TooLarge { rows: 1 << 24, cols: 1 << 40, rank: 0 };
+    let refused = Error::TooLarge { rows: 1 << 24, cols: 1 << 40, rank: None };
     assert_eq!(tall.apply(&x).err(), Some(refused.clone()));
     assert_eq!(wide.apply_transposed(&x).err(), Some(refused.clone()));
     assert_eq!(tall.apply_into(&x, &mut [], &mut workspace), Err(refused.clone()));
@@ -113,13 +219,13 @@ fn a_variance_that_is_none_is_refused() {
 fn parameters_that_are_not_finite_are_refused_and_change_nothing() {
     for builder in every_family() {
         let mut matrix = builder.build::<f64>().unwrap();
-        let (before, dense) = (matrix.parameters().to_vec(), matrix.to_dense());
+        let (before, dense) = (matrix.parameters().to_vec(), matrix.to_dense().unwrap());
         let mut bad = before.clone();
         bad[1] = f64::NAN;
         assert!(matches!(matrix.set_parameters(&bad), Err(Error::NotFinite { index: 1, .. })), "{builder:?}");
         let refused = matrix.update(|p| p[0] = f64::INFINITY);
         assert!(matches!(refused, Err(Error::NotFinite { index: 0, value: f64::INFINITY, .. })), "{builder:?}");
-        assert_eq!((matrix.parameters(), matrix.to_dense()), (&before[..], dense));
+        assert_eq!((matrix.parameters(), matrix.to_dense().unwrap()), (&before[..], dense));
     }
 }
 
@@ -265,5 +371,5 @@ fn array_views_in_any_layout_give_the_products_of_their_rows() {
     let rows = matrix.apply_transposed_array(identity.view()).unwrap();
     // Sums of up to 5 products, through transforms of length 12: 50 ε log2(12) and no more.
     let tolerance = 50.0 * f64::EPSILON * 12f64.log2();
-    approx::assert_abs_diff_eq!(rows.as_slice().unwrap(), &matrix.to_dense()[..], epsilon = tolerance);
+    approx::assert_abs_diff_eq!(rows.as_slice().unwrap(), &matrix.to_dense().unwrap()[..], epsilon = tolerance);
 }

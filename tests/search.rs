@@ -11,9 +11,7 @@ use std::sync::Arc;
 use common::{assert_close, norm, random};
 use displace::compress::{Candidate, Compressed, Compression, Flow, Progress, quietly};
 use displace::displacement::{ShiftOperator, ShiftPair};
-use displace::{
-    Bound, Builder, Error, Family, Init, Matrix, PathChoice, Permuted, Prepared, Structure, Sum, Workspace,
-};
+use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Permuted, Structure, Workspace};
 
 fn fit(compression: &Compression, family: Family, rank: usize) -> Compressed<f64> {
     let rank = family.has_rank().then_some(rank);
@@ -46,8 +44,8 @@ fn rows_or_columns_out_of_order_are_found() {
     let (in_rows, in_columns): (Vec<usize>, Vec<usize>) = ((0..m).collect(), (0..n).collect());
     for family in [Family::Toeplitz, Family::ToeplitzLike, Family::Hankel, Family::HankelLike] {
         let clean = match family {
-            Family::Hankel | Family::HankelLike => structured(Family::Hankel, m, n, 0, 3).to_dense(),
-            _ => structured(Family::Toeplitz, m, n, 0, 3).to_dense(),
+            Family::Hankel | Family::HankelLike => structured(Family::Hankel, m, n, 0, 3).to_dense().unwrap(),
+            _ => structured(Family::Toeplitz, m, n, 0, 3).to_dense().unwrap(),
         };
         for (rows, columns) in [(&rows, &in_columns), (&in_rows, &columns)] {
             let entries = noise(&in_order(&clean, n, rows, columns), 1e-12, 4);
@@ -83,7 +81,7 @@ fn rows_and_columns_out_of_order_are_found_where_entries_fall_off() {
 
 #[test]
 fn an_order_that_helps_nothing_is_not_taken() {
-    let entries = structured(Family::ToeplitzLike, 20, 20, 3, 1).to_dense();
+    let entries = structured(Family::ToeplitzLike, 20, 20, 3, 1).to_dense().unwrap();
     let compression = Compression::of(20, 20, &entries).unwrap().permutations(true);
     let found = fit(&compression, Family::ToeplitzLike, 3);
     assert!(found.relative_error < 1e-9);
@@ -96,7 +94,7 @@ fn an_order_that_helps_nothing_is_not_taken() {
 #[test]
 fn scaled_rows_and_columns_are_found_as_learned_operators() {
     for (m, n) in [(20, 20), (16, 25), (25, 16)] {
-        let clean = structured(Family::Toeplitz, m, n, 0, 3).to_dense();
+        let clean = structured(Family::Toeplitz, m, n, 0, 3).to_dense().unwrap();
         // Sizes between ½ and 2, and signs.
         let [s, t] = [(m, 4), (n, 5)].map(|(side, seed)| {
             random::<f64>(side, seed).iter().map(|x| x.signum() * 2f64.powf(*x)).collect::<Vec<f64>>()
@@ -117,7 +115,7 @@ fn near_shifts(family: Family, n: usize, rank: usize, size: f64) -> Vec<f64> {
     let generators = rank * 2 * n;
     let moves = random::<f64>(matrix.parameters().len() - generators, 2);
     matrix.update(|p| p[generators..].iter_mut().zip(&moves).for_each(|(p, m)| *p += size * m)).unwrap();
-    matrix.to_dense()
+    matrix.to_dense().unwrap()
 }
 
 #[test]
@@ -150,7 +148,7 @@ fn learned_operators_come_nearer_than_the_shifts_that_they_start_from() {
 fn nodes_that_move_come_nearer() {
     for family in [Family::VandermondeLike, Family::CircleVandermondeLike, Family::CauchyLike] {
         // Nodes of another seed.
-        let entries = structured(family, 16, 20, 2, 9).to_dense();
+        let entries = structured(family, 16, 20, 2, 9).to_dense().unwrap();
         let compression = Compression::of(16, 20, &entries).unwrap().seed(1);
         let fixed = fit(&compression, family, 2);
         let moving = fit(&compression.operators(true), family, 2);
@@ -169,7 +167,7 @@ fn the_pair_of_shifts_is_found() {
     for reversed in [false, true] {
         let corner = if reversed { ShiftOperator::Plain(0.0) } else { ShiftOperator::Transposed(0.0) };
         let pair = ShiftPair::stein(ShiftOperator::Plain(0.0), corner).unwrap();
-        let entries = noise(&structured(Family::ShiftLike(pair), 18, 22, 3, 2).to_dense(), 1e-12, 3);
+        let entries = noise(&structured(Family::ShiftLike(pair), 18, 22, 3, 2).to_dense().unwrap(), 1e-12, 3);
         let family = if reversed { Family::HankelLike } else { Family::ToeplitzLike };
         let compression = Compression::of(18, 22, &entries).unwrap();
         let one = fit(&compression, family, 3);
@@ -279,18 +277,13 @@ fn permuted_matrices_multiply_and_differentiate_as_their_dense_matrix_does() {
         let permuted = Permuted::new(Arc::clone(inner.structure()), shuffled(m, 2), shuffled(n, 3)).unwrap();
         let (rows, columns) = (permuted.row_order().to_vec(), permuted.column_order().to_vec());
         let mut matrix = Matrix::new(Arc::new(permuted), inner.parameters().to_vec()).unwrap();
-        let (sorted, dense) = (inner.to_dense(), matrix.to_dense());
+        let (sorted, dense) = (inner.to_dense().unwrap(), matrix.to_dense().unwrap());
         for i in 0..m {
             for j in 0..n {
                 assert_eq!(dense[rows[i] * n + columns[j]], sorted[i * n + j]);
             }
         }
-        // The displacement of the sorted matrix leads back to it, and ranks change as those of the inner matrix do.
-        let map = matrix.structure().reconstruction(matrix.parameters()).unwrap();
-        let mut there = dense.clone();
-        map.displace(&mut there);
-        map.reconstruct(&mut there);
-        assert_close(&there, &dense, 1e-13, norm(&dense), "there and back");
+        // Ranks change as those of the inner matrix do.
         let constants = matrix.structure().constants();
         let kept = constants.iter().find(|(name, _)| *name == "row_order").unwrap();
         assert!(kept.1.iter().zip(&rows).all(|(&kept, &row)| kept == row as f64));
@@ -324,29 +317,6 @@ fn families_whose_gradients_need_more_scratch_than_products_can_be_permuted() {
     matrix.backward(&x, &dy, None, &mut got, &mut Workspace::new()).unwrap();
     inner.backward(&x, &dy, None, &mut expected, &mut Workspace::new()).unwrap();
     assert_close(&got, &expected, 1e-14, norm(&expected), "gradient");
-}
-
-/// What a matrix of these parameters costs: the product with one vector, and the dense copy.
-fn costs(structure: &dyn Structure<f64>, parameters: &[f64]) -> [f64; 2] {
-    let (mut prepared, mut scratch) = (Prepared::default(), vec![0.0; structure.prepare_scratch_len()]);
-    structure.prepare(parameters, &mut prepared, &mut scratch);
-    let bound = Bound { parameters, prepared: &prepared };
-    [structure.cost_with(bound, 1), structure.dense_copy_cost(bound)]
-}
-
-#[test]
-fn permuted_matrices_and_sums_cost_what_their_parameters_do() {
-    // Operators that are far from shifts.
-    let mut inner = structured(Family::LearnedSubdiagonal, 40, 40, 2, 1);
-    let operators = inner.layout().tensor("A").unwrap().range.start;
-    inner.update(|p| p[operators..].iter_mut().enumerate().for_each(|(i, p)| *p *= 0.5 + (i % 2) as f64)).unwrap();
-    let order = || (0..40).collect();
-    let permuted = Permuted::new(Arc::clone(inner.structure()), order(), order()).unwrap();
-    let alone = costs(&**inner.structure(), inner.parameters());
-    assert!(alone[0] != inner.structure().cost(1) && alone[1] > 0.0);
-    assert_eq!(costs(&permuted, inner.parameters()), alone);
-    let sum = Sum::new(Arc::clone(inner.structure()), Arc::clone(inner.structure())).unwrap();
-    assert_eq!(costs(&sum, &[inner.parameters(), inner.parameters()].concat()), alone.map(|cost| 2.0 * cost));
 }
 
 #[test]

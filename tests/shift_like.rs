@@ -12,6 +12,7 @@ use displace::displacement::{
     self, DisplacementOperator, Generators, OperatorMatrix, Shift, ShiftPair, Stein, Sylvester, Truncation,
 };
 use displace::ldr::{ShiftLike, ToeplitzLike};
+use displace::structured::FCirculant;
 use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar};
 use proptest::prelude::*;
 
@@ -67,7 +68,13 @@ fn the_entries_are_those_of_the_definition() {
             let (g, h) = parameters.split_at(rank * order);
             let expected = krylov_sum(pair, order, rank, g, h);
             let matrix = Matrix::new(structure.into(), parameters.clone()).unwrap();
-            assert_close(&matrix.to_dense(), &expected, 1e-13, norm(&expected), &format!("{pair} of order {order}"));
+            assert_close(
+                &matrix.to_dense().unwrap(),
+                &expected,
+                1e-13,
+                norm(&expected),
+                &format!("{pair} of order {order}"),
+            );
         }
     }
 }
@@ -82,7 +89,7 @@ fn the_displacement_is_that_of_the_two_shifts_and_has_the_promised_rank() {
             let (g, h) = parameters.split_at(rank * order);
             let generators = Generators::new(order, order, rank, g.to_vec(), h.to_vec()).unwrap();
             let product = generators.displacement().unwrap();
-            let dense = Matrix::new(structure.into(), parameters.clone()).unwrap().to_dense();
+            let dense = Matrix::new(structure.into(), parameters.clone()).unwrap().to_dense().unwrap();
             let stein = Stein::new(operator(pair.a(), order), operator(pair.b(), order));
             let size = norm(&dense) * pair.a().f().abs().max(1.0) * pair.b().f().abs().max(1.0);
             assert_close(&stein.displace(&dense).unwrap(), &product, 1e-14, size, &format!("{pair} by its shifts"));
@@ -101,7 +108,7 @@ fn rectangular_matrices_have_the_promised_rank_on_their_torus() {
                 let structure = ShiftLike::<f64>::new(m, n, rank, pair).unwrap();
                 let operator = structure.displacement();
                 let parameters = random::<f64>(rank * (m + n), 7);
-                let dense = Matrix::new(structure.into(), parameters).unwrap().to_dense();
+                let dense = Matrix::new(structure.into(), parameters).unwrap().to_dense().unwrap();
                 let tolerance = DisplacementOperator::<f64>::default_tolerance(&operator);
                 assert!(operator.rank(&dense, tolerance).unwrap() <= rank, "{pair} {m}×{n}");
             }
@@ -119,8 +126,8 @@ fn the_pair_of_toeplitz_like_matrices_is_one_of_them() {
         }
         let ours = ShiftLike::from_generators(m, n, 2, pair, &g, &h).unwrap();
         let theirs = ToeplitzLike::from_generators(m, n, 2, &g, &h).unwrap();
-        let expected = theirs.to_dense();
-        assert_close(&ours.to_dense(), &expected, 1e-14, norm(&expected), "entries");
+        let expected = theirs.to_dense().unwrap();
+        assert_close(&ours.to_dense().unwrap(), &expected, 1e-14, norm(&expected), "entries");
     }
 }
 
@@ -131,7 +138,7 @@ fn every_matrix_has_full_rank_under_every_pair() {
             let entries = random::<f64>(m * n, 9);
             let matrix = ShiftLike::from_dense(m, n, m.min(n), pair, &entries).unwrap();
             let scale = norm(&matrix.structure().displacement().displace(&entries).unwrap());
-            assert_close(&matrix.to_dense(), &entries, 1e-13, scale, &format!("{pair}"));
+            assert_close(&matrix.to_dense().unwrap(), &entries, 1e-13, scale, &format!("{pair}"));
         }
     }
 }
@@ -159,7 +166,7 @@ fn products<T: Scalar>(pair: ShiftPair, m: usize, n: usize, batch: usize) {
     let builder = Builder::new(Family::ShiftLike(pair), m, n).rank(rank).init(Init::Variance(1.0)).seed(2);
     let mut matrix = builder.build::<T>().unwrap();
     matrix.set_path(PathChoice::Fast);
-    let dense = reference(&builder, &matrix).to_dense();
+    let dense = reference(&builder, &matrix).to_dense().unwrap();
     let (x, dy) = (random::<T>(batch * n, 3), random::<T>(batch * m, 4));
     let y = product(&dense, &x, n);
     let dx = product(&transpose(&dense, n), &dy, m);
@@ -187,11 +194,57 @@ fn initialisation_gives_the_entries_the_variance_asked_for() {
         let (m, n, seeds) = (12, 20, 60);
         let square = |seed| {
             let builder = Builder::new(Family::ShiftLike(pair), m, n).rank(4).init(Init::Variance(0.25)).seed(seed);
-            builder.build::<f64>().unwrap().to_dense().iter().map(|m| m * m).sum::<f64>()
+            builder.build::<f64>().unwrap().to_dense().unwrap().iter().map(|m| m * m).sum::<f64>()
         };
         let ratio = (0..seeds).map(square).sum::<f64>() / (seeds * 12 * 20) as f64 / 0.25;
         assert!((ratio - 1.0).abs() < 0.4, "{pair}: {ratio}");
     }
+}
+
+/// Corners whose squares overflow.
+#[test]
+fn large_corners_start_with_the_variance_asked_for_and_multiply_as_their_entries_do() {
+    let (m, n) = (40, 30);
+    for corner in [1e155, -1e200, 1e290] {
+        let pairs = [0.0, -2.0 / corner].map(|e| ShiftPair::stein(Plain(corner), Transposed(e)).unwrap());
+        let families = pairs.map(|pair| Builder::new(Family::ShiftLike(pair), m, n).rank(2));
+        for builder in families.into_iter().chain([Builder::new(Family::FCirculant(corner), m, n)]) {
+            let what = format!("{builder:?}");
+            let mut matrix = builder.init(Init::Variance(1.0)).path(PathChoice::Fast).build::<f64>().unwrap();
+            let dense = matrix.to_dense().unwrap();
+            let square = dense.iter().map(|x| x * x).sum::<f64>() / (m * n) as f64;
+            assert!((0.2..5.0).contains(&square), "{what}: {square}");
+            let x = random::<f64>(n, 3);
+            let fast = matrix.apply(&x).unwrap();
+            matrix.set_path(PathChoice::Dense);
+            let expected = matrix.apply(&x).unwrap();
+            assert_close(&fast, &expected, 1e-12, norm(&expected), &what);
+        }
+    }
+}
+
+#[test]
+fn corners_that_leave_no_digits_are_refused() {
+    for corner in [1e293, -f64::MAX] {
+        let pair = ShiftPair::stein(Plain(corner), Transposed(0.0)).unwrap();
+        let refused = ShiftLike::<f64>::new(3, 3, 1, pair).err();
+        assert!(matches!(refused, Some(Error::OutOfRange { value, .. }) if value == corner), "{refused:?}");
+        let refused = FCirculant::<f64>::new(3, 3, corner).err();
+        assert!(matches!(refused, Some(Error::OutOfRange { what: "f", value, .. }) if value == corner), "{refused:?}");
+    }
+    assert!(FCirculant::<f32>::new(3, 3, 1e32).is_err() && FCirculant::<f32>::new(3, 3, 1e31 / 2.0).is_ok());
+}
+
+/// Under the Sylvester operator the pair has the inverse of a corner, which nobody gave.
+#[test]
+fn refused_corners_are_named_as_they_were_given() {
+    let refused = |a: f64, b: f64| ShiftPair::sylvester(Plain(a), Plain(b)).err();
+    for (a, b, named) in [(1e200, 1e-200, 1e-200), (1.0, 1e-310, 1e-310), (1e-310, 0.0, 1e-310)] {
+        let error = refused(a, b);
+        assert!(matches!(error, Some(Error::OutOfRange { value, .. }) if value == named), "{error:?}");
+    }
+    let error = refused(3.0, 3.0);
+    assert!(matches!(error, Some(Error::SingularDisplacement { quantity, .. }) if quantity.contains("quotient")));
 }
 
 #[test]
@@ -236,7 +289,7 @@ proptest! {
         let pair = ShiftPair::sylvester(a, b).unwrap();
         let rank = n / 2;
         let structure = ShiftLike::<f64>::with_order(n, n, rank, pair, n).unwrap();
-        let dense = Matrix::new(structure.into(), random::<f64>(2 * rank * n, seed)).unwrap().to_dense();
+        let dense = Matrix::new(structure.into(), random::<f64>(2 * rank * n, seed)).unwrap().to_dense().unwrap();
         let sylvester = Sylvester::new(operator(a, n), operator(b, n));
         let tolerance = 100.0 * sylvester.default_tolerance();
         prop_assert!(sylvester.rank(&dense, tolerance).unwrap() <= rank, "{pair}");

@@ -48,7 +48,7 @@ impl<T: Scalar> CauchyGko<T> {
         let n = square(matrix)?;
         let rank = matrix.rank().unwrap_or(0);
         let wide = |x: &[T]| x.iter().map(|x| x.wide()).collect::<Vec<f64>>();
-        let (s, t) = matrix.structure().nodes_of(matrix.parameters());
+        let (s, t) = matrix.structure().nodes_of(matrix.parameters())?;
         let (s, t) = (wide(&s), wide(&t));
         distinct("s", &s)?;
         distinct("t", &t)?;

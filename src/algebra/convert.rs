@@ -42,7 +42,9 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`].
     pub fn identity(order: usize) -> Result<Self> {
-        Shape::new(order, order)?.check_rank(1)?;
+        let shape = Shape::new(order, order)?;
+        shape.check_rank(1)?;
+        shape.check_transform::<T>(order)?;
         let two = T::one() + T::one();
         Self::of(UnitPair::Toeplitz, order, unit(order, 0, two), unit(order, order - 1, T::one()))
     }

@@ -162,7 +162,7 @@ struct Inverted {
 fn invert(matrix: &Ldr<f64>) -> Result<Inverted> {
     let (n, r) = (matrix.order(), matrix.rank());
     if n > LARGEST_ORDER {
-        return Err(Error::TooLarge { rows: n, cols: n, rank: r });
+        return Err(Error::TooLarge { rows: n, cols: n, rank: Some(r) });
     }
     if r == 0 {
         return Err(Error::SingularMatrix { condition: f64::INFINITY });

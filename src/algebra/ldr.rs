@@ -99,7 +99,7 @@ impl<T: Scalar> Ldr<T> {
     pub fn to_dense(&self) -> Result<Vec<T>> {
         let n = self.order();
         crate::shape::Shape::new(n, n)?.check_dense()?;
-        let mut dense = self.core.to_dense();
+        let mut dense = self.core.to_dense()?;
         if self.is_transposed() {
             dense = crate::linalg::transpose(&dense, n, n);
         }

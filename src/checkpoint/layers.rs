@@ -32,7 +32,7 @@ impl<R: Read + Seek> Reader<R> {
         let limit = numbers.unwrap_or(0).max(MAX_SIDE_WITHOUT_NUMBERS);
         let Description { rows, cols, rank, .. } = *description;
         if rows > limit || cols > limit {
-            return Err(Error::TooLarge { rows, cols, rank: rank.unwrap_or(0) }.into());
+            return Err(Error::TooLarge { rows, cols, rank }.into());
         }
         Ok(description.structure()?)
     }

@@ -9,7 +9,7 @@
 //! inputs on top.
 
 use super::problem::{Target, dot};
-use crate::matrix::{Family, Structure};
+use crate::matrix::{Family, Parameters, Structure};
 
 /// Whether the entries of a family's matrices are linear in all parameters, and the family has no rank.
 pub(super) fn is_linear(family: Family) -> bool {
@@ -33,9 +33,9 @@ pub(super) fn fit(target: &Target, structure: &dyn Structure<f64>) -> (Vec<f64>,
     let mut observed = vec![0.0; target.observed_len()];
     let ones = vec![1.0; count];
     // Aᵀ A 1 in the Frobenius norm: its diagonal where parameters share no entry, near it otherwise.
-    structure.write_dense(&ones, &mut entries);
+    structure.write_dense(Parameters(&ones), &mut entries);
     let mut diagonal = vec![0.0; count];
-    structure.pull_back(&ones, &entries, &mut diagonal);
+    structure.pull_back(Parameters(&ones), &entries, &mut diagonal);
     diagonal.iter_mut().for_each(|d| *d = if d.abs() > f64::EPSILON { 1.0 / d.abs() } else { 1.0 });
 
     let mut parameters = vec![0.0; count];
@@ -44,7 +44,7 @@ pub(super) fn fit(target: &Target, structure: &dyn Structure<f64>) -> (Vec<f64>,
     let mut downhill = |residual: &[f64], parameters: &[f64]| {
         let mut gradient = vec![0.0; count];
         target.gradient(residual, &mut spare);
-        structure.pull_back(parameters, &spare, &mut gradient);
+        structure.pull_back(Parameters(parameters), &spare, &mut gradient);
         let z: Vec<f64> = gradient.iter().zip(&diagonal).map(|(g, d)| g * d).collect();
         let along = dot(&gradient, &z);
         (z, along)
@@ -53,7 +53,7 @@ pub(super) fn fit(target: &Target, structure: &dyn Structure<f64>) -> (Vec<f64>,
     let enough = TOLERANCE.powi(2) * along;
     let mut steps = 0;
     while steps < STEPS && along > enough {
-        structure.write_dense(&direction, &mut entries);
+        structure.write_dense(Parameters(&direction), &mut entries);
         let change = target.observed(&entries, &mut observed);
         let curvature = dot(change, change);
         if curvature <= 0.0 {

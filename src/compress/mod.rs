@@ -67,7 +67,8 @@ use std::sync::Arc;
 
 use crate::error::{all_finite, has_length};
 use crate::linalg::norm;
-use crate::matrix::{Matrix, Structure};
+use crate::matrix::{Matrix, Parameters, Structure};
+use crate::rank::has_generators;
 use crate::shape::Shape;
 use crate::{Builder, Error, Family, Result, Scalar};
 
@@ -179,7 +180,7 @@ impl Compression {
     /// # Errors
     ///
     /// [`Error::RaggedBatch`] or [`Error::NotFinite`]; [`Error::Length`] without any; [`Error::OutOfRange`] where the squares of
-    /// the matrix's products with them overflow.
+    /// the matrix's products with them over- or underflow.
     pub fn inputs<T: Scalar>(mut self, x: &[T]) -> Result<Self> {
         let n = self.target.shape.cols;
         if x.is_empty() {
@@ -192,7 +193,7 @@ impl Compression {
         let wide: Vec<f64> = x.iter().map(|x| x.wide()).collect();
         self.target.set_inputs(&wide);
         let square = self.target.square(&self.target.entries);
-        if !square.is_finite() {
+        if !square.is_finite() || (!square.is_normal() && !self.target.vanishes_on(&wide)) {
             return Err(out_of_range("the sum of the squares of the products with the inputs", square));
         }
         Ok(self)
@@ -273,7 +274,7 @@ impl Compression {
             let (parameters, steps) = linear::fit(&self.target, &*builder.structure::<f64>()?);
             let rounded = parameters.into_iter().map(T::of).collect();
             let matrix = Matrix::new(builder.structure::<T>()?, rounded)?;
-            return Ok(self.measured(matrix, Candidate::Family(family), None, steps, false));
+            return self.measured(matrix, Candidate::Family(family), None, steps, false);
         }
         match (family, rank) {
             (Family::LearnedSubdiagonal | Family::LearnedTridiagonal, Some(rank)) => {
@@ -301,7 +302,7 @@ impl Compression {
         self.fits(template)?;
         let structure = template.structure_at(rank)?;
         let (m, n) = (self.rows(), self.cols());
-        let tail = &template.parameters()[template.rank().unwrap_or(0) * (m + n)..];
+        let tail = &template.parameters()[template.generated_rank()? * (m + n)..];
         let mut parameters = vec![T::zero(); rank * (m + n)];
         parameters.extend_from_slice(tail);
         let candidate = Candidate::Family(template.structure().family());
@@ -376,7 +377,7 @@ impl Compression {
         let mut matrix = Matrix::new(Arc::clone(template.structure()), parameters)?;
         matrix.set_path(template.path_choice());
         let Solution { start_square, steps, stopped, .. } = solution;
-        Ok(self.measured(matrix, candidate, Some(start_square), steps, stopped))
+        self.measured(matrix, candidate, Some(start_square), steps, stopped)
     }
 
     /// Descends from each starting point for a while, and then from the best one to the end.
@@ -452,14 +453,14 @@ impl Compression {
         start_square: Option<f64>,
         steps: usize,
         stopped: bool,
-    ) -> Compressed<T> {
-        let rest: Vec<f64> = matrix.to_dense().iter().zip(&self.target.entries).map(|(m, w)| m.wide() - w).collect();
+    ) -> Result<Compressed<T>> {
+        let rest: Vec<f64> = matrix.to_dense()?.iter().zip(&self.target.entries).map(|(m, w)| m.wide() - w).collect();
         let relative_error = relative(norm(&rest).powi(2), norm(&self.target.entries).powi(2));
         let whole = self.target.square(&self.target.entries);
         let sample_error = self.target.sample.as_ref().map(|_| relative(self.target.square(&rest), whole));
         let reached = sample_error.unwrap_or(relative_error);
         let start_error = start_square.map_or(reached, |square| relative(square, whole));
-        Compressed { matrix, candidate, relative_error, sample_error, start_error, steps, stopped }
+        Ok(Compressed { matrix, candidate, relative_error, sample_error, start_error, steps, stopped })
     }
 }
 
@@ -479,8 +480,10 @@ fn terms<T: Scalar>(structure: &dyn Structure<T>, parameters: &[T]) -> Result<Ve
         return Ok(all);
     }
     let refused = Error::NotCompressible { family: structure.family().name() };
-    let map = structure.reconstruction(parameters).ok_or(refused)?;
-    Ok(vec![(Term { map, rank: structure.rank().unwrap_or(0) }, 0)])
+    let map = structure.reconstruction(Parameters(parameters)).ok_or(refused)?;
+    let rank = structure.rank().unwrap_or(0);
+    has_generators(structure, rank)?;
+    Ok(vec![(Term { map, rank }, 0)])
 }
 
 /// A sum of squares that `f64` does not hold.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::descend::Model;
-use crate::matrix::{Reconstruction, Structure};
+use crate::matrix::{self, Reconstruction, Structure};
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 
@@ -22,12 +22,12 @@ impl Model for Parameters {
     }
 
     fn matrix(&self, point: &[f64], out: &mut [f64]) {
-        self.0.write_dense(point, out);
+        self.0.write_dense(matrix::Parameters(point), out);
     }
 
     fn pull_back(&self, point: &[f64], entries: &mut [f64], gradient: &mut [f64]) {
         gradient.fill(0.0);
-        self.0.pull_back(point, entries, gradient);
+        self.0.pull_back(matrix::Parameters(point), entries, gradient);
     }
 }
 
@@ -245,7 +245,7 @@ mod tests {
         let Shape { rows, cols } = shape;
         let toeplitz = crate::ldr::ToeplitzLike::<f64>::with_order(rows, cols, rank, shape.order()).unwrap();
         let signs = [rows, cols].map(|side| random(side, 5).iter().map(|x| x.signum()).collect());
-        Scaled { shape, rank, map: toeplitz.reconstruction(&[]).unwrap(), signs }
+        Scaled { shape, rank, map: toeplitz.reconstruction(matrix::Parameters(&[])).unwrap(), signs }
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
             let (mut expected, mut got) = (vec![0.0; rows * cols], vec![0.0; rows * cols]);
             model.matrix(&point, &mut expected);
             let learned = Builder::new(Family::LearnedSubdiagonal, rows, cols).rank(rank).structure::<f64>().unwrap();
-            learned.write_dense(&model.parameters(&point), &mut got);
+            learned.write_dense(matrix::Parameters(&model.parameters(&point)), &mut got);
             let error = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(error < 1e-13, "{rows}×{cols}: {error:e}");
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::linalg::qr;
+use crate::linalg::{largest, qr};
 use crate::matrix::Reconstruction;
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
@@ -22,6 +22,17 @@ impl Target {
         let n = self.shape.cols;
         let k = inputs.len() / n;
         self.sample = Some(if k > n { qr(inputs, k, n).r } else { inputs.to_vec() });
+    }
+
+    /// Whether the products with these inputs are zero, and not only too small.
+    pub fn vanishes_on(&self, inputs: &[f64]) -> bool {
+        let to_one = |numbers: &[f64]| {
+            let largest = largest(numbers).max(f64::MIN_POSITIVE);
+            numbers.iter().map(|x| x / largest).collect::<Vec<f64>>()
+        };
+        let mut scaled = Self { shape: self.shape, entries: to_one(&self.entries), sample: None };
+        scaled.set_inputs(&to_one(inputs));
+        scaled.square(&scaled.entries) <= f64::EPSILON.powi(2)
     }
 
     /// Rows of F, or n without a sample: the columns of what is observed of a matrix.

@@ -9,7 +9,7 @@ use super::problem::{Target, Term};
 use super::{Candidate, Compressed, Compression, Flow, Progress, SMALL, TRIAL, relative};
 use crate::displacement::{ShiftOperator, ShiftPair};
 use crate::ldr::ToeplitzLike;
-use crate::matrix::{Family, Matrix, Permuted, Structure};
+use crate::matrix::{self, Family, Matrix, Permuted, Structure};
 use crate::{Builder, Error, Result, Scalar};
 
 /// What the search tries, beside the families as they are.
@@ -218,10 +218,10 @@ impl Compression {
         let (m, n) = (self.rows(), self.cols());
         let refused = Error::NotCompressible { family: Family::LearnedSubdiagonal.name() };
         let toeplitz = ToeplitzLike::<f64>::with_order(m, n, rank, m.max(n))?;
-        let map = toeplitz.reconstruction(&[]).ok_or(refused.clone())?;
+        let map = toeplitz.reconstruction(matrix::Parameters(&[])).ok_or(refused.clone())?;
         let (model, mut point) = Scaled::new(self.target.shape, rank, map, scales);
         let learned = Builder::new(Family::LearnedSubdiagonal, m, n).rank(rank).structure::<f64>()?;
-        let map = learned.reconstruction(&model.parameters(&point)).ok_or(refused)?;
+        let map = learned.reconstruction(matrix::Parameters(&model.parameters(&point))).ok_or(refused)?;
         let quick = self.clone().steps(steps);
         let fixed = quick.solve(candidate, &[Term { map, rank }], None, progress);
         let start_error = relative(fixed.start_square, self.target.square(&self.target.entries));
@@ -274,7 +274,7 @@ impl Compression {
     ) -> Result<Compressed<T>> {
         let parameters = solved.point.into_iter().map(T::of).collect();
         let measured =
-            self.measured(Matrix::new(structure, parameters)?, candidate, None, solved.steps, solved.stopped);
+            self.measured(Matrix::new(structure, parameters)?, candidate, None, solved.steps, solved.stopped)?;
         Ok(Compressed { start_error, ..measured })
     }
 }

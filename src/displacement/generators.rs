@@ -1,6 +1,6 @@
 //! Generators of a displacement.
 
-use crate::error::{all_finite, has_length};
+use crate::error::{all_finite, has_length, zeros};
 use crate::linalg::{Svd, svd};
 use crate::shape::Shape;
 use crate::unstructured::gemm::gemm_tn;
@@ -52,7 +52,7 @@ impl<T: Scalar> Generators<T> {
     /// Those of [`new`](Self::new), since the fields are public.
     pub fn displacement(&self) -> Result<Vec<T>> {
         self.check()?;
-        let mut d = vec![T::zero(); self.rows * self.cols];
+        let mut d = zeros("the displacement", self.rows * self.cols)?;
         gemm_tn(&self.g, &self.h, &mut d, [self.rows, self.rank, self.cols]);
         all_finite("displacement", &d)?;
         Ok(d)
@@ -60,7 +60,7 @@ impl<T: Scalar> Generators<T> {
 
     fn check(&self) -> Result<()> {
         let Self { rows, cols, rank, .. } = *self;
-        let too_large = Error::TooLarge { rows, cols, rank };
+        let too_large = Error::TooLarge { rows, cols, rank: Some(rank) };
         if Shape::new(rows, cols)?.check_dense().is_err() {
             return Err(too_large);
         }

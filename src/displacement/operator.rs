@@ -3,7 +3,7 @@
 use num_complex::Complex;
 
 use super::cycle::Cycle;
-use crate::error::{all_finite, has_length};
+use crate::error::{all_finite, has_length, zeros};
 use crate::linalg::Schur;
 use crate::shape::Shape;
 use crate::{Error, Result, Scalar};
@@ -67,11 +67,12 @@ pub trait OperatorMatrix<T: Scalar> {
     /// The matrix, row-major n×n, by n products with unit vectors.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if n² numbers cannot be addressed, and those of the products.
+    /// [`Error::TooLarge`] if n² numbers cannot be addressed, [`Error::Memory`] if there is no memory for them, and those of
+    /// the products.
     fn to_dense(&self) -> Result<Vec<T>> {
         let n = self.order();
         Shape { rows: n, cols: n }.check_dense()?;
-        let mut dense = vec![T::zero(); n * n];
+        let mut dense = zeros("the operator matrix", n * n)?;
         let mut unit = vec![T::zero(); n];
         for i in 0..n {
             unit[i] = T::one();
@@ -291,10 +292,11 @@ impl<T: Scalar> Tridiagonal<T> {
     /// `(Y_00, Y_11)`.
     ///
     /// # Errors
-    /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`], [`Error::NotFinite`] for a γ or δ that is not finite.
+    /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`], [`Error::Memory`], [`Error::NotFinite`] for a γ or δ
+    /// that is not finite.
     pub fn y(order: usize, gamma: T, delta: T) -> Result<Self> {
         Shape::new(order, order)?;
-        let mut diagonal = vec![T::zero(); order];
+        let mut diagonal = zeros("the diagonals", order)?;
         diagonal[0] += gamma;
         diagonal[order - 1] += delta;
         let ones = vec![T::one(); order - 1];

@@ -57,7 +57,10 @@ pub trait DisplacementOperator<T: Scalar> {
     /// # Errors
     /// Those of [`displace`](Self::displace).
     fn singular_values(&self, matrix: &[T]) -> Result<Vec<T>> {
-        Ok(singular_values(&self.displace(matrix)?, self.rows(), self.cols()))
+        let (rows, cols) = (self.rows(), self.cols());
+        let d = self.displace(matrix)?;
+        has_length("the displacement", &d, rows.saturating_mul(cols))?;
+        Ok(singular_values(&d, rows, cols))
     }
 
     /// The displacement rank: how many singular values of the displacement exceed
@@ -83,6 +86,7 @@ pub trait DisplacementOperator<T: Scalar> {
     fn generators(&self, matrix: &[T], truncation: Truncation<T>) -> Result<Generators<T>> {
         let (rows, cols) = (self.rows(), self.cols());
         let d = self.displace(matrix)?;
+        has_length("the displacement", &d, rows.saturating_mul(cols))?;
         match truncation {
             Truncation::Rank(rank) => {
                 Shape::new(rows, cols)?.check_rank(rank)?;
@@ -122,7 +126,7 @@ impl<T: Scalar> Pair<'_, T> {
     pub fn check(&self, matrix: &[T]) -> Result<()> {
         let (rows, cols) = (self.a.order(), self.b.order());
         Shape::new(rows, cols)?;
-        let size = rows.checked_mul(cols).ok_or(Error::TooLarge { rows, cols, rank: rows.min(cols) })?;
+        let size = rows.checked_mul(cols).ok_or(Error::TooLarge { rows, cols, rank: None })?;
         has_length("matrix", matrix, size)?;
         all_finite("matrix", matrix)
     }
@@ -165,7 +169,26 @@ impl<T: Scalar> Pair<'_, T> {
             _ => schur::solve(equation, self.a, self.b, &d),
         }?;
         all_finite("reconstruction", &matrix)?;
+        self.refuse_undetermined(equation, &d, &matrix)?;
         Ok(matrix)
+    }
+}
+
+impl<T: Scalar> Pair<'_, T> {
+    /// Refuses a matrix so much larger than its displacement that rounding it changes that by as much as there is of it: far
+    /// from normal, as nearly nilpotent operator matrices are, the equation is singular although eigenvalues differ.
+    fn refuse_undetermined(&self, equation: Equation, displacement: &[T], matrix: &[T]) -> Result<()> {
+        let [a, b] = [self.a.norm_bound()?.wide(), self.b.norm_bound()?.wide()];
+        let scale = match equation {
+            Equation::Sylvester => a + b,
+            Equation::Stein => 1.0 + a * b,
+        };
+        let (size, value) = (scale * norm(matrix).wide(), norm(displacement).wide());
+        if size.is_finite() && value <= T::epsilon().wide() * size && size > 0.0 {
+            let quantity = "the displacement of a matrix of norm 1";
+            return Err(Error::SingularDisplacement { quantity, value: value / norm(matrix).wide() });
+        }
+        Ok(())
     }
 }
 

@@ -95,11 +95,23 @@ impl ShiftPair {
     /// As for [`ShiftPair::stein`]; the operator is singular if the corners of A and B are equal.
     pub fn sylvester(a: ShiftOperator, b: ShiftOperator) -> Result<Self> {
         crate::error::all_finite("the corners", &[a.f(), b.f()])?;
-        match (a.f() == 0.0, b.f() == 0.0) {
-            (true, true) => Err(Error::SingularDisplacement { quantity: "difference of the corners", value: 0.0 }),
-            (_, false) => Self::stein(a, b.inverse()),
-            (false, true) => Self::stein(a.inverse(), b),
-        }
+        let (a, b, inverted) = match (a.f() == 0.0, b.f() == 0.0) {
+            (true, true) => {
+                return Err(Error::SingularDisplacement { quantity: "difference of the corners", value: 0.0 });
+            }
+            (_, false) => (a, b.inverse(), b.f()),
+            (false, true) => (a.inverse(), b, a.f()),
+        };
+        // Named as they were given, not as what they were turned into.
+        Self::stein(a, b).map_err(|error| match error {
+            Error::SingularDisplacement { value, .. } => {
+                Error::SingularDisplacement { quantity: "1 − the quotient of the corners", value }
+            }
+            _ => {
+                let range = "the numbers whose inverses, and quotients with the other corner, are finite";
+                Error::OutOfRange { what: "a corner that is divided by", value: inverted, range }
+            }
+        })
     }
 
     /// The operator matrix A of `M − A M B`.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::error::zeros;
 use crate::matrix::same;
 use crate::{Matrix, Result, Scalar, Workspace};
 
@@ -59,7 +60,7 @@ impl<T: Scalar> Binding<T> {
 
     /// `Y = X Mᵀ + b`.
     pub fn forward(&self, matrix: &Matrix<T>, x: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
-        let mut y = vec![T::zero(); matrix.product_len(x)?];
+        let mut y = zeros("Y", matrix.product_len(x)?)?;
         self.with_workspace(|workspace| matrix.apply_into(x, &mut y, workspace))?;
         if let Some(bias) = bias {
             for row in y.chunks_exact_mut(matrix.rows()) {

@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use super::toeplitz_like::{full_generators, leading_generators};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, cauchy_nodes, normal};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Parameters, Prepared, Reconstruction, Structure, cauchy_nodes, normal,
+};
 use crate::shape::Shape;
 use crate::structured::CauchyNodes;
 use crate::structured::cauchy::{plan, planned};
@@ -77,7 +79,7 @@ impl<T: Scalar> CauchyLike<T> {
     /// use displace::ldr::CauchyLike;
     ///
     /// let m = CauchyLike::from_generators(&[1.0, 3.0], &[0.0, 2.0], 1, &[1.0, 6.0], &[1.0, 1.0])?;
-    /// assert_eq!(m.to_dense(), [1.0, -1.0, 2.0, 6.0]);
+    /// assert_eq!(m.to_dense()?, [1.0, -1.0, 2.0, 6.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_generators(s: &[T], t: &[T], rank: usize, g: &[T], h: &[T]) -> Result<Matrix<T, Self>> {
@@ -120,11 +122,25 @@ impl<T: Scalar> CauchyLike<T> {
 
     /// The nodes s and t of a matrix with these parameters.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If the parameters are not as many as the layout says.
-    pub fn nodes_of(&self, parameters: &[T]) -> (Vec<T>, Vec<T>) {
-        self.nodes.nodes(self.split(parameters).1)
+    /// [`Error::Length`](crate::Error::Length) if the parameters are not as many as the layout says.
+    pub fn nodes_of(&self, parameters: &[T]) -> Result<(Vec<T>, Vec<T>)> {
+        has_length("parameters", parameters, self.layout.len())?;
+        Ok(self.places(parameters))
+    }
+
+    /// The same for as many as it says.
+    fn places(&self, parameters: &[T]) -> (Vec<T>, Vec<T>) {
+        self.nodes.places(self.split(parameters).1)
+    }
+
+    fn plan(&self, parameters: &[T]) -> Arc<CauchyPlan<T>> {
+        self.fixed.clone().unwrap_or_else(|| plan(&self.nodes, self.split(parameters).1))
+    }
+
+    fn planned<'a>(&self, bound: Bound<'a, T>, anew: &'a mut Option<Arc<CauchyPlan<T>>>) -> &'a CauchyPlan<T> {
+        planned(bound.prepared, anew, || self.plan(bound.parameters))
     }
 
     fn generators_len(&self) -> usize {
@@ -160,8 +176,8 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
     }
 
-    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
-        let (s, t) = self.nodes_of(parameters);
+    fn reconstruction(&self, Parameters(parameters): Parameters<'_, T>) -> Option<Arc<dyn Reconstruction>> {
+        let (s, t) = self.places(parameters);
         let wide = |nodes: Vec<T>| nodes.into_iter().map(T::wide).collect();
         Some(Arc::new(ByDifferences { s: wide(s), t: wide(t) }))
     }
@@ -175,13 +191,13 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
     }
 
     fn check(&self, parameters: &[T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout.len())?;
         all_finite("parameters", parameters)?;
         self.nodes.check(self.split(parameters).1)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, _: &mut [T]) {
-        let plan = self.fixed.clone().unwrap_or_else(|| plan(&self.nodes, self.split(parameters).1));
-        prepared.object = Some(plan);
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, _: &mut [T]) {
+        prepared.object = Some(self.plan(parameters));
     }
 
     fn scratch_len(&self) -> usize {
@@ -200,7 +216,7 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
             let (j, b) = split(q, r);
             y[b * m + i] += g[j * m + i] * v;
         };
-        planned(bound).multiply(Way::Plain, Want::Product, x.len() / n * r, load, store, scratch);
+        self.planned(bound, &mut None).multiply(Way::Plain, Want::Product, x.len() / n * r, load, store, scratch);
     }
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
@@ -215,7 +231,7 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
             let (j, b) = split(q, r);
             x[b * n + k] += h[j * n + k] * v;
         };
-        planned(bound).multiply(Way::Transposed, Want::Product, y.len() / m * r, load, store, scratch);
+        self.planned(bound, &mut None).multiply(Way::Transposed, Want::Product, y.len() / m * r, load, store, scratch);
     }
 
     fn gradient_len(&self, _: usize) -> usize {
@@ -238,7 +254,8 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         let (generators, nodes) = sums.split_at_mut(self.generators_len());
         let (dg, dh) = shape.generators_mut(r, generators);
         let (ds, dt) = nodes.split_at_mut(m);
-        let (plan, count) = (planned(bound), x.len() / n * r);
+        let mut anew = None;
+        let (plan, count) = (self.planned(bound, &mut anew), x.len() / n * r);
         let want = if self.nodes.is_trainable() { Want::Both } else { Want::Product };
         if let Some(dx) = &mut dx {
             dx.fill(T::zero());
@@ -280,21 +297,21 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         self.nodes.pull_back(self.split(bound.parameters).1, ds, dt, to_nodes);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let Shape { rows: m, cols: n } = self.nodes.shape();
         let (g, h) = self.nodes.shape().generators(self.rank, parameters);
-        let (s, t) = self.nodes_of(parameters);
+        let (s, t) = self.places(parameters);
         gemm_tn(g, h, dense, [m, self.rank, n]);
         for (row, &s) in dense.chunks_exact_mut(n).zip(&s) {
             row.iter_mut().zip(&t).for_each(|(entry, &t)| *entry /= s - t);
         }
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         let Shape { rows: m, cols: n } = self.nodes.shape();
-        let (s, t) = self.nodes_of(parameters);
+        let (s, t) = self.places(parameters);
         let mut matrix = vec![T::zero(); m * n];
-        self.write_dense(parameters, &mut matrix);
+        self.write_dense(Parameters(parameters), &mut matrix);
         let mut displacement = dense.to_vec();
         let (mut ds, mut dt) = (vec![T::zero(); m], vec![T::zero(); n]);
         for (i, (row, entries)) in displacement.chunks_exact_mut(n).zip(matrix.chunks_exact(n)).enumerate() {
@@ -309,13 +326,15 @@ impl<T: Scalar> Structure<T> for CauchyLike<T> {
         self.nodes.pull_back(self.split(parameters).1, &ds, &dt, to_nodes);
     }
 
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Shape { rows, cols } = self.nodes.shape();
         let (generators, nodes) = parameters.split_at_mut(self.generators_len());
         self.nodes.initialise(None, rng, nodes);
-        let (s, t) = self.nodes.nodes(nodes);
+        let (s, t) = self.nodes.places(nodes);
         let terms = self.rank.max(1) as f64 * entries_mean_square(&s, &t);
         normal(rng, (init.variance(rows, cols) / terms).sqrt(), generators);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {

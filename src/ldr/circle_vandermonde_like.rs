@@ -38,11 +38,11 @@ use super::circle_filter::{CircleFilter, Node};
 use super::terms::{Evaluation, Terms};
 use crate::error::{all_finite, has_length};
 use crate::matrix::{
-    Bound, CIRCLE_NODES, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, transform_cost,
+    Bound, CIRCLE_NODES, Family, Init, Layout, Matrix, Parameters, Prepared, Reconstruction, Structure, transform_cost,
 };
 use crate::shape::Shape;
 use crate::structured::circle_vandermonde::{nodes, spread};
-use crate::structured::vandermonde::{check_count, place};
+use crate::structured::vandermonde::{check_count, place, placed};
 use crate::transform::fast_length;
 use crate::transform::nonuniform::{Nodes, Nonuniform};
 use crate::{Result, Scalar};
@@ -127,7 +127,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// ```
     /// let v = displace::ldr::CircleVandermondeLike::from_angles(&[std::f64::consts::FRAC_PI_2], 3)?;
-    /// let (dense, cos_sin) = (v.to_dense(), [1.0, 0.0, -1.0, 0.0, 1.0, 0.0]);
+    /// let (dense, cos_sin) = (v.to_dense()?, [1.0, 0.0, -1.0, 0.0, 1.0, 0.0]);
     /// assert!(dense.iter().zip(cos_sin).all(|(a, b)| (a - b).abs() < 1e-15));
     /// # Ok::<(), displace::Error>(())
     /// ```
@@ -177,6 +177,12 @@ impl<T: Scalar> CircleVandermondeLike<T> {
         }
     }
 
+    fn placed<'a>(&self, bound: Bound<'a, T>, anew: &'a mut Nodes<T>) -> &'a Nodes<T> {
+        placed(bound.prepared, anew, |nodes| {
+            self.terms.evaluation.place(self.angles(bound.parameters), self.terms.shape.rows, nodes)
+        })
+    }
+
     fn by_nodes(&self, angles: &[T]) -> ByNodes {
         let Shape { rows, cols } = self.terms.shape;
         ByNodes { cols, nodes: nodes(angles, rows).map(|turns| self.filter.node(turns)).collect() }
@@ -209,7 +215,7 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
         Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
     }
 
-    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+    fn reconstruction(&self, Parameters(parameters): Parameters<'_, T>) -> Option<Arc<dyn Reconstruction>> {
         Some(Arc::new(self.by_nodes(self.angles(parameters))))
     }
 
@@ -224,12 +230,13 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
     }
 
     fn check(&self, parameters: &[T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout.len())?;
         let (generators, angles) = parameters.split_at(self.terms.generators());
         all_finite("parameters", generators)?;
         all_finite("theta", angles)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, scratch: &mut [T]) {
         let (angles, m) = (self.angles(parameters), self.terms.shape.rows);
         if self.fixed.is_none() || prepared.object.is_none() {
             place(prepared, |placed| self.terms.evaluation.place(angles, m, placed));
@@ -248,11 +255,11 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
-        self.terms.apply(bound, x, y, scratch);
+        self.terms.apply(bound, self.placed(bound, &mut Nodes::default()), x, y, scratch);
     }
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
-        self.terms.apply_transposed(bound, y, x, scratch);
+        self.terms.apply_transposed(bound, self.placed(bound, &mut Nodes::default()), y, x, scratch);
     }
 
     fn gradient_len(&self, _: usize) -> usize {
@@ -268,20 +275,22 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
         sums: &mut [T],
         scratch: &mut [T],
     ) {
-        self.terms.backward(bound, [x, dy], dx, self.fixed.is_none(), sums, scratch);
+        let mut anew = Nodes::default();
+        let nodes = self.placed(bound, &mut anew);
+        self.terms.backward(bound, nodes, [x, dy], dx, self.fixed.is_none(), sums, scratch);
     }
 
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
         self.terms.finish_gradient(bound, sums, gradient, scratch);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let mut wide = self.terms.displacement(parameters);
         self.by_nodes(self.angles(parameters)).reconstruct(&mut wide);
         dense.iter_mut().zip(wide).for_each(|(entry, wide)| *entry = T::of(wide));
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         let by_nodes = self.by_nodes(self.angles(parameters));
         let mut adjoint: Vec<f64> = dense.iter().map(|d| d.wide()).collect();
         let mut adjoint_rows = Vec::new();
@@ -306,7 +315,8 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
 
     /// Angles as in [`CircleVandermonde`](crate::structured::CircleVandermonde), and normal generators, scaled so that
     /// every *pair of rows* of M has the variance asked for, whatever its node.
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Terms { shape: Shape { rows: m, cols: n }, rank, .. } = self.terms;
         if self.fixed.is_none() {
             spread(m, rng, &mut parameters[self.terms.generators()..]);
@@ -315,6 +325,7 @@ impl<T: Scalar> Structure<T> for CircleVandermondeLike<T> {
         let of_node = |turns| variance / self.filter.gain(self.filter.node(turns));
         let variances: Vec<f64> = nodes(self.angles(parameters), m).map(of_node).collect();
         self.terms.initialise(&variances, rng, parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {
@@ -393,6 +404,10 @@ fn products<T: Scalar>(factors: &[T], kind: Factor, row: &[T], out: &mut [T], pu
 impl<T: Scalar> Evaluation<T> for Nonuniform<T> {
     type Nodes = Nodes<T>;
     const EACH: usize = 2;
+
+    fn transform_len(order: usize) -> usize {
+        Self::grid_len(order)
+    }
 
     fn new(order: usize) -> Self {
         Self::new(order)

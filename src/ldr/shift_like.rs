@@ -30,8 +30,11 @@ use super::toeplitz_like::{full_generators, leading_generators};
 use super::torus::Torus;
 use crate::displacement::{DisplacementOperator, Generators, ShiftOperator, ShiftPair};
 use crate::error::{all_finite, has_length};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Parameters, Prepared, Reconstruction, Structure, normal, transform_cost,
+};
 use crate::shape::Shape;
+use crate::structured::f_circulant::{LARGEST_CORNER, largest_corner};
 use crate::transform::{Order, Wrap, fast_length};
 use crate::unstructured::gemm::gemm_tn;
 use crate::{Error, Result, Scalar};
@@ -70,8 +73,9 @@ impl<T: Scalar> ShiftLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for a corner that `T` cannot
-    /// hold.
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for a corner above
+    /// ε/tiny of the number type (10³¹ for f32, 10²⁹² for f64): the entries of `G Hᵀ` are smaller than those of the matrix by
+    /// as much, and lose their digits.
     pub fn new(rows: usize, cols: usize, rank: usize, pair: ShiftPair) -> Result<Self> {
         Self::with_order(rows, cols, rank, pair, fast_length(rows.max(cols)))
     }
@@ -91,12 +95,14 @@ impl<T: Scalar> ShiftLike<T> {
         }
         let displacement = ShiftDisplacement::new(shape, pair, order);
         let Torus { f, e, .. } = displacement.torus;
-        if let Some(&value) = [f, e].iter().find(|f| !T::of(**f).is_finite()) {
-            return Err(Error::OutOfRange { what: "a corner", value, range: "the numbers that the type can hold" });
+        if let Some(&value) = [f, e].iter().find(|f| f.abs() > largest_corner::<T>()) {
+            let what = "a corner of A or B in M − A M B";
+            return Err(Error::OutOfRange { what, value, range: LARGEST_CORNER });
         }
         let scaled = [f, e].iter().all(|f| (SCALED.recip()..=SCALED).contains(&f.abs()));
         let wrap = |f: f64| if scaled && f < 0.0 { Wrap::Negacyclic } else { Wrap::Cyclic };
         let length = if scaled { order } else { fast_length(order + shape.order() - 1) };
+        shape.check_transform::<T>(length)?;
         let powers = |len: usize, power: &dyn Fn(usize) -> f64| (0..len).map(|k| T::of(power(k))).collect();
         let scales = (scaled && (f.abs(), e.abs()) != (1.0, 1.0)).then(|| Scales {
             post: powers(rows, &|k| power(f, order, k).recip()),
@@ -126,7 +132,7 @@ impl<T: Scalar> ShiftLike<T> {
     /// // A lower times an upper triangular Toeplitz matrix.
     /// let pair = ShiftPair::stein(Plain(0.0), Transposed(0.0))?;
     /// let m = ShiftLike::from_generators(2, 2, 1, pair, &[1.0, 2.0], &[1.0, 3.0])?;
-    /// assert_eq!(m.to_dense(), [1.0, 3.0, 2.0, 7.0]);
+    /// assert_eq!(m.to_dense()?, [1.0, 3.0, 2.0, 7.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_generators(
@@ -241,7 +247,7 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
     }
 
-    fn reconstruction(&self, _: &[T]) -> Option<Arc<dyn Reconstruction>> {
+    fn reconstruction(&self, _: Parameters<'_, T>) -> Option<Arc<dyn Reconstruction>> {
         Some(Arc::new(OnTorus(self.displacement)))
     }
 
@@ -253,7 +259,7 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         &self.layout
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, scratch: &mut [T]) {
         let (g, h) = self.shape().generators(self.rank, parameters);
         let write = |side: usize, j: usize, kernel: &mut [T]| {
             let (_, order, row) = self.side(side);
@@ -310,24 +316,24 @@ impl<T: Scalar> Structure<T> for ShiftLike<T> {
         self.engine.finish(self.factor(), sums, add, scratch);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let Shape { rows: m, cols: n } = self.shape();
         let (g, h) = self.shape().generators(self.rank, parameters);
         gemm_tn(g, h, dense, [m, self.rank, n]);
         self.displacement.on_torus(dense, |torus, dense| torus.integrate(dense));
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         let mut displacement = dense.to_vec();
         self.displacement.on_torus(&mut displacement, |torus, dense| torus.integrate_adjoint(dense));
         self.shape().pull_back_generators(self.rank, parameters, &displacement, gradient);
     }
 
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Shape { rows: m, cols: n } = self.shape();
-        let squares = self.displacement.torus.dependencies() / (m as f64 * n as f64);
-        let product = init.variance(m, n) / (self.rank.max(1) as f64 * squares);
-        normal(rng, product.sqrt(), parameters);
+        normal(rng, self.displacement.torus.generator_variance(init.variance(m, n), self.rank), parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {
@@ -408,7 +414,7 @@ impl<T: Scalar> DisplacementOperator<T> for ShiftDisplacement {
 
     fn displace(&self, matrix: &[T]) -> Result<Vec<T>> {
         let Shape { rows, cols } = self.torus.shape;
-        has_length("matrix", matrix, rows * cols)?;
+        has_length("matrix", matrix, rows.saturating_mul(cols))?;
         all_finite("matrix", matrix)?;
         let mut displaced = matrix.to_vec();
         self.on_torus(&mut displaced, |torus, matrix| torus.differentiate(matrix));

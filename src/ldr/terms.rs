@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use super::half_circulant::HalfCirculants;
 use crate::matrix::{Bound, Layout, Prepared, normal, take};
 use crate::shape::Shape;
-use crate::structured::vandermonde::{check_count, placed};
+use crate::structured::vandermonde::check_count;
 use crate::transform::Into;
 use crate::unstructured::gemm::gemm_tn;
 use crate::{Error, Result, Scalar};
@@ -23,6 +23,8 @@ pub(super) trait Evaluation<T: Scalar>: Debug + Sized {
     /// Numbers of a row that belong to one node.
     const EACH: usize;
 
+    /// The length of the longest transform for so many coefficients.
+    fn transform_len(order: usize) -> usize;
     fn new(order: usize) -> Self;
     fn scratch_len(&self, rows: usize) -> usize;
     /// The values of rows of coefficients.
@@ -82,6 +84,7 @@ impl<T: Scalar, E: Evaluation<T>> Terms<T, E> {
         if order < cols || order > 2 * cols + 1 {
             return Err(Error::OutOfRange { what: "the order N", value: order as f64, range: "[n, 2n + 1]" });
         }
+        shape.check_transform::<T>(E::transform_len(order).max(order))?;
         let (evaluation, circulants) = (E::new(order), HalfCirculants::new(cols, order, rank));
         Ok(Self { shape, rank, order, evaluation, circulants })
     }
@@ -173,13 +176,13 @@ impl<T: Scalar, E: Evaluation<T>> Terms<T, E> {
         3 * self.circulants.largest_block() + rows + inner
     }
 
-    pub fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
+    pub fn apply(&self, bound: Bound<'_, T>, nodes: &E::Nodes, x: &[T], y: &mut [T], mut scratch: &mut [T]) {
         let Shape { rows: m, cols: n } = self.shape;
         let circulants = &self.circulants;
         let [input, inner] = [(); 2].map(|()| take(&mut scratch, circulants.largest_block()));
         let filtered = take(&mut scratch, T::LANES * self.order);
         let values = take(&mut scratch, T::LANES * m);
-        let (view, nodes) = (self.view(bound.prepared), placed(bound.prepared));
+        let view = self.view(bound.prepared);
         y.fill(T::zero());
         for (form, rows) in circulants.forms().blocks::<T>(x.len() / n) {
             let (x, y) = (&x[rows.start * n..rows.end * n], &mut y[rows.start * m..rows.end * m]);
@@ -196,13 +199,13 @@ impl<T: Scalar, E: Evaluation<T>> Terms<T, E> {
         }
     }
 
-    pub fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], mut scratch: &mut [T]) {
+    pub fn apply_transposed(&self, bound: Bound<'_, T>, nodes: &E::Nodes, y: &[T], x: &mut [T], mut scratch: &mut [T]) {
         let Shape { rows: m, cols: n } = self.shape;
         let circulants = &self.circulants;
         let [inner, output] = [(); 2].map(|()| take(&mut scratch, circulants.largest_block()));
         let dual = take(&mut scratch, T::LANES * self.order);
         let weighted = take(&mut scratch, T::LANES * m);
-        let (view, nodes) = (self.view(bound.prepared), placed(bound.prepared));
+        let view = self.view(bound.prepared);
         if self.rank == 0 {
             return x.fill(T::zero());
         }
@@ -227,9 +230,11 @@ impl<T: Scalar, E: Evaluation<T>> Terms<T, E> {
     }
 
     /// As in [`Structure::backward`](crate::Structure::backward); the gradient in the nodes only if they are `trained`.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a backward pass, and the nodes")]
     pub fn backward(
         &self,
         bound: Bound<'_, T>,
+        nodes: &E::Nodes,
         [x, dy]: [&[T]; 2],
         mut dx: Option<&mut [T]>,
         trained: bool,
@@ -241,7 +246,7 @@ impl<T: Scalar, E: Evaluation<T>> Terms<T, E> {
         let [input, inner, output] = [(); 3].map(|()| take(&mut scratch, circulants.largest_block()));
         let signals = take(&mut scratch, T::LANES * self.order);
         let [values, weighted] = [(); 2].map(|()| take(&mut scratch, T::LANES * m));
-        let (view, nodes) = (self.view(bound.prepared), placed(bound.prepared));
+        let view = self.view(bound.prepared);
         let (g_sums, rest) = sums.split_at_mut(self.rank * m);
         let (h_sums, node_sums) = rest.split_at_mut(circulants.spectra_len());
         for (form, rows) in circulants.forms().blocks::<T>(x.len() / n) {

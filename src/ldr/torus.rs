@@ -159,16 +159,32 @@ impl Torus {
         }
     }
 
-    /// The sum over all entries of the squares of the weights with which they depend on entries of the displacement.
-    pub fn dependencies(self) -> f64 {
-        let Self { f, e, .. } = self;
+    /// The sum over all entries of the squares of the weights with which they depend on entries of the displacement: a
+    /// scale s ≥ 1 and the sum over s², for corners whose squares overflow.
+    pub fn dependencies(self) -> (f64, f64) {
+        let gap = 1.0 - self.f * self.e;
+        // By the largest weight, and exact for those that are not large.
+        let largest = [self.f, self.e, self.f * self.e].iter().map(|w| (w / gap).abs()).fold(1.0, f64::max);
+        let scale = if largest < 1e100 { 1.0 } else { largest };
+        let weight = |w: f64| (w / gap / scale).powi(2);
+        let [one, turn, around] = [weight(1.0), weight(self.f * self.e), weight(self.f) + weight(self.e)];
         let pairs = |len: f64, sign: f64| 0.5 * len * (len + sign);
         let squares = |(right, below): (Diagonal, Diagonal)| {
             let (a, b) = (right.len as f64, below.len as f64);
-            let own = pairs(a, 1.0) + pairs(b, 1.0) + (f * e).powi(2) * (pairs(a, -1.0) + pairs(b, -1.0));
-            own + a * b * (f * f + e * e)
+            let own = one * (pairs(a, 1.0) + pairs(b, 1.0)) + turn * (pairs(a, -1.0) + pairs(b, -1.0));
+            own + a * b * around
         };
-        self.diagonals().map(squares).sum::<f64>() / (1.0 - f * e).powi(2)
+        (scale, self.diagonals().map(squares).sum())
+    }
+
+    /// The variance of the entries of `G Hᵀ`, a sum of `rank` products, that gives those of the matrix this one: that of the
+    /// entries of G times that of the entries of H.
+    pub fn generator_variance(self, variance: f64, rank: usize) -> f64 {
+        let Shape { rows, cols } = self.shape;
+        let (scale, squares) = self.dependencies();
+        let mean = squares / (rows as f64 * cols as f64);
+        let product = variance / (rank.max(1) as f64 * mean);
+        product.sqrt() / scale
     }
 }
 
@@ -250,7 +266,8 @@ mod tests {
                 matrix.iter().map(|m| m * m).sum::<f64>()
             };
             let squares: f64 = (0..size).map(unit).sum();
-            assert!((squares - torus.dependencies()).abs() < 1e-10 * squares, "{torus:?}");
+            let (scale, sum) = torus.dependencies();
+            assert!(scale == 1.0 && (squares - sum).abs() < 1e-10 * squares, "{torus:?}");
         }
     }
 

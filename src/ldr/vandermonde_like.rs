@@ -31,10 +31,10 @@ use super::filter::Filter;
 use super::terms::{Evaluation, Terms};
 use crate::error::{all_finite, has_length};
 use crate::matrix::{
-    Bound, Family, Init, Layout, Matrix, Prepared, REAL_NODES, Reconstruction, Structure, transform_cost,
+    Bound, Family, Init, Layout, Matrix, Parameters, Prepared, REAL_NODES, Reconstruction, Structure, transform_cost,
 };
 use crate::shape::Shape;
-use crate::structured::vandermonde::{check_count, check_nodes, laplace_cost, place, spread};
+use crate::structured::vandermonde::{check_count, check_nodes, laplace_cost, place, placed, spread};
 use crate::transform::fast_length;
 use crate::transform::laplace::{Laplace, Nodes};
 use crate::{Result, Scalar};
@@ -114,7 +114,7 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// ```
     /// let v = displace::ldr::VandermondeLike::from_nodes(&[0.5, -1.0], 3)?;
-    /// assert_eq!(v.to_dense(), [1.0, 0.5, 0.25, 1.0, -1.0, 1.0]);
+    /// assert_eq!(v.to_dense()?, [1.0, 0.5, 0.25, 1.0, -1.0, 1.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_nodes(nodes: &[T], cols: usize) -> Result<Matrix<T, Self>> {
@@ -157,6 +157,10 @@ impl<T: Scalar> VandermondeLike<T> {
         }
     }
 
+    fn placed<'a>(&self, bound: Bound<'a, T>, anew: &'a mut Nodes<T>) -> &'a Nodes<T> {
+        placed(bound.prepared, anew, |nodes| self.terms.evaluation.place(self.nodes(bound.parameters), nodes))
+    }
+
     fn by_nodes(&self, nodes: &[T]) -> ByNodes {
         ByNodes { filter: self.filter, nodes: nodes.iter().map(|v| v.wide()).collect() }
     }
@@ -188,7 +192,7 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
     }
 
-    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+    fn reconstruction(&self, Parameters(parameters): Parameters<'_, T>) -> Option<Arc<dyn Reconstruction>> {
         Some(Arc::new(self.by_nodes(self.nodes(parameters))))
     }
 
@@ -203,12 +207,13 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
     }
 
     fn check(&self, parameters: &[T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout.len())?;
         let (generators, nodes) = parameters.split_at(self.terms.generators());
         all_finite("parameters", generators)?;
         check_nodes(nodes)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, scratch: &mut [T]) {
         let nodes = self.nodes(parameters);
         if self.fixed.is_none() || prepared.object.is_none() {
             place(prepared, |placed| self.terms.evaluation.place(nodes, placed));
@@ -227,11 +232,11 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
-        self.terms.apply(bound, x, y, scratch);
+        self.terms.apply(bound, self.placed(bound, &mut Nodes::default()), x, y, scratch);
     }
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
-        self.terms.apply_transposed(bound, y, x, scratch);
+        self.terms.apply_transposed(bound, self.placed(bound, &mut Nodes::default()), y, x, scratch);
     }
 
     fn gradient_len(&self, _: usize) -> usize {
@@ -247,20 +252,22 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         sums: &mut [T],
         scratch: &mut [T],
     ) {
-        self.terms.backward(bound, [x, dy], dx, self.fixed.is_none(), sums, scratch);
+        let mut anew = Nodes::default();
+        let nodes = self.placed(bound, &mut anew);
+        self.terms.backward(bound, nodes, [x, dy], dx, self.fixed.is_none(), sums, scratch);
     }
 
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
         self.terms.finish_gradient(bound, sums, gradient, scratch);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let mut wide = self.terms.displacement(parameters);
         self.by_nodes(self.nodes(parameters)).reconstruct(&mut wide);
         dense.iter_mut().zip(wide).for_each(|(entry, wide)| *entry = T::of(wide));
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         let n = self.terms.shape.cols;
         let by_nodes = self.by_nodes(self.nodes(parameters));
         let mut adjoint: Vec<f64> = dense.iter().map(|d| d.wide()).collect();
@@ -279,7 +286,8 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
 
     /// Nodes as in [`Vandermonde`](crate::structured::Vandermonde), and normal generators, scaled so that every *row* of M
     /// has the variance asked for, whatever its node.
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Terms { shape: Shape { rows: m, cols: n }, rank, order, .. } = self.terms;
         if self.fixed.is_none() {
             spread(order, rng, &mut parameters[self.terms.generators()..]);
@@ -288,6 +296,7 @@ impl<T: Scalar> Structure<T> for VandermondeLike<T> {
         let variances: Vec<f64> =
             self.nodes(parameters).iter().map(|v| variance / self.filter.gain(v.wide())).collect();
         self.terms.initialise(&variances, rng, parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {
@@ -304,6 +313,10 @@ const NUMBER: f64 = 0.05;
 impl<T: Scalar> Evaluation<T> for Laplace<T> {
     type Nodes = Nodes<T>;
     const EACH: usize = 1;
+
+    fn transform_len(_: usize) -> usize {
+        0
+    }
 
     fn new(order: usize) -> Self {
         Self::new(order)

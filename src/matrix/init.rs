@@ -36,7 +36,11 @@ impl Init {
 
 /// Fills a slice with independent normal numbers of mean 0.
 pub(crate) fn normal<T: Scalar>(rng: &mut fastrand::Rng, variance: f64, out: &mut [T]) {
-    let deviation = variance.sqrt();
+    normal_of(rng, variance.sqrt(), out);
+}
+
+/// The same for a standard deviation, whose square may not be a number.
+pub(crate) fn normal_of<T: Scalar>(rng: &mut fastrand::Rng, deviation: f64, out: &mut [T]) {
     for x in out {
         // Box and Muller: 1 − u is never zero.
         let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();

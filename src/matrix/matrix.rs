@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::kept::Stamp;
 use super::path::{PRODUCTS, dense_cost};
-use super::{Bound, Layout, Path, PathChoice, Prepared, Structure, Workspace, take};
-use crate::error::has_length;
+use super::{Bound, Layout, Parameters, Path, PathChoice, Prepared, Structure, Workspace, take};
+use crate::error::{has_length, zeros};
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
@@ -32,7 +32,7 @@ const TYPICAL_BATCHES: [usize; 3] = [1, 4, 64];
 /// use displace::{Workspace, structured::Toeplitz};
 ///
 /// let t = Toeplitz::from_column_and_row(&[1.0, 2.0], &[1.0, 0.0, 5.0])?;
-/// assert_eq!(t.to_dense(), [1.0, 0.0, 5.0, 2.0, 1.0, 0.0]);
+/// assert_eq!(t.to_dense()?, [1.0, 0.0, 5.0, 2.0, 1.0, 0.0]);
 /// let y = t.apply(&[1.0, 1.0, 1.0])?;
 /// assert!((y[0] - 6.0_f64).abs() < 1e-12 && (y[1] - 3.0).abs() < 1e-12);
 ///
@@ -86,8 +86,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// # Errors
     ///
     /// [`Error::Length`] when there are more or fewer parameters than the layout says, [`Error::NotFinite`] or whatever
-    /// else the family refuses.
+    /// else the family refuses; [`Error::EmptyShape`] or [`Error::TooLarge`] for a structure from outside that has no such shape.
     pub fn new(structure: Arc<S>, parameters: Vec<T>) -> Result<Self> {
+        Shape::new(structure.rows(), structure.cols())?;
         has_length("parameters", &parameters, structure.layout().len())?;
         structure.check(&parameters)?;
         let mut matrix = Self {
@@ -182,7 +183,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed. A matrix
-    /// whose mn entries could not be addressed stays on the fast path.
+    /// whose mn entries could not be addressed, or for which there is no memory, stays on the fast path.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
         self.changed = false;
@@ -205,22 +206,37 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
 
     /// The entries, row by row. O(mn), times the rank where the family has one.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If mn numbers cannot be addressed or allocated; [`Matrix::to_array`] reports the former as an error.
-    pub fn to_dense(&self) -> Vec<T> {
-        let mut dense = vec![T::zero(); self.rows().saturating_mul(self.cols())];
-        self.structure.write_dense(&self.parameters, &mut dense);
-        dense
+    /// [`Error::TooLarge`] where mn numbers cannot be addressed, [`Error::Memory`] where there is no memory for them.
+    pub fn to_dense(&self) -> Result<Vec<T>> {
+        Shape { rows: self.rows(), cols: self.cols() }.check_dense()?;
+        let mut dense = zeros("the entries", self.rows() * self.cols())?;
+        self.structure.write_dense(Parameters(&self.parameters), &mut dense);
+        Ok(dense)
+    }
+
+    /// Adds to `gradient` the gradient in the parameters of a loss whose gradient in the entries is `dense`, row by row.
+    /// O(mn), times the rank where the family has one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when `dense` does not hold mn numbers, or `gradient` not as many as there are parameters.
+    pub fn pull_back(&self, dense: &[T], gradient: &mut [T]) -> Result<()> {
+        has_length("dense", dense, self.rows().saturating_mul(self.cols()))?;
+        has_length("gradient", gradient, self.parameters.len())?;
+        self.structure.pull_back(Parameters(&self.parameters), dense, gradient);
+        Ok(())
     }
 
     /// `Y = X Mᵀ`: the product with every row of `x`.
     ///
     /// # Errors
     ///
-    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::TooLarge`] where Y cannot be addressed.
+    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::TooLarge`] where Y cannot be addressed, [`Error::Memory`]
+    /// where there is no memory for it.
     pub fn apply(&self, x: &[T]) -> Result<Vec<T>> {
-        let mut y = vec![T::zero(); self.product_len(x)?];
+        let mut y = zeros("Y", self.product_len(x)?)?;
         self.apply_into(x, &mut y, &mut Workspace::new())?;
         Ok(y)
     }
@@ -258,9 +274,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::RaggedBatch`] when `y` is not a whole number of rows of m, [`Error::TooLarge`] where X cannot be addressed.
+    /// [`Error::RaggedBatch`] when `y` is not a whole number of rows of m, [`Error::TooLarge`] where X cannot be addressed, [`Error::Memory`]
+    /// where there is no memory for it.
     pub fn apply_transposed(&self, y: &[T]) -> Result<Vec<T>> {
-        let mut x = vec![T::zero(); numbers::<T>(batch("y", y, self.rows())?, self.cols())?];
+        let mut x = zeros("X", numbers::<T>(batch("y", y, self.rows())?, self.cols())?)?;
         self.apply_transposed_into(y, &mut x, &mut Workspace::new())?;
         Ok(x)
     }
@@ -340,7 +357,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         }
         let sums = workspace.slice(m * n);
         gemm_tn(dy, x, sums, [m, batch, n]);
-        self.structure.pull_back(&self.parameters, sums, gradient);
+        self.structure.pull_back(Parameters(&self.parameters), sums, gradient);
     }
 
     fn backward_fast(&self, x: &[T], dy: &[T], dx: Option<&mut [T]>, gradient: &mut [T], workspace: &mut Workspace<T>) {
@@ -387,7 +404,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     fn prepare(&mut self) {
         let scratch = self.scratch.slice(self.structure.prepare_scratch_len());
         self.stamp = Stamp::new();
-        self.structure.prepare(&self.parameters, &mut self.prepared, scratch);
+        self.structure.prepare(Parameters(&self.parameters), &mut self.prepared, scratch);
         if self.scratch.bytes() > KEPT {
             self.scratch = Workspace::new();
         }
@@ -402,14 +419,17 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         };
         let addressable = Shape { rows: self.rows(), cols: self.cols() }.check_dense().is_ok();
         let dense = self.dense.take().unwrap_or_default();
-        self.dense = (wanted && addressable).then(|| self.write_dense(dense));
+        self.dense = if wanted && addressable { self.write_dense(dense) } else { None };
         self.single = self.chosen_path(1);
     }
 
-    fn write_dense(&self, mut dense: Vec<T>) -> Vec<T> {
-        dense.resize(self.rows() * self.cols(), T::zero());
-        self.structure.write_dense(&self.parameters, &mut dense);
-        dense
+    /// The entries in the storage of `dense`, if there is memory for them.
+    fn write_dense(&self, mut dense: Vec<T>) -> Option<Vec<T>> {
+        let len = self.rows() * self.cols();
+        dense.try_reserve_exact(len.saturating_sub(dense.len())).ok()?;
+        dense.resize(len, T::zero());
+        self.structure.write_dense(Parameters(&self.parameters), &mut dense);
+        Some(dense)
     }
 
     /// Whether a dense copy is worth what it costs.
@@ -489,5 +509,5 @@ fn batch<T>(what: &'static str, data: &[T], row: usize) -> Result<usize> {
 /// Numbers in a batch of so many rows, if they can be addressed.
 fn numbers<T>(batch: usize, row: usize) -> Result<usize> {
     let bytes = |len: &usize| len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
-    batch.checked_mul(row).filter(bytes).ok_or(Error::TooLarge { rows: batch, cols: row, rank: 0 })
+    batch.checked_mul(row).filter(bytes).ok_or(Error::TooLarge { rows: batch, cols: row, rank: None })
 }

@@ -12,13 +12,15 @@ mod permuted;
 mod reconstruction;
 mod structure;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod workspace;
 
 pub use description::Description;
 pub use family::Family;
 pub use init::Init;
-pub(crate) use init::normal;
+pub(crate) use init::{normal, normal_of};
 #[cfg(any(feature = "candle", feature = "burn"))]
 pub(crate) use kept::same;
 pub use layout::{Layout, Tensor};
@@ -28,7 +30,7 @@ pub use path::{Path, PathChoice};
 pub use permuted::Permuted;
 pub(crate) use reconstruction::Identity;
 pub use reconstruction::Reconstruction;
-pub use structure::{Bound, Prepared, Structure};
+pub use structure::{Bound, Parameters, Prepared, Structure};
 pub use sum::Sum;
 pub(crate) use threads::GRAIN;
 pub use workspace::Workspace;

@@ -20,8 +20,20 @@ use crate::{Result, Scalar};
 ///
 /// # Contract
 ///
-/// Batches are row-major: `x` holds `batch` rows of n numbers, `y` as many rows of m. The methods that take slices may
-/// panic, but nothing worse, if lengths do not fit or if `bound` was prepared from other parameters.
+/// Batches are row-major: `x` holds `batch` rows of n numbers, `y` as many rows of m. The methods that take [`Parameters`] or a
+/// [`Bound`] rely on slices of the lengths that they document, and on a `bound` that [`Structure::prepare`] made of the same
+/// parameters. [`Matrix`](crate::Matrix) sees to that, and nobody else can call them: only it makes a `Parameters` or a `Bound`. A
+/// structure that wraps another one hands on what it was given, or keeps a [`Matrix`](crate::Matrix) of the other one in
+/// its [`Prepared`]. What does not come through a matrix, as in [`Structure::check`] and [`Structure::initialise`], is
+/// refused with an error if its length is another.
+///
+/// ```compile_fail,E0451
+/// use displace::{Bound, Builder, Family, Prepared};
+///
+/// let structure = Builder::new(Family::Cauchy, 3, 2).structure::<f64>().unwrap();
+/// let bound = Bound { parameters: &[1.0], prepared: &Prepared::default() }; // private
+/// structure.apply(bound, &[1.0], &mut [0.0], &mut []);
+/// ```
 pub trait Structure<T: Scalar>: Debug + Send + Sync {
     /// The family that the matrix belongs to.
     fn family(&self) -> Family;
@@ -53,7 +65,7 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
 
     /// The map from `G Hᵀ` to M for the operators in `parameters` (all of them that lie behind G and H); `None`, the default,
     /// where there is no such map.
-    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+    fn reconstruction(&self, parameters: Parameters<'_, T>) -> Option<Arc<dyn Reconstruction>> {
         let _ = parameters;
         None
     }
@@ -76,13 +88,14 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`](crate::Error::NotFinite), or what the family demands.
+    /// [`Error::NotFinite`](crate::Error::NotFinite), or what the family demands; for a slice of another length than the
+    /// layout says perhaps [`Error::Length`](crate::Error::Length).
     fn check(&self, parameters: &[T]) -> Result<()> {
         all_finite("parameters", parameters)
     }
 
     /// Derives from the parameters what products need, reusing the storage of `prepared`.
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]);
+    fn prepare(&self, parameters: Parameters<'_, T>, prepared: &mut Prepared<T>, scratch: &mut [T]);
 
     /// Numbers of scratch that preparing and products need.
     fn scratch_len(&self) -> usize;
@@ -153,13 +166,17 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     }
 
     /// Writes the entries of the matrix, row by row.
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]);
+    fn write_dense(&self, parameters: Parameters<'_, T>, dense: &mut [T]);
 
     /// Adds to `gradient` the gradient in the parameters of a loss whose gradient in the entries is `dense`.
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]);
+    fn pull_back(&self, parameters: Parameters<'_, T>, dense: &[T], gradient: &mut [T]);
 
     /// Writes random parameters such that the entries of the matrix have the variance that `init` asks for.
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]);
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`](crate::Error::Length) for a slice of another length than the layout says.
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()>;
 
     /// Estimated nanoseconds for the product with one example of a batch, on the fast path.
     fn cost(&self, batch: usize) -> f64;
@@ -201,19 +218,49 @@ impl<T> Default for Prepared<T> {
 
 impl<T: Scalar> Prepared<T> {
     /// The numbers, as many as asked for, with undefined content.
-    pub fn numbers_mut(&mut self, len: usize) -> &mut [T] {
+    pub(crate) fn numbers_mut(&mut self, len: usize) -> &mut [T] {
         self.numbers.resize(len, T::zero());
         &mut self.numbers
     }
 }
 
-/// Parameters together with what was prepared from them.
+/// As many parameters as the layout of a structure says: a slice, whose length only a [`Matrix`](crate::Matrix) vouches for.
+#[derive(Debug)]
+pub struct Parameters<'a, T>(pub(crate) &'a [T]);
+
+impl<T> Clone for Parameters<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Parameters<'_, T> {}
+
+impl<T> std::ops::Deref for Parameters<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        self.0
+    }
+}
+
+/// Parameters together with what was prepared from them; only a [`Matrix`](crate::Matrix) makes one.
 #[derive(Debug)]
 pub struct Bound<'a, T> {
+    pub(crate) parameters: &'a [T],
+    pub(crate) prepared: &'a Prepared<T>,
+}
+
+impl<'a, T> Bound<'a, T> {
     /// The parameters.
-    pub parameters: &'a [T],
+    pub fn parameters(self) -> &'a [T] {
+        self.parameters
+    }
+
     /// What [`Structure::prepare`] made of them.
-    pub prepared: &'a Prepared<T>,
+    pub fn prepared(self) -> &'a Prepared<T> {
+        self.prepared
+    }
 }
 
 impl<T> Clone for Bound<'_, T> {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Bound, Family, GRAIN, Init, Layout, Prepared, Structure, take};
+use super::{Bound, Family, GRAIN, Init, Layout, Parameters, Prepared, Structure, take};
+use crate::error::has_length;
 use crate::{Error, Result, Scalar};
 
 /// The structure of a sum `M = A + B` of two m×n matrices of any families.
@@ -66,10 +67,44 @@ impl<T: Scalar> Sum<T> {
         parameters.split_at(self.terms[0].layout().len()).into()
     }
 
-    fn bound<'a>(&self, bound: Bound<'a, T>) -> [Option<Bound<'a, T>>; 2] {
-        let prepared = bound.prepared.object.as_ref().and_then(|object| object.downcast_ref::<Both<T>>());
+    /// The terms bound to what each prepared; prepared anew, into `anew`, if it was another structure that prepared.
+    fn bound<'a>(&self, bound: Bound<'a, T>, anew: &'a mut Option<Both<T>>) -> [Bound<'a, T>; 2] {
+        let both = bound.prepared.object.as_ref().and_then(|object| object.downcast_ref());
+        let [first, second] = both.unwrap_or_else(|| {
+            let mut scratch = vec![T::zero(); self.prepare_scratch_len()];
+            let mut both = Both::default();
+            self.prepare_both(bound.parameters, &mut both, &mut scratch);
+            anew.insert(both)
+        });
         let parameters = self.split(bound.parameters);
-        [0, 1].map(|k| prepared.map(|both| Bound { parameters: parameters[k], prepared: &both[k] }))
+        [Bound { parameters: parameters[0], prepared: first }, Bound { parameters: parameters[1], prepared: second }]
+    }
+
+    fn prepare_both(&self, parameters: &[T], both: &mut Both<T>, scratch: &mut [T]) {
+        for ((term, parameters), prepared) in self.terms.iter().zip(self.split(parameters)).zip(both) {
+            term.prepare(Parameters(parameters), prepared, scratch);
+        }
+    }
+
+    /// An error of the second term, in the names that its tensors have here; the place of what is not named is that among
+    /// all parameters.
+    fn named_here(&self, error: Error) -> Error {
+        let (own, before) = (self.terms[1].layout().tensors(), self.terms[0].layout());
+        let renamed = |what: &'static str| {
+            let place = own.iter().position(|tensor| tensor.name == what);
+            let tensor = place.and_then(|place| self.layout.tensors().get(before.tensors().len() + place));
+            tensor.map_or(what, |tensor| tensor.name)
+        };
+        match error {
+            Error::NotFinite { what: what @ "parameters", index, value } => {
+                Error::NotFinite { what, index: before.len() + index, value }
+            }
+            Error::NotFinite { what, index, value } => Error::NotFinite { what: renamed(what), index, value },
+            Error::ElementOutOfRange { what, index, value, range } => {
+                Error::ElementOutOfRange { what: renamed(what), index, value, range }
+            }
+            other => other,
+        }
     }
 
     /// Adds up what both terms write into rows of `out_row` numbers, some rows at a time.
@@ -81,7 +116,8 @@ impl<T: Scalar> Sum<T> {
         mut scratch: &mut [T],
         product: impl Fn(&dyn Structure<T>, Bound<'_, T>, &[T], &mut [T], &mut [T]),
     ) {
-        let [Some(first), Some(second)] = self.bound(bound) else { return };
+        let mut anew = None;
+        let [first, second] = self.bound(bound, &mut anew);
         let other = take(&mut scratch, GRAIN * output.1);
         for (input, output) in input.0.chunks(GRAIN * input.1).zip(output.0.chunks_mut(GRAIN * output.1)) {
             let other = &mut other[..output.len()];
@@ -147,25 +183,19 @@ impl<T: Scalar> Structure<T> for Sum<T> {
     }
 
     fn check(&self, parameters: &[T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout.len())?;
         let [first, second] = self.split(parameters);
         self.terms[0].check(first)?;
-        self.terms[1].check(second).map_err(|error| match error {
-            Error::NotFinite { what: what @ "parameters", index, value } => {
-                Error::NotFinite { what, index: first.len() + index, value }
-            }
-            other => other,
-        })
+        self.terms[1].check(second).map_err(|error| self.named_here(error))
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, scratch: &mut [T]) {
         // The storage of before is used again unless a clone of the matrix shares it.
         let mut both = match prepared.object.take().map(Arc::downcast::<Both<T>>) {
             Some(Ok(both)) => Arc::try_unwrap(both).unwrap_or_else(|shared| (*shared).clone()),
             _ => Both::default(),
         };
-        for ((term, parameters), prepared) in self.terms.iter().zip(self.split(parameters)).zip(&mut both) {
-            term.prepare(parameters, prepared, scratch);
-        }
+        self.prepare_both(parameters, &mut both, scratch);
         prepared.object = Some(Arc::new(both));
     }
 
@@ -208,7 +238,8 @@ impl<T: Scalar> Structure<T> for Sum<T> {
         sums: &mut [T],
         mut scratch: &mut [T],
     ) {
-        let [Some(first), Some(second)] = self.bound(bound) else { return };
+        let mut anew = None;
+        let [first, second] = self.bound(bound, &mut anew);
         let (m, n) = (self.rows(), self.cols());
         let other = take(&mut scratch, GRAIN * n);
         let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len(ANY));
@@ -224,38 +255,40 @@ impl<T: Scalar> Structure<T> for Sum<T> {
     }
 
     fn finish_gradient(&self, bound: Bound<'_, T>, sums: &mut [T], gradient: &mut [T], scratch: &mut [T]) {
-        let [Some(first), Some(second)] = self.bound(bound) else { return };
+        let mut anew = None;
+        let [first, second] = self.bound(bound, &mut anew);
         let (first_sums, second_sums) = sums.split_at_mut(self.terms[0].gradient_len(ANY));
         let (to_first, to_second) = gradient.split_at_mut(self.terms[0].layout().len());
         self.terms[0].finish_gradient(first, first_sums, to_first, scratch);
         self.terms[1].finish_gradient(second, second_sums, to_second, scratch);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let [first, second] = self.split(parameters);
         let mut other = vec![T::zero(); dense.len()];
-        self.terms[0].write_dense(first, dense);
-        self.terms[1].write_dense(second, &mut other);
+        self.terms[0].write_dense(Parameters(first), dense);
+        self.terms[1].write_dense(Parameters(second), &mut other);
         dense.iter_mut().zip(other).for_each(|(out, x)| *out += x);
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         let [first, second] = self.split(parameters);
         let (to_first, to_second) = gradient.split_at_mut(first.len());
-        self.terms[0].pull_back(first, dense, to_first);
-        self.terms[1].pull_back(second, dense, to_second);
+        self.terms[0].pull_back(Parameters(first), dense, to_first);
+        self.terms[1].pull_back(Parameters(second), dense, to_second);
     }
 
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let half = Init::Variance(init.variance(self.rows(), self.cols()) / 2.0);
         let (first, second) = parameters.split_at_mut(self.terms[0].layout().len());
-        self.terms[0].initialise(half, rng, first);
-        self.terms[1].initialise(half, rng, second);
+        self.terms[0].initialise(half, rng, first)?;
+        self.terms[1].initialise(half, rng, second)
     }
 
     fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
-        let terms = self.terms.iter().zip(self.bound(bound));
-        terms.map(|(term, bound)| bound.map_or(0.0, |bound| term.dense_copy_cost(bound))).sum()
+        let mut anew = None;
+        self.terms.iter().zip(self.bound(bound, &mut anew)).map(|(term, bound)| term.dense_copy_cost(bound)).sum()
     }
 
     fn cost(&self, batch: usize) -> f64 {
@@ -263,7 +296,7 @@ impl<T: Scalar> Structure<T> for Sum<T> {
     }
 
     fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
-        let terms = self.terms.iter().zip(self.bound(bound));
-        terms.map(|(term, bound)| bound.map_or(term.cost(batch), |bound| term.cost_with(bound, batch))).sum()
+        let mut anew = None;
+        self.terms.iter().zip(self.bound(bound, &mut anew)).map(|(term, bound)| term.cost_with(bound, batch)).sum()
     }
 }

@@ -16,9 +16,9 @@
 //! use displace::{Builder, Family};
 //!
 //! let mut layer = Builder::new(Family::ToeplitzLike, 30, 40).rank(2).build_layer::<f64>()?;
-//! let before = layer.weight().to_dense();
+//! let before = layer.weight().to_dense()?;
 //! layer.weight_mut().grow(5, 1)?;
-//! assert_eq!(layer.weight().to_dense(), before);
+//! assert_eq!(layer.weight().to_dense()?, before);
 //! let cut = layer.weight_mut().shrink(2)?; // nothing was trained: the new directions are empty
 //! assert!(cut.relative < 1e-15);
 //! let rank = layer.weight().rank_for(RankTarget::Parameters(300))?;
@@ -31,6 +31,7 @@ mod target;
 
 use std::sync::Arc;
 
+use crate::error::{has_length, zeros};
 use crate::linalg::{Svd, norm, qr_of_columns, svd};
 use crate::matrix::{Init, Layout, Matrix, Structure, normal};
 use crate::shape::Shape;
@@ -67,7 +68,7 @@ impl<T: Scalar> Matrix<T> {
             return Err(Error::RankBelow { rank, present: old });
         }
         let structure = self.structure_at(rank)?;
-        let mut parameters = carry(self.layout(), structure.layout(), self.parameters());
+        let mut parameters = carry(self.layout(), structure.layout(), self.parameters())?;
         let m = self.rows();
         let mut rng = fastrand::Rng::with_seed(seed);
         let (kept, added) = parameters[..rank * m].split_at_mut(old * m);
@@ -77,7 +78,7 @@ impl<T: Scalar> Matrix<T> {
         } else {
             // Nothing to take a length from: that of a fresh matrix of this rank.
             let mut fresh = vec![T::zero(); structure.layout().len()];
-            structure.initialise(Init::Glorot, &mut rng, &mut fresh);
+            structure.initialise(Init::Glorot, &mut rng, &mut fresh)?;
             added.copy_from_slice(&fresh[old * m..rank * m]);
         }
         self.replace(structure, parameters)
@@ -120,14 +121,19 @@ impl<T: Scalar> Matrix<T> {
         Ok(values)
     }
 
-    fn generated_rank(&self) -> Result<usize> {
+    /// The rank of a matrix whose parameters begin with generators of that rank.
+    pub(crate) fn generated_rank(&self) -> Result<usize> {
         let none = Error::RankChoice { family: self.structure().family().name(), given: true };
-        self.structure().at_rank(0).and(self.rank()).ok_or(none)
+        let rank = self.structure().at_rank(0).and(self.rank()).ok_or(none)?;
+        has_generators(&**self.structure(), rank)?;
+        Ok(rank)
     }
 
     pub(crate) fn structure_at(&self, rank: usize) -> Result<Arc<dyn Structure<T>>> {
         let none = Error::RankChoice { family: self.structure().family().name(), given: true };
-        self.structure().at_rank(rank).unwrap_or(Err(none))
+        let structure = self.structure().at_rank(rank).unwrap_or(Err(none))?;
+        has_generators(&*structure, rank)?;
+        Ok(structure)
     }
 
     fn replace(&mut self, structure: Arc<dyn Structure<T>>, parameters: Vec<T>) -> Result<()> {
@@ -136,6 +142,20 @@ impl<T: Scalar> Matrix<T> {
         *self = matrix;
         Ok(())
     }
+}
+
+/// Refuses a structure, from outside this crate, whose parameters do not begin with G and H of this rank.
+pub(crate) fn has_generators<T: Scalar>(structure: &dyn Structure<T>, rank: usize) -> Result<()> {
+    let tensors = structure.layout().tensors();
+    let sides = [("G", structure.rows()), ("H", structure.cols())];
+    let as_said = sides
+        .iter()
+        .zip(tensors)
+        .filter(|((name, side), tensor)| tensor.name == *name && Some(tensor.range.len()) == rank.checked_mul(*side));
+    if as_said.count() == sides.len() {
+        return Ok(());
+    }
+    Err(Error::RankChoice { family: structure.family().name(), given: true })
 }
 
 /// Balanced generators: the columns of G and H are orthogonal, and those of one index have the same length √s.
@@ -184,23 +204,24 @@ impl<T: Scalar> Factors<T> {
 /// let mut matrix = Builder::new(Family::ToeplitzLike, 2, 3).rank(1).build::<f64>()?;
 /// let (before, momentum) = (matrix.layout().clone(), [1.0, 2.0, 3.0, 4.0, 5.0]);
 /// matrix.grow(2, 1)?;
-/// let momentum = carry(&before, matrix.layout(), &momentum);
+/// let momentum = carry(&before, matrix.layout(), &momentum)?;
 /// assert_eq!(momentum, [1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 5.0, 0.0, 0.0, 0.0]); // G, then H
 /// # Ok::<(), displace::Error>(())
 /// ```
 ///
-/// # Panics
+/// # Errors
 ///
-/// If there are not as many numbers as the layout `from` says.
-pub fn carry<T: Scalar>(from: &Layout, to: &Layout, numbers: &[T]) -> Vec<T> {
-    assert_eq!(numbers.len(), from.len(), "the numbers must be laid out as `from` says");
-    let mut carried = vec![T::zero(); to.len()];
+/// [`Error::Length`] if there are not as many numbers as the layout `from` says, [`Error::Memory`] if there is no memory for
+/// those of `to`.
+pub fn carry<T: Scalar>(from: &Layout, to: &Layout, numbers: &[T]) -> Result<Vec<T>> {
+    has_length("the numbers", numbers, from.len())?;
+    let mut carried = zeros("the numbers carried over", to.len())?;
     for tensor in to.tensors() {
         let Some(old) = from.tensor(tensor.name) else { continue };
         let kept = old.range.len().min(tensor.range.len());
         carried[tensor.range.start..][..kept].copy_from_slice(&numbers[old.range.start..][..kept]);
     }
-    carried
+    Ok(carried)
 }
 
 /// The entries of `L(G Hᵀ)` for leading columns of balanced generators.

@@ -1,8 +1,9 @@
 //! The rank that keeps to a budget or to an error.
 
 use super::{Factors, leading_entries};
+use crate::error::has_memory;
 use crate::linalg::norm;
-use crate::matrix::{Matrix, Structure};
+use crate::matrix::{Matrix, Parameters, Structure};
 use crate::shape::Shape;
 use crate::{Error, Result, Scalar};
 
@@ -47,7 +48,8 @@ impl<T: Scalar> Matrix<T> {
         let rank = self.generated_rank()?;
         let shape = Shape { rows: self.rows(), cols: self.cols() };
         shape.check_dense()?;
-        let Some(map) = self.structure().reconstruction(self.parameters()) else {
+        has_memory::<f64>("the entries", 2 * shape.rows * shape.cols)?;
+        let Some(map) = self.structure().reconstruction(Parameters(self.parameters())) else {
             return Err(Error::RankChoice { family: self.structure().family().name(), given: true });
         };
         if error >= 1.0 {

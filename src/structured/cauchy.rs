@@ -17,8 +17,8 @@
 use std::sync::Arc;
 
 use super::CauchyNodes;
-use crate::error::all_finite;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, cauchy_nodes};
+use crate::error::{all_finite, has_length};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Parameters, Prepared, Structure, cauchy_nodes};
 use crate::shape::Shape;
 use crate::transform::cauchy::{CauchyPlan, Want, Way, product_cost, scratch_len};
 use crate::{Result, Scalar};
@@ -55,7 +55,7 @@ impl<T: Scalar> Cauchy<T> {
     ///
     /// ```
     /// let c = displace::structured::Cauchy::from_nodes(&[1.0, 3.0], &[0.0, 2.0, -1.0])?;
-    /// assert_eq!(c.to_dense(), [1.0, -1.0, 0.5, 1.0 / 3.0, 1.0, 0.25]);
+    /// assert_eq!(c.to_dense()?, [1.0, -1.0, 0.5, 1.0 / 3.0, 1.0, 0.25]);
     ///
     /// let collision = displace::structured::Cauchy::from_nodes(&[1.0, 3.0], &[3.0]).unwrap_err();
     /// assert_eq!(collision.to_string(), "s[1] and t[0] are both 3");
@@ -70,6 +70,10 @@ impl<T: Scalar> Cauchy<T> {
     /// How the nodes follow from the parameters.
     pub fn nodes(&self) -> &CauchyNodes<T> {
         &self.nodes
+    }
+
+    fn planned<'a>(&self, bound: Bound<'a, T>, anew: &'a mut Option<Arc<CauchyPlan<T>>>) -> &'a CauchyPlan<T> {
+        planned(bound.prepared, anew, || plan(&self.nodes, bound.parameters))
     }
 }
 
@@ -99,7 +103,7 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
         self.nodes.check(parameters)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, _: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, _: &mut [T]) {
         prepared.object = Some(plan(&self.nodes, parameters));
     }
 
@@ -110,14 +114,15 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
         let (m, n) = (self.rows(), self.cols());
         let load = |b: usize, j: usize| x[b * n + j];
-        planned(bound).multiply(Way::Plain, Want::Product, x.len() / n, load, |b, i, [v, _]| y[b * m + i] = v, scratch);
+        let store = |b: usize, i: usize, [v, _]: [T; 2]| y[b * m + i] = v;
+        self.planned(bound, &mut None).multiply(Way::Plain, Want::Product, x.len() / n, load, store, scratch);
     }
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
         let (m, n) = (self.rows(), self.cols());
         let load = |b: usize, i: usize| y[b * m + i];
         let store = |b: usize, j: usize, [v, _]: [T; 2]| x[b * n + j] = v;
-        planned(bound).multiply(Way::Transposed, Want::Product, y.len() / m, load, store, scratch);
+        self.planned(bound, &mut None).multiply(Way::Transposed, Want::Product, y.len() / m, load, store, scratch);
     }
 
     fn gradient_len(&self, _: usize) -> usize {
@@ -133,8 +138,8 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
         sums: &mut [T],
         scratch: &mut [T],
     ) {
-        let (m, n) = (self.rows(), self.cols());
-        let (plan, count) = (planned(bound), x.len() / n);
+        let (m, n, mut anew) = (self.rows(), self.cols(), None);
+        let (plan, count) = (self.planned(bound, &mut anew), x.len() / n);
         let (ds, dt) = sums.split_at_mut(m);
         let want = if dx.is_some() { Want::Both } else { Want::Squares };
         let store = |b: usize, j: usize, [v, square]: [T; 2]| {
@@ -153,15 +158,15 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
         self.nodes.pull_back(bound.parameters, ds, dt, gradient);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
-        let (s, t) = self.nodes.nodes(parameters);
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
+        let (s, t) = self.nodes.places(parameters);
         for (row, &s) in dense.chunks_exact_mut(t.len()).zip(&s) {
             row.iter_mut().zip(&t).for_each(|(entry, &t)| *entry = (s - t).recip());
         }
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
-        let (s, t) = self.nodes.nodes(parameters);
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
+        let (s, t) = self.nodes.places(parameters);
         let (mut ds, mut dt) = (vec![T::zero(); s.len()], vec![T::zero(); t.len()]);
         for (i, row) in dense.chunks_exact(t.len()).enumerate() {
             for (j, &d) in row.iter().enumerate() {
@@ -174,10 +179,12 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
     }
 
     /// A Cauchy matrix cannot be zero: for [`Init::Zero`] its nodes are a gap of 1 apart on average.
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Shape { rows, cols } = self.nodes.shape();
         let variance = Some(init.variance(rows, cols)).filter(|&v| v > 0.0);
         self.nodes.initialise(variance, rng, parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {
@@ -187,12 +194,16 @@ impl<T: Scalar> Structure<T> for Cauchy<T> {
 
 /// The plan for the nodes that parameters stand for.
 pub(crate) fn plan<T: Scalar>(nodes: &CauchyNodes<T>, parameters: &[T]) -> Arc<CauchyPlan<T>> {
-    let (s, t) = nodes.nodes(parameters);
+    let (s, t) = nodes.places(parameters);
     Arc::new(CauchyPlan::new(&s, &t))
 }
 
-/// The plan that [`Structure::prepare`] left.
-pub(crate) fn planned<T: Scalar>(bound: Bound<'_, T>) -> &CauchyPlan<T> {
-    let plan = bound.prepared.object.as_ref().and_then(|object| object.downcast_ref());
-    plan.expect("a Cauchy matrix is used after it was prepared")
+/// The plan that [`Structure::prepare`] left; made anew, into `anew`, if it was another structure that prepared.
+pub(crate) fn planned<'a, T: Scalar>(
+    prepared: &'a Prepared<T>,
+    anew: &'a mut Option<Arc<CauchyPlan<T>>>,
+    plan: impl FnOnce() -> Arc<CauchyPlan<T>>,
+) -> &'a CauchyPlan<T> {
+    let found = prepared.object.as_ref().and_then(|object| object.downcast_ref());
+    found.unwrap_or_else(|| anew.insert(plan()))
 }

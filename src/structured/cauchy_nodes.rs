@@ -12,6 +12,7 @@
 //! but such a matrix is of low rank to working precision.) The Jacobian is a product of a suffix sum, a mean and
 //! a diagonal: O(m + n).
 
+use crate::error::{has_length, room};
 use crate::matrix::{Description, Layout};
 use crate::shape::Shape;
 use crate::transform::cauchy::{CauchyPlan, Want, Way, check_nodes, scratch_len};
@@ -60,7 +61,9 @@ impl<T: Scalar> CauchyNodes<T> {
     /// [`Error::EmptyShape`] or [`Error::TooLarge`].
     pub fn apart(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
-        let mut order: Vec<Node> = (0..rows).map(Node::S).chain((0..cols).map(Node::T)).collect();
+        shape.check_count(shape.order())?;
+        let mut order = room("the order of the nodes", rows + cols)?;
+        order.extend((0..rows).map(Node::S).chain((0..cols).map(Node::T)));
         // The middles of m and n equal parts of the unit interval, times 2mn.
         let place = |node: &Node| match *node {
             Node::S(i) => (2 * i as u128 + 1) * cols as u128,
@@ -141,8 +144,8 @@ impl<T: Scalar> CauchyNodes<T> {
         if given("s") {
             description.has_only(&["s", "t"])?;
             let (s, t) = (description.numbers("s")?, description.numbers("t")?);
-            crate::error::has_length("s", &s, rows)?;
-            crate::error::has_length("t", &t, cols)?;
+            has_length("s", &s, rows)?;
+            has_length("t", &t, cols)?;
             return Self::fixed(&s, &t);
         }
         description.has_only(&["order", "gap"])?;
@@ -192,11 +195,16 @@ impl<T: Scalar> CauchyNodes<T> {
 
     /// The nodes s and t that `parameters` stand for. Sums are in f64 whatever T, and rounded once.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If there are not [`CauchyNodes::parameters_len`] of them.
-    pub fn nodes(&self, parameters: &[T]) -> (Vec<T>, Vec<T>) {
-        assert_eq!(parameters.len(), self.parameters_len(), "the number of parameters of the nodes");
+    /// [`Error::Length`] if there are not [`CauchyNodes::parameters_len`] of them.
+    pub fn nodes(&self, parameters: &[T]) -> Result<(Vec<T>, Vec<T>)> {
+        has_length("the parameters of the nodes", parameters, self.parameters_len())?;
+        Ok(self.places(parameters))
+    }
+
+    /// The nodes of as many parameters as there are to be.
+    pub(crate) fn places(&self, parameters: &[T]) -> (Vec<T>, Vec<T>) {
         let Shape { rows, cols } = self.shape;
         match &self.kind {
             Kind::Free => (parameters[..rows].to_vec(), parameters[rows..].to_vec()),
@@ -227,8 +235,8 @@ impl<T: Scalar> CauchyNodes<T> {
     /// [`Error::Length`], [`Error::NotFinite`] or [`Error::NodesCollide`]; [`Error::OutOfRange`] where neighbours, in
     /// the order that is kept, are not further apart than the smallest gap.
     pub fn parameters(&self, s: &[T], t: &[T]) -> Result<Vec<T>> {
-        crate::error::has_length("s", s, self.shape.rows)?;
-        crate::error::has_length("t", t, self.shape.cols)?;
+        has_length("s", s, self.shape.rows)?;
+        has_length("t", t, self.shape.cols)?;
         check_nodes(s, t)?;
         match &self.kind {
             Kind::Free => Ok([s, t].concat()),
@@ -255,7 +263,7 @@ impl<T: Scalar> CauchyNodes<T> {
         if !self.is_trainable() {
             return Ok(());
         }
-        let (s, t) = self.nodes(parameters);
+        let (s, t) = self.nodes(parameters)?;
         check_nodes(&s, &t)
     }
 
@@ -372,7 +380,7 @@ mod tests {
         let (s, t): ([f64; 3], [f64; 4]) = ([0.5, -3.0, 1e-7], [2.0, -1e-7, 10.0, 0.75]);
         for nodes in [CauchyNodes::free(3, 4).unwrap(), CauchyNodes::in_order_of(&s, &t, 1e-8).unwrap()] {
             let parameters = nodes.parameters(&s, &t).unwrap();
-            let (s2, t2) = nodes.nodes(&parameters);
+            let (s2, t2) = nodes.nodes(&parameters).unwrap();
             for (a, b) in s.iter().chain(&t).zip(s2.iter().chain(&t2)) {
                 assert!((a - b).abs() < 1e-14, "{a} {b}");
             }
@@ -396,7 +404,7 @@ mod tests {
         let parameters: Vec<f64> = (0..7).map(|_| rng.f64() * 4.0 - 2.0).collect();
         let (ds, dt) = ([1.0, -2.0, 0.5, 3.0], [0.3, 0.1, -4.0]);
         let loss = |parameters: &[f64]| {
-            let (s, t) = nodes.nodes(parameters);
+            let (s, t) = nodes.places(parameters);
             s.iter().zip(&ds).chain(t.iter().zip(&dt)).map(|(z, d)| z * d).sum::<f64>()
         };
         let mut gradient = vec![1.0; 7];

@@ -33,8 +33,8 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use super::vandermonde::{check_count, place, placed};
-use crate::error::all_finite;
-use crate::matrix::{Bound, CIRCLE_NODES, Family, Init, Layout, Matrix, Prepared, Structure, take};
+use crate::error::{all_finite, has_length};
+use crate::matrix::{Bound, CIRCLE_NODES, Family, Init, Layout, Matrix, Parameters, Prepared, Structure, take};
 use crate::shape::Shape;
 use crate::transform::nonuniform::angle::{Turns, multiples};
 use crate::transform::nonuniform::{Nodes, Nonuniform};
@@ -104,6 +104,7 @@ impl<T: Scalar> CircleVandermonde<T> {
         let (values, powers) = if transposed { (shape.cols, shape.rows) } else { (shape.rows, shape.cols) };
         shape.check_rank(1)?;
         check_count(shape)?;
+        shape.check_transform::<T>(Nonuniform::<T>::grid_len(powers))?;
         let layout = Layout::new().with("theta", &[values / 2]).with("scale", &[1]);
         Ok(Self { shape, transposed, values, layout, plan: Nonuniform::new(powers) })
     }
@@ -111,6 +112,10 @@ impl<T: Scalar> CircleVandermonde<T> {
     fn split<'a>(&self, parameters: &'a [T]) -> (&'a [T], T) {
         let (angles, scale) = parameters.split_at(self.values / 2);
         (angles, scale[0])
+    }
+
+    fn placed<'a>(&self, bound: Bound<'a, T>, anew: &'a mut Nodes<T>) -> &'a Nodes<T> {
+        placed(bound.prepared, anew, |nodes| self.plan.place(self.split(bound.parameters).0, self.values, nodes))
     }
 
     /// The product with the matrix of scale 1.
@@ -153,12 +158,13 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
     }
 
     fn check(&self, parameters: &[T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout.len())?;
         let (angles, scale) = self.split(parameters);
         all_finite("theta", angles)?;
         all_finite("scale", &[scale])
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, _: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, _: &mut [T]) {
         place(prepared, |nodes| self.plan.place(self.split(parameters).0, self.values, nodes));
     }
 
@@ -167,12 +173,12 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
     }
 
     fn apply(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
-        self.multiply(placed(bound.prepared), x, y, scratch);
+        self.multiply(self.placed(bound, &mut Nodes::default()), x, y, scratch);
         scale(self.split(bound.parameters).1, y);
     }
 
     fn apply_transposed(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
-        self.multiply_transposed(placed(bound.prepared), y, x, scratch);
+        self.multiply_transposed(self.placed(bound, &mut Nodes::default()), y, x, scratch);
         scale(self.split(bound.parameters).1, x);
     }
 
@@ -190,7 +196,8 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
         mut scratch: &mut [T],
     ) {
         let Shape { rows: m, cols: n } = self.shape;
-        let nodes = placed(bound.prepared);
+        let mut anew = Nodes::default();
+        let nodes = self.placed(bound, &mut anew);
         let buffer = take(&mut scratch, T::LANES * n);
         let (angle_sums, scale_sum) = sums.split_at_mut(self.values / 2);
         let factor = self.split(bound.parameters).1;
@@ -214,7 +221,7 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
         gradient.iter_mut().zip(sums).for_each(|(g, s)| *g += *s);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let (angles, scale) = self.split(parameters);
         for (i, turns) in nodes(angles, self.values).enumerate() {
             for (k, (cos, sin)) in multiples(turns).take(self.plan.cols()).enumerate() {
@@ -226,7 +233,7 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
         }
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         let (angles, scale) = self.split(parameters);
         let (angle_gradient, scale_gradient) = gradient.split_at_mut(angles.len());
         let mut total = 0.0;
@@ -247,13 +254,15 @@ impl<T: Scalar> Structure<T> for CircleVandermonde<T> {
 
     /// Angles near those of equispaced nodes, conjugates included: a matrix not far from an orthogonal one, times the
     /// scale that gives the entries *exactly* the mean square asked for.
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Shape { rows, cols } = self.shape;
         let (angles, scale) = parameters.split_at_mut(self.values / 2);
         spread(self.values, rng, angles);
         // Each node's two squares add up to 1.
         let mean_square = self.values.div_ceil(2) as f64 / self.values as f64;
         scale[0] = T::of((init.variance(rows, cols) / mean_square).sqrt());
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {

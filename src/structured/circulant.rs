@@ -51,7 +51,7 @@ impl<T: Scalar> Circulant<T> {
     ///
     /// ```
     /// let c = displace::structured::Circulant::from_column(&[1.0, 2.0, 3.0])?;
-    /// assert_eq!(c.to_dense(), [1.0, 3.0, 2.0, 2.0, 1.0, 3.0, 3.0, 2.0, 1.0]);
+    /// assert_eq!(c.to_dense()?, [1.0, 3.0, 2.0, 2.0, 1.0, 3.0, 3.0, 2.0, 1.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_column(column: &[T]) -> Result<Matrix<T, Self>> {
@@ -70,6 +70,7 @@ impl<T: Scalar> Circulant<T> {
     fn of_kind(rows: usize, cols: usize, wrap: Wrap) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         let order = shape.order();
+        shape.check_transform::<T>(order)?;
         Ok(Self {
             engine: Convolution::new(shape, order, wrap, &[Order::Natural]),
             layout: Layout::new().with("c", &[order]),

@@ -5,7 +5,8 @@
 //! `M = [Σ_t C(c_t) J^{o_t}]` cut to m×n. A family says how its parameters make up the kernels c_t, and back; the product
 //! costs one forward transform of length N for each term and one inverse, O(N log N).
 
-use crate::matrix::{Bound, Family, Init, Layout, Prepared, Structure, normal, take, transform_cost};
+use crate::error::has_length;
+use crate::matrix::{Bound, Family, Init, Layout, Parameters, Prepared, Structure, normal_of, take, transform_cost};
 use crate::shape::Shape;
 use crate::transform::rows::{load, store};
 use crate::transform::{Form, Into, Order, RealTransform, Side, Wrap, untouched};
@@ -74,8 +75,8 @@ pub trait ConvolutionFamily: std::fmt::Debug + Send + Sync {
     fn write_kernel(&self, parameters: &[Self::Number], term: usize, kernel: &mut [Self::Number]);
     /// Adds to `gradient` the gradient in the parameters for that in the kernel of a term.
     fn pull_back_kernel(&self, kernel: &[Self::Number], term: usize, gradient: &mut [Self::Number]);
-    /// Variance of the parameters that gives the entries the variance 1.
-    fn parameter_variance(&self) -> f64 {
+    /// Standard deviation of the parameters that gives the entries the variance 1.
+    fn parameter_deviation(&self) -> f64 {
         1.0
     }
     /// Refuses bad parameters.
@@ -105,7 +106,7 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         self.check_parameters(parameters)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, mut scratch: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, mut scratch: &mut [T]) {
         let engine = self.engine();
         let block = take(&mut scratch, engine.block());
         let kernels = take(&mut scratch, engine.terms.len() * engine.order);
@@ -216,7 +217,7 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         }
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let engine = self.engine();
         dense.fill(T::zero());
         for (term, &order) in engine.terms.iter().enumerate() {
@@ -231,7 +232,7 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         }
     }
 
-    fn pull_back(&self, _: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, _: Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         let engine = self.engine();
         for (term, &order) in engine.terms.iter().enumerate() {
             let mut kernel = vec![T::zero(); engine.order];
@@ -245,9 +246,11 @@ impl<T: Scalar, F: ConvolutionFamily<Number = T>> Structure<T> for F {
         }
     }
 
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Shape { rows, cols } = self.engine().shape;
-        normal(rng, init.variance(rows, cols) * self.parameter_variance(), parameters);
+        normal_of(rng, init.variance(rows, cols).sqrt() * self.parameter_deviation(), parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {

@@ -17,6 +17,14 @@ use crate::shape::Shape;
 use crate::transform::{Order, Wrap, fast_length};
 use crate::{Error, Result, Scalar};
 
+/// The largest corner f: numbers smaller by as much than those near 1 have all their digits.
+pub(crate) fn largest_corner<T: Scalar>() -> f64 {
+    T::epsilon().wide() / T::min_positive_value().wide()
+}
+
+/// What [`largest_corner`] allows, in words.
+pub(crate) const LARGEST_CORNER: &str = "the numbers up to the ratio of rounding unit and smallest normal number";
+
 /// The structure of an f-circulant m×n matrix: max(m, n) parameters, the first column `"c"`. f is fixed.
 #[derive(Debug)]
 pub struct FCirculant<T: Scalar> {
@@ -30,13 +38,15 @@ impl<T: Scalar> FCirculant<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for an f that is not finite.
+    /// [`Error::EmptyShape`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for an f that is not finite or
+    /// above ε/tiny of the number type (10³¹ for f32, 10²⁹² for f64): what it multiplies would lose its digits.
     pub fn new(rows: usize, cols: usize, f: T) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
-        if !f.is_finite() {
-            return Err(Error::OutOfRange { what: "f", value: f.wide(), range: "the finite numbers" });
+        if !f.is_finite() || f.wide().abs() > largest_corner::<T>() {
+            return Err(Error::OutOfRange { what: "f", value: f.wide(), range: LARGEST_CORNER });
         }
         let order = fast_length(rows + cols - 1);
+        shape.check_transform::<T>(order)?;
         Ok(Self {
             engine: Convolution::new(shape, order, Wrap::Cyclic, &[Order::Natural]),
             layout: Layout::new().with("c", &[shape.order()]),
@@ -52,7 +62,7 @@ impl<T: Scalar> FCirculant<T> {
     ///
     /// ```
     /// let lower = displace::structured::FCirculant::from_column(&[1.0, 2.0], 0.0)?;
-    /// assert_eq!(lower.to_dense(), [1.0, 0.0, 2.0, 1.0]);
+    /// assert_eq!(lower.to_dense()?, [1.0, 0.0, 2.0, 1.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_column(column: &[T], f: T) -> Result<Matrix<T, Self>> {
@@ -98,10 +108,13 @@ impl<T: Scalar> ConvolutionFamily for FCirculant<T> {
         }
     }
 
-    fn parameter_variance(&self) -> f64 {
+    fn parameter_deviation(&self) -> f64 {
         let Shape { rows, cols } = self.engine.shape;
         let size = rows as f64 * cols as f64;
         let above: f64 = (1..cols).map(|d| rows.min(cols - d) as f64).sum();
-        size / (size - above + self.f.wide().powi(2) * above)
+        // Divided by the square of the larger of f and 1, which may overflow.
+        let largest = self.f.wide().abs().max(1.0);
+        let weight = |w: f64| (w / largest).powi(2);
+        (size / (weight(1.0) * (size - above) + weight(self.f.wide()) * above)).sqrt() / largest
     }
 }

@@ -36,6 +36,7 @@ impl<T: Scalar> Hankel<T> {
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         let order = fast_length(rows + cols - 1);
+        shape.check_transform::<T>(order)?;
         Ok(Self {
             engine: Convolution::new(shape, order, Wrap::Cyclic, &[Order::Reversed]),
             layout: Layout::new().with("h", &[rows + cols - 1]),
@@ -51,7 +52,7 @@ impl<T: Scalar> Hankel<T> {
     ///
     /// ```
     /// let h = displace::structured::Hankel::from_column_and_row(&[1.0, 2.0], &[2.0, 3.0, 4.0])?;
-    /// assert_eq!(h.to_dense(), [1.0, 2.0, 3.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(h.to_dense()?, [1.0, 2.0, 3.0, 2.0, 3.0, 4.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_column_and_row(column: &[T], row: &[T]) -> Result<Matrix<T, Self>> {
@@ -110,6 +111,7 @@ impl<T: Scalar> ToeplitzPlusHankel<T> {
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         let order = fast_length(rows + cols - 1);
+        shape.check_transform::<T>(order)?;
         let diagonals = rows + cols - 1;
         Ok(Self {
             engine: Convolution::new(shape, order, Wrap::Cyclic, &[Order::Natural, Order::Reversed]),
@@ -158,7 +160,7 @@ impl<T: Scalar> ConvolutionFamily for ToeplitzPlusHankel<T> {
         toeplitz::pull_back(kernel, self.engine.shape.cols, &mut gradient[self.part(term)]);
     }
 
-    fn parameter_variance(&self) -> f64 {
-        0.5
+    fn parameter_deviation(&self) -> f64 {
+        std::f64::consts::FRAC_1_SQRT_2
     }
 }

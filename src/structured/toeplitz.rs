@@ -30,6 +30,7 @@ impl<T: Scalar> Toeplitz<T> {
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         let order = fast_length(rows + cols - 1);
+        shape.check_transform::<T>(order)?;
         Ok(Self {
             engine: Convolution::new(shape, order, Wrap::Cyclic, &[Order::Natural]),
             layout: Layout::new().with("t", &[rows + cols - 1]),
@@ -45,7 +46,7 @@ impl<T: Scalar> Toeplitz<T> {
     ///
     /// ```
     /// let t = displace::structured::Toeplitz::from_column_and_row(&[1.0, 2.0], &[1.0, 3.0, 4.0])?;
-    /// assert_eq!(t.to_dense(), [1.0, 3.0, 4.0, 2.0, 1.0, 3.0]);
+    /// assert_eq!(t.to_dense()?, [1.0, 3.0, 4.0, 2.0, 1.0, 3.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_column_and_row(column: &[T], row: &[T]) -> Result<Matrix<T, Self>> {

@@ -21,10 +21,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::error::all_finite;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, REAL_NODES, Structure};
+use crate::error::{all_finite, has_length};
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Parameters, Prepared, REAL_NODES, Structure};
 use crate::shape::Shape;
-use crate::transform::laplace::{GROUP, Laplace, is_series};
+use crate::transform::laplace::{GROUP, Laplace, Nodes, is_series};
 use crate::{Error, Result, Scalar};
 
 /// The structure of an m×n Vandermonde matrix of real nodes in [−1, 1], or of its n×m transpose.
@@ -68,7 +68,7 @@ impl<T: Scalar> Vandermonde<T> {
     /// use displace::structured::Vandermonde;
     ///
     /// let v = Vandermonde::from_nodes(&[0.5, -1.0], 3)?;
-    /// assert_eq!(v.to_dense(), [1.0, 0.5, 0.25, 1.0, -1.0, 1.0]);
+    /// assert_eq!(v.to_dense()?, [1.0, 0.5, 0.25, 1.0, -1.0, 1.0]);
     /// assert!(Vandermonde::from_nodes(&[0.5, -1.5], 3).is_err());
     /// # Ok::<(), displace::Error>(())
     /// ```
@@ -97,12 +97,16 @@ impl<T: Scalar> Vandermonde<T> {
         Ok(Self { shape, transposed, layout: Layout::new().with("v", &[nodes]), plan: Laplace::new(powers) })
     }
 
+    fn placed<'a>(&self, bound: Bound<'a, T>, anew: &'a mut Nodes<T>) -> &'a Nodes<T> {
+        placed(bound.prepared, anew, |nodes| self.plan.place(bound.parameters, nodes))
+    }
+
     fn evaluate(&self, bound: Bound<'_, T>, x: &[T], y: &mut [T], scratch: &mut [T]) {
-        self.plan.forward(placed(bound.prepared), x, y, scratch);
+        self.plan.forward(self.placed(bound, &mut Nodes::default()), x, y, scratch);
     }
 
     fn moments(&self, bound: Bound<'_, T>, y: &[T], x: &mut [T], scratch: &mut [T]) {
-        self.plan.adjoint(placed(bound.prepared), y, x, scratch);
+        self.plan.adjoint(self.placed(bound, &mut Nodes::default()), y, x, scratch);
     }
 
     /// Where power k of node i is, in a row-major matrix.
@@ -132,7 +136,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
         check_nodes(parameters)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, _: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, _: &mut [T]) {
         place(prepared, |nodes| self.plan.place(parameters, nodes));
     }
 
@@ -162,7 +166,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
         scratch: &mut [T],
     ) {
         let (coefficients, values) = if self.transposed { (dy, x) } else { (x, dy) };
-        self.plan.node_gradient(placed(bound.prepared), coefficients, values, sums, scratch);
+        self.plan.node_gradient(self.placed(bound, &mut Nodes::default()), coefficients, values, sums, scratch);
         if let Some(dx) = dx {
             self.apply_transposed(bound, dy, dx, scratch);
         }
@@ -176,7 +180,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
         true
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         for (i, &v) in parameters.iter().enumerate() {
             for (k, power) in powers(v.wide()).take(self.plan.cols()).enumerate() {
                 dense[self.entry(i, k)] = T::of(power);
@@ -184,7 +188,7 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
         }
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         for (i, (&v, gradient)) in parameters.iter().zip(gradient).enumerate() {
             let term = |(k, power): (usize, f64)| (k + 1) as f64 * power * dense[self.entry(i, k + 1)].wide();
             *gradient += T::of(powers(v.wide()).take(self.plan.cols() - 1).enumerate().map(term).sum());
@@ -194,8 +198,10 @@ impl<T: Scalar> Structure<T> for Vandermonde<T> {
     /// Nodes of both signs with −ln|v| spread evenly, on a logarithmic scale, from 1 down to 1/n: every octave of
     /// coefficients is seen by as many nodes as any other. There is nothing that could be scaled, so the variance is not what
     /// `init` asks for.
-    fn initialise(&self, _: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, _: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         spread(self.plan.cols(), rng, parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {
@@ -217,7 +223,7 @@ pub(crate) fn check_nodes<T: Scalar>(nodes: &[T]) -> Result<()> {
 /// Refuses more nodes or powers than 31 bits count.
 pub(crate) fn check_count(shape: Shape) -> Result<()> {
     let Shape { rows, cols } = shape;
-    if rows.max(cols) >> 31 == 0 { Ok(()) } else { Err(Error::TooLarge { rows, cols, rank: 1 }) }
+    if rows.max(cols) >> 31 == 0 { Ok(()) } else { Err(Error::TooLarge { rows, cols, rank: None }) }
 }
 
 /// Places nodes, in the storage of the ones before if nobody shares them.
@@ -232,10 +238,17 @@ pub(crate) fn place<T: Scalar, N: Default + Any + Send + Sync>(prepared: &mut Pr
     prepared.object = Some(object);
 }
 
-/// The nodes that [`place`] has placed.
-pub(crate) fn placed<T: Scalar, N: Any + Send + Sync>(prepared: &Prepared<T>) -> &N {
+/// The nodes that [`place`] has placed; placed anew, into `anew`, if it was another structure that prepared.
+pub(crate) fn placed<'a, T, N>(prepared: &'a Prepared<T>, anew: &'a mut N, put: impl FnOnce(&mut N)) -> &'a N
+where
+    T: Scalar,
+    N: Any + Send + Sync,
+{
     let object = prepared.object.as_ref().and_then(|object| object.downcast_ref());
-    object.expect("prepared by another structure")
+    object.unwrap_or_else(|| {
+        put(anew);
+        anew
+    })
 }
 
 /// The powers of v, each within 17 rounding errors of 2⁻⁵³.

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use super::gemm::{gemm_nn, gemm_nt, gemm_tn_add};
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Structure, normal};
+use crate::error::has_length;
+use crate::matrix::{Bound, Family, Init, Layout, Matrix, Parameters, Prepared, Structure, normal};
 use crate::shape::Shape;
 use crate::{Result, Scalar};
 
@@ -58,7 +59,7 @@ impl<T: Scalar> Structure<T> for Dense {
         &self.layout
     }
 
-    fn prepare(&self, _: &[T], _: &mut Prepared<T>, _: &mut [T]) {}
+    fn prepare(&self, _: Parameters<'_, T>, _: &mut Prepared<T>, _: &mut [T]) {}
 
     fn scratch_len(&self) -> usize {
         0
@@ -102,16 +103,18 @@ impl<T: Scalar> Structure<T> for Dense {
         true
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         dense.copy_from_slice(parameters);
     }
 
-    fn pull_back(&self, _: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, _: Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         gradient.iter_mut().zip(dense).for_each(|(g, &d)| *g += d);
     }
 
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout.len())?;
         normal(rng, init.variance(self.shape.rows, self.shape.cols), parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {

@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use super::gemm::{gemm_nn, gemm_nt, gemm_tn, gemm_tn_add};
+use crate::error::has_length;
 use crate::matrix::{
-    Bound, Family, GRAIN, Identity, Init, Layout, Matrix, Prepared, Reconstruction, Structure, dense_cost, normal, take,
+    Bound, Family, GRAIN, Identity, Init, Layout, Matrix, Parameters, Prepared, Reconstruction, Structure, dense_cost,
+    normal, take,
 };
 use crate::shape::Shape;
 use crate::{Result, Scalar};
@@ -50,7 +52,7 @@ impl LowRank {
     ///
     /// ```
     /// let m = displace::unstructured::LowRank::from_generators(2, 3, 1, &[1.0, 2.0], &[1.0, 0.0, 3.0])?;
-    /// assert_eq!(m.to_dense(), [1.0, 0.0, 3.0, 2.0, 0.0, 6.0]);
+    /// assert_eq!(m.to_dense()?, [1.0, 0.0, 3.0, 2.0, 0.0, 6.0]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn from_generators<T: Scalar>(
@@ -87,7 +89,7 @@ impl<T: Scalar> Structure<T> for LowRank {
         Some(structure.map(|structure| Arc::new(structure) as Arc<dyn Structure<T>>))
     }
 
-    fn reconstruction(&self, _: &[T]) -> Option<Arc<dyn Reconstruction>> {
+    fn reconstruction(&self, _: Parameters<'_, T>) -> Option<Arc<dyn Reconstruction>> {
         Some(Arc::new(Identity))
     }
 
@@ -95,7 +97,7 @@ impl<T: Scalar> Structure<T> for LowRank {
         &self.layout
     }
 
-    fn prepare(&self, _: &[T], _: &mut Prepared<T>, _: &mut [T]) {}
+    fn prepare(&self, _: Parameters<'_, T>, _: &mut Prepared<T>, _: &mut [T]) {}
 
     fn scratch_len(&self) -> usize {
         2 * BLOCK * self.rank
@@ -162,19 +164,21 @@ impl<T: Scalar> Structure<T> for LowRank {
         true
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         let Shape { rows: m, cols: n } = self.shape;
         let (g, h) = self.shape.generators(self.rank, parameters);
         gemm_tn(g, h, dense, [m, self.rank, n]);
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         self.shape.pull_back_generators(self.rank, parameters, dense, gradient);
     }
 
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout.len())?;
         let variance = init.variance(self.shape.rows, self.shape.cols) / self.rank.max(1) as f64;
         normal(rng, variance.sqrt(), parameters);
+        Ok(())
     }
 
     fn cost(&self, batch: usize) -> f64 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use displace::{Bound, Family, Init, Layout, Matrix, PathChoice, Prepared, Scalar, Structure};
+use displace::{Bound, Family, Init, Layout, Matrix, Parameters, PathChoice, Prepared, Result, Scalar, Structure};
 
 /// Another structure, and the counts.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<T: Scalar> Structure<T> for Counting<T> {
         self.inner.layout()
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+    fn prepare(&self, parameters: Parameters<'_, T>, prepared: &mut Prepared<T>, scratch: &mut [T]) {
         self.prepared.fetch_add(1, Ordering::Relaxed);
         self.inner.prepare(parameters, prepared, scratch);
     }
@@ -108,16 +108,16 @@ impl<T: Scalar> Structure<T> for Counting<T> {
         self.inner.finish_gradient(bound, sums, gradient, scratch);
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, parameters: Parameters<'_, T>, dense: &mut [T]) {
         self.inner.write_dense(parameters, dense);
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, parameters: Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         self.inner.pull_back(parameters, dense, gradient);
     }
 
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
-        self.inner.initialise(init, rng, parameters);
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        self.inner.initialise(init, rng, parameters)
     }
 
     fn cost(&self, batch: usize) -> f64 {

@@ -1,5 +1,7 @@
 //! Alternating least squares by brute force: what refinement is measured against.
 
+use std::sync::Arc;
+
 use displace::Matrix;
 
 /// The relative error that is left after `sweeps` sweeps over G and H of a matrix with generators, by dense normal equations
@@ -11,8 +13,7 @@ pub fn alternate(start: &Matrix<f64>, entries: &[f64], sweeps: usize) -> f64 {
         let range = if sweep % 2 == 0 { 0..r * m } else { r * m..r * (m + n) };
         half_step(start, &mut parameters, range, entries);
     }
-    let mut dense = vec![0.0; m * n];
-    start.structure().write_dense(&parameters, &mut dense);
+    let dense = Matrix::new(Arc::clone(start.structure()), parameters).unwrap().to_dense().unwrap();
     let square = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>();
     let rest = square(&mut dense.iter().zip(entries).map(|(m, w)| m - w));
     (rest / square(&mut entries.iter().copied())).sqrt()
@@ -26,7 +27,8 @@ fn half_step(matrix: &Matrix<f64>, parameters: &mut [f64], range: std::ops::Rang
     unit[range.clone()].fill(0.0);
     for (k, column) in range.clone().zip(columns.chunks_exact_mut(size)) {
         unit[k] = 1.0;
-        matrix.structure().write_dense(&unit, column);
+        let matrix = Matrix::new(Arc::clone(matrix.structure()), unit.clone()).unwrap();
+        column.copy_from_slice(&matrix.to_dense().unwrap());
         unit[k] = 0.0;
     }
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();

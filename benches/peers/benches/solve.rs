@@ -41,7 +41,7 @@ fn solve(criterion: &mut Criterion) {
             let stop = Stop::default();
             b.iter(|| conjugate_gradients::solve(black_box(&definite), &right, Preconditioner::Chan, stop));
         });
-        let dense = toeplitz.to_dense();
+        let dense = toeplitz.to_dense().unwrap();
         let dense = faer::Mat::<f64>::from_fn(n, n, |i, j| dense[i * n + j]);
         let b_dense = faer::Mat::<f64>::from_fn(n, 1, |i, _| right[i]);
         group.bench_function(BenchmarkId::new("dense-lu", n), |b| {

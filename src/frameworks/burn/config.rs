@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 use super::StructuredLinear;
 use super::linear::unsupported;
 use super::op::Number;
+use crate::error::zeros;
 use crate::{Builder, Linear};
 
 /// The configuration of a [`StructuredLinear`].
@@ -48,7 +49,7 @@ impl StructuredLinearConfig {
 
     fn build<T: Number>(&self, device: &Device) -> crate::Result<StructuredLinear> {
         let matrix = self.builder.build::<T>()?;
-        let bias = self.bias.then(|| vec![T::zero(); matrix.rows()]);
+        let bias = self.bias.then(|| zeros("the bias", matrix.rows())).transpose()?;
         StructuredLinear::from_linear(Linear::new(matrix, bias)?, device)
     }
 }

@@ -107,8 +107,12 @@ impl StructuredLinear {
     ///
     /// # Errors
     ///
-    /// What the family refuses of the parameters, such as numbers that are not finite.
+    /// What the family refuses of the parameters, such as numbers that are not finite; [`Error::TooLarge`](crate::Error::TooLarge)
+    /// and [`Error::Memory`](crate::Error::Memory) for entries that cannot be addressed or stored.
     pub fn dense(&self) -> Result<Tensor<2>> {
+        let (rows, cols) = (self.engine.rows(), self.engine.cols());
+        crate::shape::Shape { rows, cols }.check_dense()?;
+        crate::error::has_memory::<f64>("the entries", rows * cols)?;
         let flat = self.flat(&Device::flex());
         let job = self.engine.bind(&flat)?;
         Ok(Tensor::from_dispatch(Dispatch::structured_entries(flat.into_dispatch(), job)))

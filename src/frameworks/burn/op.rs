@@ -74,7 +74,7 @@ impl<T: Number> Bound<T> {
     fn try_entries_gradient(&self, gradient: FlexTensor) -> Result<FlexTensor> {
         let gradient = gradient.to_contiguous();
         let mut sums = vec![T::zero(); self.matrix.parameters().len()];
-        self.matrix.structure().pull_back(self.matrix.parameters(), Self::numbers(&gradient)?, &mut sums);
+        self.matrix.pull_back(Self::numbers(&gradient)?, &mut sums)?;
         let len = sums.len();
         Ok(tensor(sums, [len]))
     }
@@ -90,7 +90,7 @@ impl<T: Number> Job for Bound<T> {
     }
 
     fn entries(&self) -> FlexTensor {
-        tensor(self.matrix.to_dense(), [self.matrix.rows(), self.matrix.cols()])
+        tensor(must(self.matrix.to_dense()), [self.matrix.rows(), self.matrix.cols()])
     }
 
     fn entries_gradient(&self, gradient: FlexTensor) -> FlexTensor {

@@ -9,6 +9,7 @@ use candle_nn::{Init, Module, VarBuilder};
 use super::super::binding::Binding;
 use super::op::{Entries, Number, Product, of_storage};
 use super::wrap;
+use crate::error::zeros;
 use crate::{Builder, Description, Linear, Matrix, Scalar};
 
 /// The layer `Y = X Mᵀ + b` of a structured m×n matrix, for tensors of candle of any leading dimensions.
@@ -76,7 +77,7 @@ pub fn structured_linear_b(builder: &Builder, bias: bool, vb: VarBuilder) -> Res
 
 fn build<T: Number>(builder: &Builder, bias: bool, vb: VarBuilder) -> Result<StructuredLinear> {
     let matrix = builder.build::<T>().map_err(wrap)?;
-    let bias = bias.then(|| vec![T::zero(); matrix.rows()]);
+    let bias = bias.then(|| zeros("the bias", matrix.rows())).transpose().map_err(wrap)?;
     StructuredLinear::from_linear(Linear::new(matrix, bias).map_err(wrap)?, vb)
 }
 

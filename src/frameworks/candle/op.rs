@@ -105,14 +105,14 @@ impl<T: Number> CustomOp1 for Entries<T> {
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let shape = (self.matrix.rows(), self.matrix.cols());
-        Ok((T::to_cpu_storage_owned(self.matrix.to_dense()), shape.into()))
+        Ok((T::to_cpu_storage_owned(self.matrix.to_dense().map_err(wrap)?), shape.into()))
     }
 
     fn bwd(&self, parameters: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
         let (storage, layout) = gradient.storage_and_layout();
         let mut sums = vec![T::zero(); self.matrix.parameters().len()];
-        self.matrix.structure().pull_back(self.matrix.parameters(), of_storage(&storage, layout)?, &mut sums);
+        self.matrix.pull_back(of_storage(&storage, layout)?, &mut sums).map_err(wrap)?;
         like(Some(sums), parameters)
     }
 }

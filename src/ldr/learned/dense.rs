@@ -8,7 +8,7 @@ use super::{HALF, LearnedOperators, add_narrow, sides};
 use crate::Scalar;
 use crate::ldr::diagonals::{Diagonals, in_range};
 use crate::ldr::krylov::{columns, continued_columns, krylov_rows, krylov_rows_backward};
-use crate::matrix::{Bound, Prepared, Structure, gemm_cost};
+use crate::matrix::{Bound, Parameters, Prepared, Structure, gemm_cost};
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn_add};
 
@@ -74,7 +74,7 @@ impl<T: Scalar> LearnedOperators<T> {
     fn write_rows(&self, parameters: &[T], dense: &mut [T]) -> bool {
         let Shape { rows: m, cols: n } = self.shape;
         let (mut prepared, mut scratch) = (Prepared::default(), vec![T::zero(); self.scratch_len()]);
-        self.prepare(parameters, &mut prepared, &mut scratch);
+        self.prepare(Parameters(parameters), &mut prepared, &mut scratch);
         let bound = Bound { parameters, prepared: &prepared };
         if self.rows_cost(self.cost_with(bound, UNITS)) >= self.gemm_cost() {
             return false;

@@ -88,7 +88,9 @@ use super::scaled_torus::ScaledTorus;
 use super::torus::Torus;
 use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
 use crate::error::has_length;
-use crate::matrix::{Bound, Family, Init, Layout, Matrix, Prepared, Reconstruction, Structure, normal, transform_cost};
+use crate::matrix::{
+    Bound, Family, Init, Layout, Matrix, Parameters, Prepared, Reconstruction, Structure, normal, transform_cost,
+};
 use crate::shape::Shape;
 use crate::{Error, Result, Scalar};
 
@@ -144,7 +146,7 @@ impl<T: Scalar> LearnedOperators<T> {
         // Trees and their sums hold a few thousand numbers for each place and generator.
         let bytes = order.checked_mul(rank + 2).and_then(|size| size.checked_mul(1 << 16));
         if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) || order > MAX_ORDER {
-            return Err(Error::TooLarge { rows, cols, rank });
+            return Err(Error::TooLarge { rows, cols, rank: Some(rank) });
         }
         let layout = shape.generator_layout(rank);
         let layout = match tridiagonal {
@@ -168,7 +170,7 @@ impl<T: Scalar> LearnedOperators<T> {
     ///
     /// // K(A, g) = [[1, 0], [2, 3]] and K(B, h) = [[1, 0], [0, 1]].
     /// let m = LearnedOperators::subdiagonal(2, 2, 1)?.with_operators(&[1.0, 2.0], &[1.0, 0.0], &[0.0, 3.0], &[0.0, 1.0])?;
-    /// assert_eq!(m.to_dense(), [0.5, 0.0, 1.0, 1.5]);
+    /// assert_eq!(m.to_dense()?, [0.5, 0.0, 1.0, 1.5]);
     /// # Ok::<(), displace::Error>(())
     /// ```
     pub fn with_operators(self, g: &[T], h: &[T], a: &[T], b: &[T]) -> Result<Matrix<T, Self>> {
@@ -325,7 +327,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
     }
 
     /// For subdiagonal operators that are scaled shifts.
-    fn reconstruction(&self, parameters: &[T]) -> Option<Arc<dyn Reconstruction>> {
+    fn reconstruction(&self, Parameters(parameters): Parameters<'_, T>) -> Option<Arc<dyn Reconstruction>> {
         let wide = |x: &[T]| x.iter().map(|x| x.wide()).collect::<Vec<f64>>();
         let (a, b) = self.operators(parameters);
         let map = (!self.tridiagonal).then(|| ScaledTorus::new(self.shape, &wide(a), &wide(b)))?;
@@ -336,7 +338,7 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         &self.layout
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut Prepared<T>, scratch: &mut [T]) {
+    fn prepare(&self, Parameters(parameters): Parameters<'_, T>, prepared: &mut Prepared<T>, scratch: &mut [T]) {
         let (g, h) = self.shape.generators(self.rank, parameters);
         let (a, b) = self.operators(parameters);
         let scaled = self.scaled.as_ref();
@@ -442,27 +444,28 @@ impl<T: Scalar> Structure<T> for LearnedOperators<T> {
         sides(bound.prepared).is_some()
     }
 
-    fn write_dense(&self, parameters: &[T], dense: &mut [T]) {
+    fn write_dense(&self, Parameters(parameters): Parameters<'_, T>, dense: &mut [T]) {
         self.write(parameters, dense);
     }
 
-    fn pull_back(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
+    fn pull_back(&self, Parameters(parameters): Parameters<'_, T>, dense: &[T], gradient: &mut [T]) {
         self.add_pulled_back(parameters, dense, gradient);
     }
 
     /// The operators are the shifts Z_1 and Z_−1, the generators as for Toeplitz-like matrices.
-    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) {
+    fn initialise(&self, init: Init, rng: &mut fastrand::Rng, parameters: &mut [T]) -> Result<()> {
+        has_length("parameters", parameters, self.layout().len())?;
         let Shape { rows: m, cols: n } = self.shape;
         let (generators, operators) = parameters.split_at_mut(self.generators_len());
-        let squares = Torus::toeplitz(self.shape, self.order()).dependencies() / (m as f64 * n as f64);
-        let product = init.variance(m, n) / (self.rank.max(1) as f64 * squares);
-        normal(rng, product.sqrt(), generators);
+        let torus = Torus::toeplitz(self.shape, self.order());
+        normal(rng, torus.generator_variance(init.variance(m, n), self.rank), generators);
         operators.fill(T::zero());
         let (a, b) = operators.split_at_mut(self.operator_len());
         for (operator, corner) in [(a, T::one()), (b, -T::one())] {
             operator[..self.shape.order()].fill(T::one());
             operator[0] = corner;
         }
+        Ok(())
     }
 
     /// That of operators near the shift.

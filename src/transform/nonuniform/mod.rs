@@ -94,6 +94,11 @@ impl<T: Scalar> Nonuniform<T> {
         Self { n, grid, transform, window, factors, slopes, places }
     }
 
+    /// The length of the transform for n columns.
+    pub fn grid_len(n: usize) -> usize {
+        grid_len::<T>(n)
+    }
+
     /// Columns.
     pub fn cols(&self) -> usize {
         self.n

@@ -388,62 +388,68 @@ impl Compression {
         point: Option<Vec<f64>>,
         progress: &mut dyn FnMut(&Progress) -> Flow,
     ) -> Solution {
-        let target = &self.target;
-        let sum = Sum { shape: target.shape, terms };
-        let whole = target.square(&target.entries);
-        let (points, start_square) = match point {
-            Some(point) => {
-                let mut matrix = vec![0.0; target.entries.len()];
-                let mut scratch = matrix.clone();
-                sum.matrix(&point, &mut matrix, &mut scratch);
-                let square = target.distance(&matrix);
-                (vec![point], square)
-            }
-            None => start::starts(target, terms, self.starts, self.seed),
-        };
-        let mut steps = 0;
-        let mut best: Option<Refined> = None;
-        let trial = Limits { steps: TRIAL.min(self.limits.steps), ..self.limits };
+        let sum = Sum { shape: self.target.shape, terms };
+        let (points, start_square) = self.starting_points(&sum, point);
         let count = points.len();
         // A single starting point needs no trial; what is exact already needs no other.
-        let to_the_end = count == 1 || target.entries.len() <= SMALL;
+        let to_the_end = count == 1 || self.target.entries.len() <= SMALL;
+        let trial = Limits { steps: TRIAL.min(self.limits.steps), ..self.limits };
+        let limits = if to_the_end { self.limits } else { trial };
+        let whole = self.target.square(&self.target.entries);
         let exact = EXACT.powi(2) * whole;
-        for (start, point) in points.into_iter().enumerate() {
-            let limits = if to_the_end { self.limits } else { trial };
-            let mut report = |step, square| {
-                let relative_error = relative(square, whole);
-                progress(&Progress { candidate, start, step, relative_error }).is_continue()
-            };
-            let refined = refine(target, &sum, point, limits, &mut report);
-            steps += refined.steps;
-            let stopped = refined.stopped;
-            if best.as_ref().is_none_or(|best| refined.square < best.square) {
-                best = Some(refined);
-            }
-            let square = best.as_ref().map_or(whole, |best| best.square);
-            if let Some(best) = best.as_mut().filter(|_| stopped) {
-                best.stopped = true;
-                break;
-            }
-            if square <= exact {
-                break;
-            }
-        }
+        let mut report = |start, step, square| {
+            let relative_error = relative(square, whole);
+            progress(&Progress { candidate, start, step, relative_error }).is_continue()
+        };
+        let (best, mut steps) = self.trials(&sum, points, limits, exact, &mut report);
         let Some(mut best) = best else {
             return Solution { point: vec![0.0; sum.len()], start_square, steps, stopped: false };
         };
         let rest = Limits { steps: self.limits.steps.saturating_sub(best.steps), ..self.limits };
         if !to_the_end && !best.stopped && best.square > exact && rest.steps > 0 {
             start::balance(&sum, &mut best.point);
-            let mut report = |step, square| {
-                let relative_error = relative(square, whole);
-                progress(&Progress { candidate, start: count, step, relative_error }).is_continue()
-            };
-            let refined = refine(target, &sum, best.point.clone(), rest, &mut report);
-            steps += refined.steps;
-            best = refined;
+            best = refine(&self.target, &sum, best.point, rest, &mut |step, square| report(count, step, square));
+            steps += best.steps;
         }
         Solution { point: best.point, start_square, steps, stopped: best.stopped }
+    }
+
+    /// The point that is given or the usual ones to start from, and the squared error of the first of them.
+    fn starting_points(&self, sum: &Sum<'_>, point: Option<Vec<f64>>) -> (Vec<Vec<f64>>, f64) {
+        let target = &self.target;
+        let Some(point) = point else { return start::starts(target, sum.terms, self.starts, self.seed) };
+        let mut matrix = vec![0.0; target.entries.len()];
+        let mut scratch = matrix.clone();
+        sum.matrix(&point, &mut matrix, &mut scratch);
+        let square = target.distance(&matrix);
+        (vec![point], square)
+    }
+
+    /// Descends from each point until it is stopped or the squared error is `exact`: the best end, and the steps taken together.
+    /// `report` hears the point, the step and the squared error.
+    fn trials(
+        &self,
+        sum: &Sum<'_>,
+        points: Vec<Vec<f64>>,
+        limits: Limits,
+        exact: f64,
+        report: &mut dyn FnMut(usize, usize, f64) -> bool,
+    ) -> (Option<Refined>, usize) {
+        let (mut best, mut steps): (Option<Refined>, usize) = (None, 0);
+        for (start, point) in points.into_iter().enumerate() {
+            let refined = refine(&self.target, sum, point, limits, &mut |step, square| report(start, step, square));
+            steps += refined.steps;
+            let stopped = refined.stopped;
+            if best.as_ref().is_none_or(|best| refined.square < best.square) {
+                best = Some(refined);
+            }
+            let Some(best) = &mut best else { continue };
+            best.stopped |= stopped;
+            if best.stopped || best.square <= exact {
+                break;
+            }
+        }
+        (best, steps)
     }
 
     fn measured<T: Scalar>(

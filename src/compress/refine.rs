@@ -53,6 +53,62 @@ impl Gains {
     }
 }
 
+/// What a descent works with: matrices, and what is observed of them.
+struct Work<'a> {
+    target: &'a Target,
+    sum: &'a Sum<'a>,
+    /// Of the first and second derivative along a line.
+    matrices: [Vec<f64>; 2],
+    entries: Vec<f64>,
+    scratch: Vec<f64>,
+    residual: Vec<f64>,
+    observed: [Vec<f64>; 2],
+}
+
+impl<'a> Work<'a> {
+    fn new(target: &'a Target, sum: &'a Sum<'a>) -> Self {
+        let matrix = || vec![0.0; target.entries.len()];
+        let observed = || vec![0.0; target.observed_len()];
+        Self {
+            target,
+            sum,
+            matrices: [matrix(), matrix()],
+            entries: matrix(),
+            scratch: matrix(),
+            residual: observed(),
+            observed: [observed(), observed()],
+        }
+    }
+
+    /// Computes the residual of a point afresh, and returns its square.
+    fn afresh(&mut self, point: &[f64]) -> f64 {
+        self.sum.matrix(point, &mut self.entries, &mut self.scratch);
+        self.target.residual(&self.entries, &mut self.residual);
+        dot(&self.residual, &self.residual)
+    }
+
+    /// The gradient at a point, whose residual there is.
+    fn gradient(&mut self, point: &[f64], gradient: &mut [f64]) {
+        self.target.gradient(&self.residual, &mut self.entries);
+        self.sum.pull_back(point, &mut self.entries, gradient, &mut self.scratch);
+    }
+
+    /// How far to go along a direction of this slope.
+    fn search(&mut self, point: &[f64], direction: &[f64], slope: f64) -> Option<f64> {
+        let [first, second] = &mut self.matrices;
+        self.sum.derivatives(point, direction, first, second, &mut self.scratch);
+        let [observed_first, observed_second] = &mut self.observed;
+        let changes = [self.target.observed(first, observed_first), self.target.observed(second, observed_second)];
+        minimum(quartic(slope, &self.residual, changes))
+    }
+
+    /// Moves the residual as far along the direction searched last, and returns its square.
+    fn advance(&mut self, a: f64) -> f64 {
+        let seen = if self.target.sample.is_some() { &self.observed } else { &self.matrices };
+        advance(&mut self.residual, [&seen[0], &seen[1]], a)
+    }
+}
+
 /// Descends from `point`; `progress` hears the number of steps and `‖W − M‖²` after each, and returns whether to go on.
 pub(super) fn refine(
     target: &Target,
@@ -61,18 +117,9 @@ pub(super) fn refine(
     limits: Limits,
     progress: &mut dyn FnMut(usize, f64) -> bool,
 ) -> Refined {
-    let size = target.entries.len();
-    let mut matrices = [(); 4].map(|()| vec![0.0; size]);
-    let [first, second, entries, scratch] = &mut matrices;
-    let mut observed = [(); 3].map(|()| vec![0.0; target.observed_len()]);
-    let [residual, observed_first, observed_second] = &mut observed;
+    let mut work = Work::new(target, sum);
     let start = point.clone();
-    let afresh = |point: &[f64], residual: &mut [f64], entries: &mut [f64], scratch: &mut [f64]| {
-        sum.matrix(point, entries, scratch);
-        target.residual(entries, residual);
-        dot(residual, residual)
-    };
-    let at_start = afresh(&point, residual, entries, scratch);
+    let at_start = work.afresh(&point);
     let negligible = f64::EPSILON.powi(2) * target.square(&target.entries);
     let mut memory = Memory::new();
     let mut gradient = vec![0.0; point.len()];
@@ -80,17 +127,13 @@ pub(super) fn refine(
     let (mut square, mut gains) = (at_start, Gains::new(limits, at_start));
     let (mut steps, mut stopped) = (0, false);
     while steps < limits.steps && square > negligible && !point.is_empty() {
-        target.gradient(residual, entries);
-        sum.pull_back(&point, entries, &mut gradient, scratch);
+        work.gradient(&point, &mut gradient);
         if let Some((step, old)) = before.take() {
             let change: Vec<f64> = gradient.iter().zip(&old).map(|(new, old)| new - old).collect();
             memory.remember(step, change);
         }
         let (mut direction, slope) = memory.direction(&gradient);
-        sum.derivatives(&point, &direction, first, second, scratch);
-        let changes = [target.observed(first, observed_first), target.observed(second, observed_second)];
-        let quartic = quartic(slope, residual, changes);
-        let Some(a) = minimum(quartic) else {
+        let Some(a) = work.search(&point, &direction, slope) else {
             if memory.is_empty() {
                 break;
             }
@@ -100,11 +143,7 @@ pub(super) fn refine(
         direction.iter_mut().for_each(|d| *d *= a);
         point.iter_mut().zip(&direction).for_each(|(p, d)| *p += d);
         steps += 1;
-        let lower = if steps % WINDOW == 0 {
-            afresh(&point, residual, entries, scratch)
-        } else {
-            advance(residual, changes, a)
-        };
+        let lower = if steps % WINDOW == 0 { work.afresh(&point) } else { work.advance(a) };
         if !lower.is_finite() || lower > square {
             // Rounding has the last word.
             point.iter_mut().zip(&direction).for_each(|(p, d)| *p -= d);
@@ -117,7 +156,7 @@ pub(super) fn refine(
             break;
         }
     }
-    let square = afresh(&point, residual, entries, scratch);
+    let square = work.afresh(&point);
     if square <= at_start {
         return Refined { point, steps, square, stopped };
     }

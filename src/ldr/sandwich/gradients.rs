@@ -1,6 +1,6 @@
 //! The backward pass of a sandwich: gradients in its kernels and in its diagonals.
 
-use super::{Diagonals, Door, Sandwich};
+use super::{Diagonals, Door, Kept, Sandwich};
 use crate::Scalar;
 use crate::matrix::take;
 use crate::shape::Shape;
@@ -14,6 +14,64 @@ pub struct DiagonalSums<'a, T> {
     pub post: &'a mut [T],
     pub inner: &'a mut [T],
     pub pre: &'a mut [T],
+}
+
+/// A block of rows in the backward pass.
+struct Pass<'a, T: Scalar> {
+    sandwich: &'a Sandwich<T>,
+    form: Form,
+    /// Left and right.
+    doors: [&'a Door<'a, T>; 2],
+    /// D.
+    between: Option<&'a [T]>,
+    kept: Option<Kept<'a, T>>,
+    /// Whether anybody asks for the gradient in x, or in what it went through last.
+    wants_back: bool,
+    /// The spectra of S x and of P dy.
+    input: &'a [T],
+    dual: &'a [T],
+    /// t and dt of a term, and the sums over terms of C(u) t and C'(w) dt.
+    blocks: [&'a mut [T]; 4],
+}
+
+impl<T: Scalar> Pass<'_, T> {
+    /// One term, of the kernels u and w: adds to the sums of both, and to those of D if asked.
+    #[inline]
+    fn term(
+        &mut self,
+        j: usize,
+        [g, h]: [&[T]; 2],
+        [g_sum, h_sum]: [&mut [T]; 2],
+        inner_sums: Option<&mut [T]>,
+        scratch: &mut [T],
+    ) {
+        let &mut Self { sandwich, form, doors: [left, right], between, kept, input, dual, .. } = self;
+        let [inner, other, output, back] = &mut self.blocks;
+        // dt = D C(u)ᵀ P dy, and t = D C'(w)ᵀ S x once more.
+        left.transform.inverse_of_product(form, Side::Transposed, other, dual, g, scratch);
+        if kept.is_none() {
+            let wants_output = inner_sums.is_some();
+            right.transform.inverse_of_product(form, Side::Transposed, inner, input, h, scratch);
+            if let Some(sums) = inner_sums {
+                add_lane_products(form, sums, inner, other);
+            }
+            sandwich.between(form, between, inner);
+            left.transform.forward(form, inner, scratch);
+            if wants_output {
+                left.transform.multiply(form, Into::set_first(j), Side::Plain, output, inner, g);
+            }
+        }
+        let inner = kept.map_or(&**inner, |kept| &kept.inner[j * kept.apart..][..input.len()]);
+        // The gradient in u gathers C(t)ᵀ P dy.
+        left.transform.correlate(form, g_sum, dual, inner);
+        // The gradient in w gathers C'(dt)ᵀ S x, that in x is the sum of S C'(w) dt.
+        sandwich.between(form, between, other);
+        right.transform.forward(form, other, scratch);
+        right.transform.correlate(form, h_sum, input, other);
+        if self.wants_back {
+            right.transform.multiply(form, Into::set_first(j), Side::Plain, back, other, h);
+        }
+    }
 }
 
 impl<T: Scalar> Sandwich<T> {
@@ -52,32 +110,22 @@ impl<T: Scalar> Sandwich<T> {
             let sums = &mut sums[self.place(form)];
             let (g_sums, h_sums) = sums.split_at_mut(sums.len() / 2);
             let width = self.width(form);
-            let terms = g.chunks_exact(width).zip(h.chunks_exact(width));
+            let kernels = g.chunks_exact(width).zip(h.chunks_exact(width));
             let sums = g_sums.chunks_exact_mut(width).zip(h_sums.chunks_exact_mut(width));
-            for (j, ((g, h), (g_sum, h_sum))) in terms.zip(sums).enumerate() {
-                // dt = D C(u)ᵀ P dy, and t = D C'(w)ᵀ S x once more.
-                left.transform.inverse_of_product(form, Side::Transposed, other, dual, g, scratch);
-                if kept.is_none() {
-                    right.transform.inverse_of_product(form, Side::Transposed, inner, input, h, scratch);
-                    if let Some(sums) = &mut diagonal_sums {
-                        add_lane_products(form, sums.inner, inner, other);
-                    }
-                    self.between(form, diagonals.inner, inner);
-                    left.transform.forward(form, inner, scratch);
-                    if diagonal_sums.is_some() {
-                        left.transform.multiply(form, Into::set_first(j), Side::Plain, output, inner, g);
-                    }
-                }
-                let inner = kept.map_or(&*inner, |kept| &kept.inner[j * kept.apart..][..input.len()]);
-                // The gradient in u gathers C(t)ᵀ P dy.
-                left.transform.correlate(form, g_sum, dual, inner);
-                // The gradient in w gathers C'(dt)ᵀ S x, that in x is the sum of S C'(w) dt.
-                self.between(form, diagonals.inner, other);
-                right.transform.forward(form, other, scratch);
-                right.transform.correlate(form, h_sum, input, other);
-                if wants_back {
-                    right.transform.multiply(form, Into::set_first(j), Side::Plain, back, other, h);
-                }
+            let mut pass = Pass {
+                sandwich: self,
+                form,
+                doors: [&left, &right],
+                between: diagonals.inner,
+                kept,
+                wants_back,
+                input,
+                dual,
+                blocks: [&mut *inner, &mut *other, &mut *output, &mut *back],
+            };
+            for (j, (kernels, sums)) in kernels.zip(sums).enumerate() {
+                let inner_sums = diagonal_sums.as_mut().map(|sums| &mut *sums.inner);
+                pass.term(j, kernels.into(), sums.into(), inner_sums, scratch);
             }
             if let Some(sums) = &mut diagonal_sums {
                 if kept.is_none() {

@@ -58,22 +58,9 @@ impl Scattering {
                 let parent = &above[group * ways * above_len..][..ways * above_len];
                 let (before, spectra) = states.split_at_mut(first + if keep { group * ways * n } else { 0 });
                 let (signals, spectra) = (&before[cursor..first], &mut spectra[..ways * n]);
-                for (functional, spectrum) in parent.chunks_exact(above_len).zip(spectra.chunks_exact_mut(n)) {
-                    level.spectrum(functional, spectrum, scratch);
-                }
                 let children = &mut below[2 * group * ways * len..][..2 * ways * len];
-                // What comes from outside passes by the other child.
-                children[..len].copy_from_slice(&parent[..len]);
-                if ways == 2 {
-                    children[3 * len..].copy_from_slice(&parent[above_len..][..len]);
-                }
-                let entering = &self.entering[h][group * ports.each() * n..][..ports.each() * n];
-                let out = &mut out[..ways * n];
-                down(ports, spectra, signals, entering, out);
-                for (end, out) in out.chunks_exact_mut(n).enumerate() {
-                    level.signal(out, scratch);
-                    children[ports.way(end) * len..][..len].copy_from_slice(&out[..len]);
-                }
+                let fork = self.fork(level, ports, h, group);
+                fork.down(parent, spectra, signals, children, &mut out[..ways * n], scratch);
             }
             std::mem::swap(&mut above, &mut below);
             if keep {
@@ -91,6 +78,11 @@ impl Scattering {
         if let Some(y) = y {
             self.combine(plan, t, &above[..all], y, scratch);
         }
+    }
+
+    fn fork<'a>(&'a self, level: &'a Level, ports: Ports, height: usize, group: usize) -> Fork<'a> {
+        let each = ports.each() * level.block();
+        Fork { level, ports, entering: &self.entering[height][group * each..][..each] }
     }
 
     /// The product at the places of all leaves, from what comes down to them and from t.
@@ -162,20 +154,8 @@ impl Scattering {
                 if keep {
                     cursor += from.len();
                 }
-                for (end, spectrum) in from.chunks_exact_mut(n).enumerate() {
-                    level.spectrum(&children[ports.way(end) * len..][..len], spectrum, scratch);
-                }
-                let entering = &self.entering[h][group * ports.each() * n..][..ports.each() * n];
-                up(ports, from, entering, out, sums);
                 let parent = &mut above[group * ways * above_len..][..ways * above_len];
-                let outside = [&children[..len], &children[(2 * ways - 1) * len..]];
-                for ((parent, out), outside) in
-                    parent.chunks_exact_mut(above_len).zip(out.chunks_exact_mut(n)).zip(outside)
-                {
-                    level.signal(out, scratch);
-                    parent.copy_from_slice(&out[..above_len]);
-                    parent.iter_mut().zip(outside).for_each(|(p, o)| *p += o);
-                }
+                self.fork(level, ports, h, group).up(children, from, parent, out, sums, scratch);
             }
             Self::add_signals(level, plan, sums, t, scratch);
             std::mem::swap(&mut above, &mut below);
@@ -223,6 +203,71 @@ impl Scattering {
     fn add_signals(level: &Level, plan: &Plan, sums: &mut [f64], t: &mut [f64], scratch: &mut [f64]) {
         for (t, sum) in t.chunks_exact_mut(plan.order).zip(sums.chunks_exact_mut(level.block())) {
             level.add_signals(sum, t, scratch);
+        }
+    }
+}
+
+/// Where blocks meet their two children: as many blocks as there are lanes.
+struct Fork<'a> {
+    level: &'a Level,
+    ports: Ports,
+    /// The spectra of what enters the children from the ways in and the generators.
+    entering: &'a [f64],
+}
+
+impl Fork<'_> {
+    /// Hands the functionals of the blocks on to the children, by way of their spectra.
+    #[inline]
+    fn down(
+        &self,
+        parent: &[f64],
+        spectra: &mut [f64],
+        signals: &[f64],
+        children: &mut [f64],
+        out: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let &Self { level, ports, entering } = self;
+        let (n, ways) = (level.block(), ports.ways);
+        let (len, above_len) = (children.len() / (2 * ways), parent.len() / ways);
+        for (functional, spectrum) in parent.chunks_exact(above_len).zip(spectra.chunks_exact_mut(n)) {
+            level.spectrum(functional, spectrum, scratch);
+        }
+        // What comes from outside passes by the other child.
+        children[..len].copy_from_slice(&parent[..len]);
+        if ways == 2 {
+            children[3 * len..].copy_from_slice(&parent[above_len..][..len]);
+        }
+        down(ports, spectra, signals, entering, out);
+        for (end, out) in out.chunks_exact_mut(n).enumerate() {
+            level.signal(out, scratch);
+            children[ports.way(end) * len..][..len].copy_from_slice(&out[..len]);
+        }
+    }
+
+    /// The transpose of [`Fork::down`]: what the children hand up, `from` being their spectra, and the sums over blocks.
+    #[inline]
+    fn up(
+        &self,
+        children: &[f64],
+        from: &mut [f64],
+        parent: &mut [f64],
+        out: &mut [f64],
+        sums: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let &Self { level, ports, entering } = self;
+        let (n, ways) = (level.block(), ports.ways);
+        let (len, above_len) = (children.len() / (2 * ways), parent.len() / ways);
+        for (end, spectrum) in from.chunks_exact_mut(n).enumerate() {
+            level.spectrum(&children[ports.way(end) * len..][..len], spectrum, scratch);
+        }
+        up(ports, from, entering, out, sums);
+        let outside = [&children[..len], &children[(2 * ways - 1) * len..]];
+        for ((parent, out), outside) in parent.chunks_exact_mut(above_len).zip(out.chunks_exact_mut(n)).zip(outside) {
+            level.signal(out, scratch);
+            parent.copy_from_slice(&out[..above_len]);
+            parent.iter_mut().zip(outside).for_each(|(p, o)| *p += o);
         }
     }
 }

@@ -154,7 +154,8 @@ impl<T: Scalar> Linear<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`](crate::Error::NotFinite), or whatever else the family refuses; the layer is unchanged then.
+    /// [`Error::NotFinite`](crate::Error::NotFinite), or whatever else the family refuses, such as a real node outside
+    /// [−1, 1], where [`Vandermonde::clamp`](crate::structured::Vandermonde::clamp) puts it back; the layer is unchanged then.
     pub fn update(&mut self, step: impl FnOnce(&mut [T], &mut [T])) -> Result<()> {
         let bias = self.bias.as_deref_mut().unwrap_or_default();
         self.previous.clear();

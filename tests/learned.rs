@@ -242,6 +242,47 @@ fn krylov_vectors_that_grow_and_cancel_keep_their_digits() {
     }
 }
 
+/// `(αA, B/α)` makes the same matrix as `(A, B)`, exactly so for powers of two.
+#[test]
+fn operators_scaled_against_each_other_make_the_same_matrix() {
+    /// Entries, products and gradients with A times α and B over α, the gradients being those without.
+    fn results<T: Scalar>(structure: &Arc<LearnedOperators<T>>, alpha: f64) -> Vec<Vec<T>> {
+        let (m, n) = (structure.rows(), structure.cols());
+        let [x, dy] = [(3 * n, 61), (3 * m, 62)].map(|(len, seed)| random::<T>(len, seed));
+        let places = [("A", alpha), ("B", alpha.recip())]
+            .map(|(name, factor)| (structure.layout().tensor(name).unwrap().range.clone(), T::of(factor)));
+        let scale = |numbers: &mut [T], factor: T| numbers.iter_mut().for_each(|p| *p *= factor);
+        let mut parameters = parameters(structure, Kind::Near(0.03), 60);
+        places.iter().for_each(|(place, factor)| scale(&mut parameters[place.clone()], *factor));
+        let mut matrix = Matrix::new(Arc::clone(structure), parameters).unwrap();
+        let dense = matrix.to_dense().unwrap();
+        matrix.set_path(PathChoice::Fast);
+        let (mut dx, mut gradient) = (vec![T::zero(); x.len()], vec![T::zero(); matrix.parameters().len()]);
+        matrix.backward(&x, &dy, Some(&mut dx), &mut gradient, &mut Workspace::new()).unwrap();
+        places.iter().for_each(|(place, factor)| scale(&mut gradient[place.clone()], *factor));
+        let gradients = structure.layout().tensors().iter().map(|tensor| gradient[tensor.range.clone()].to_vec());
+        let products = [dense, matrix.apply(&x).unwrap(), matrix.apply_transposed(&dy).unwrap(), dx];
+        products.into_iter().chain(gradients).collect()
+    }
+    fn compare<T: Scalar>(family: Family, [m, n]: [usize; 2]) {
+        let structure = Arc::new(structure::<T>(family, m, n, 2));
+        let plain = results(&structure, 1.0);
+        for alpha in [0.5, 4.0, 0.5f64.powi(10)] {
+            for (scaled, plain) in results(&structure, alpha).iter().zip(&plain) {
+                let plain = wide(plain);
+                let what = format!("{family} {m}×{n} {} scaled by {alpha}", T::NAME);
+                assert_close(scaled, &plain, limit::<T>(), norm(&plain), &what);
+            }
+        }
+    }
+    for family in FAMILIES {
+        for shape in [[40, 50], [200, 150], [600, 600]] {
+            compare::<f64>(family, shape);
+            compare::<f32>(family, shape);
+        }
+    }
+}
+
 /// The products of the largest powers lose digits that f64 is asked for.
 #[test]
 fn powers_that_grow_are_let_through_for_f32_only() {

@@ -167,7 +167,7 @@ fn ranks_follow_from_budgets() {
 
 #[test]
 fn the_rank_for_an_error_keeps_to_it_and_one_less_does_not() {
-    for family in ranked() {
+    for family in [ranked(), vec![Family::LearnedSubdiagonal, Family::LearnedTridiagonal]].concat() {
         let full = matrix::<f64>(family, 12, 15, 10);
         let dense = full.to_dense().unwrap();
         let error_at = |rank: usize| {

@@ -162,6 +162,19 @@ fn nodes_that_move_come_nearer() {
     }
 }
 
+/// Here the nodes of s and t move out together to 10⁵, where their differences are less than f32 tells.
+#[test]
+fn nodes_that_single_precision_cannot_tell_apart_stay_where_they_were() {
+    for (m, n, rank) in [(5, 8, 1), (3, 8, 1), (5, 8, 2), (4, 12, 1)] {
+        let entries: Vec<f32> = (0..m * n).map(|k: usize| 1.0 / (1.0 + (k / n).abs_diff(k % n) as f32)).collect();
+        let compression = Compression::of(m, n, &entries).unwrap();
+        let fixed = compression.family::<f32>(Family::CauchyLike, Some(rank), &mut quietly).unwrap();
+        let moving = compression.operators(true).family::<f32>(Family::CauchyLike, Some(rank), &mut quietly).unwrap();
+        let errors = [moving.relative_error, fixed.relative_error];
+        assert!(errors[0] <= errors[1] * (1.0 + 1e-5), "{m}×{n}, rank {rank}: {errors:?}");
+    }
+}
+
 #[test]
 fn the_pair_of_shifts_is_found() {
     for reversed in [false, true] {

@@ -313,7 +313,8 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`] or [`Error::NotCompressible`].
+    /// [`Error::ShapeMismatch`]; [`Error::NotCompressible`] for a matrix without a [`Reconstruction`](crate::Reconstruction): of a
+    /// family without a rank, which [`Compression::family`] finds the best of, or of LDR-TD.
     pub fn refine<T: Scalar>(
         &self,
         matrix: &Matrix<T>,

@@ -150,7 +150,8 @@ impl Compression {
         Ok(Compressed { candidate: Candidate::Family(family), ..best })
     }
 
-    /// Nodes that move: from the best matrix of fixed ones.
+    /// Nodes that move: from the best matrix of fixed ones. That matrix stays where the nodes went so far out that T cannot
+    /// tell them apart any more, or not well enough.
     pub(super) fn moving<T: Scalar>(
         &self,
         builder: &Builder,
@@ -161,7 +162,11 @@ impl Compression {
         let model = Parameters(Arc::clone(fixed.matrix.structure()));
         let before = Solved::of(fixed.matrix.parameters().to_vec(), &fixed);
         let solved = self.descended(candidate, &model, before, self.limits.steps, progress);
-        self.rounded(candidate, builder.structure::<T>()?, solved, fixed.start_error)
+        let (steps, stopped, structure) = (solved.steps, solved.stopped, builder.structure::<T>()?);
+        let moved = self.rounded(candidate, Arc::clone(&structure), solved, fixed.start_error);
+        let before = Solved::of(fixed.matrix.parameters().to_vec(), &fixed);
+        let stayed = Compressed { steps, stopped, ..self.rounded(candidate, structure, before, fixed.start_error)? };
+        Ok(moved.ok().filter(|moved| moved.error() <= stayed.error()).unwrap_or(stayed))
     }
 
     /// Learned operators: from those that make the displacement small, or from shifts.

@@ -26,7 +26,8 @@ impl<T: Scalar> Matrix<T> {
     /// above the present rank; for a relative error the smallest one, up to the present rank, that [`Matrix::shrink`]
     /// can go to.
     ///
-    /// O(1), but O(mn r log r) for a relative error.
+    /// O(1), but O(mn r log r) for a relative error, or log r dense copies where the family has no
+    /// [`Reconstruction`](crate::Reconstruction) (LDR-TD).
     ///
     /// # Errors
     ///
@@ -49,9 +50,6 @@ impl<T: Scalar> Matrix<T> {
         let shape = Shape { rows: self.rows(), cols: self.cols() };
         shape.check_dense()?;
         has_memory::<f64>("the entries", 2 * shape.rows * shape.cols)?;
-        let Some(map) = self.structure().reconstruction(Parameters(self.parameters())) else {
-            return Err(Error::RankChoice { family: self.structure().family().name(), given: true });
-        };
         if error >= 1.0 {
             // Zero is as near as that.
             return Ok(0);
@@ -59,23 +57,39 @@ impl<T: Scalar> Matrix<T> {
         let wide: Vec<f64> = self.parameters().iter().map(|p| p.wide()).collect();
         let (g, h) = shape.generators(rank, &wide);
         let factors = Factors::of(shape, rank, g, h);
-        let whole = leading_entries(&*map, shape, rank, &factors);
+        let map = self.structure().reconstruction(Parameters(self.parameters()));
+        let entries = |r: usize| match &map {
+            Some(map) => Ok(leading_entries(&**map, shape, r, &factors)),
+            None => self.entries_at(r, shape, &factors),
+        };
+        let whole = entries(rank)?;
         let allowed = error * norm(&whole);
-        let suffices = |r: usize| {
-            let mut rest = leading_entries(&*map, shape, r, &factors);
+        let suffices = |r: usize| -> Result<bool> {
+            let mut rest = entries(r)?;
             rest.iter_mut().zip(&whole).for_each(|(r, w)| *r -= w);
-            norm(&rest) <= allowed
+            Ok(norm(&rest) <= allowed)
         };
         // Errors fall with the rank as a rule, not always: what bisection finds suffices in any case.
         let (mut too_low, mut enough) = (0, rank);
-        if suffices(0) {
+        if suffices(0)? {
             return Ok(0);
         }
         while enough - too_low > 1 {
             let middle = too_low + (enough - too_low) / 2;
-            if suffices(middle) { enough = middle } else { too_low = middle }
+            if suffices(middle)? { enough = middle } else { too_low = middle }
         }
         Ok(enough)
+    }
+
+    /// The entries at a lower rank, where the displacement does not lead to them by a map of its own.
+    fn entries_at(&self, rank: usize, shape: Shape, factors: &Factors<f64>) -> Result<Vec<f64>> {
+        let structure = self.structure_at(rank)?;
+        let Shape { rows: m, cols: n } = shape;
+        let generators = factors.g[..rank * m].iter().chain(&factors.h[..rank * n]).map(|&x| T::of(x));
+        let rest = self.parameters().iter().copied().skip(self.generated_rank()? * (m + n));
+        let mut dense = vec![T::zero(); m * n];
+        structure.write_dense(Parameters(&generators.chain(rest).collect::<Vec<_>>()), &mut dense);
+        Ok(dense.iter().map(|d| d.wide()).collect())
     }
 }
 

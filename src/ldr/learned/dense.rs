@@ -93,8 +93,7 @@ impl<T: Scalar> LearnedOperators<T> {
     fn write_krylov(&self, parameters: &[T], dense: &mut [T]) {
         let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
         let (g, h) = self.shape.generators(self.rank, parameters);
-        let (a, b) = self.operators(parameters);
-        let (a, b) = (self.entries(a), self.entries(b));
+        let ([a, b], _) = self.balanced(parameters);
         let (g, h) = (self.continued(g, m), self.continued(h, n));
         let mut sum = vec![0.0; m * n];
         for (g, h) in g.chunks_exact(order).zip(h.chunks_exact(order)) {
@@ -121,8 +120,7 @@ impl<T: Scalar> LearnedOperators<T> {
     fn pull_back_krylov(&self, parameters: &[T], dense: &[T], gradient: &mut [T]) {
         let (Shape { rows: m, cols: n }, order) = (self.shape, self.order());
         let (g, h) = self.shape.generators(self.rank, parameters);
-        let (a, b) = self.operators(parameters);
-        let (a, b) = (self.entries(a), self.entries(b));
+        let ([a, b], alpha) = self.balanced(parameters);
         let (g, h) = (self.continued(g, m), self.continued(h, n));
         let (generators, operators) = gradient.split_at_mut(self.generators_len());
         let (dg, dh) = self.shape.generators_mut(self.rank, generators);
@@ -141,7 +139,7 @@ impl<T: Scalar> LearnedOperators<T> {
             krylov_rows_backward(&b, &right, &mut continued_columns(&d_right, n, order), &mut generator, &mut db);
             add_narrow(&mut dh[j * n..][..n], &generator, 1.0);
         }
-        add_narrow(to_a, &da, 1.0);
-        add_narrow(to_b, &db, 1.0);
+        add_narrow(to_a, &da, alpha);
+        add_narrow(to_b, &db, alpha.recip());
     }
 }

@@ -57,6 +57,9 @@
 //! which takes four times as long for one vector and ten times for a batch; errors of these products were between 5·10⁻¹⁵ and
 //! 7·10⁻¹³. Errors of LDR-SD were at most 10⁻¹⁴, and the limit on the growth of trees keeps theirs to 10⁻¹¹.
 //!
+//! `(αA, B/α)` makes the same matrix as `(A, B)`. Where one operator is larger than a shift and the other one smaller, in the mean square
+//! of their entries, the engines get the pair that is most even, so that powers of the one do not grow while those of the other die away.
+//!
 //! This has limits. Gradients in operators and generators, dense copies, the numbers between both sides, and recurrences up to
 //! N = 1024 are always in plain double precision. The estimate does not look at generators, nor does it cover two operators that
 //! each amplify, by 10⁸ or so, what the other does not; and two parts gain at most eight digits. Operators that amplify so much
@@ -75,11 +78,13 @@
 //! takes a GEMM of O(N³), or N products where that is less. By default it is made only where it pays, see
 //! [`PathChoice::Auto`](crate::PathChoice::Auto).
 
+mod balance;
 mod dense;
 mod products;
 
 use std::sync::Arc;
 
+use balance::balance;
 use products::{add_narrow, widen};
 
 use super::krylov::{Krylov, KrylovPlan, Limits};
@@ -112,6 +117,8 @@ pub struct LearnedOperators<T: Scalar> {
 struct Sides {
     a: Krylov,
     b: Krylov,
+    /// The factor α of αA and B/α, which the sides are of.
+    alpha: f64,
     /// Whether a dense copy can be written along diagonals.
     in_range: bool,
 }
@@ -251,11 +258,16 @@ impl<T: Scalar> LearnedOperators<T> {
         operators.split_at(operators.len() / 2)
     }
 
-    /// The three diagonals of an operator.
-    fn entries(&self, operator: &[T]) -> Vec<f64> {
-        let mut entries: Vec<f64> = operator.iter().map(|e| e.wide()).collect();
-        entries.resize(3 * self.order(), 0.0);
-        entries
+    /// The three diagonals of αA and B/α, and [α](balance).
+    fn balanced(&self, parameters: &[T]) -> ([Vec<f64>; 2], f64) {
+        let (a, b) = self.operators(parameters);
+        let [mut a, mut b] = [a, b].map(|operator| {
+            let mut entries: Vec<f64> = operator.iter().map(|e| e.wide()).collect();
+            entries.resize(3 * self.order(), 0.0);
+            entries
+        });
+        let alpha = balance([&mut a, &mut b]);
+        ([a, b], alpha)
     }
 
     /// Generators continued to N numbers each.
@@ -271,16 +283,16 @@ impl<T: Scalar> LearnedOperators<T> {
     /// Both sides, in the memory of others that are not needed any more.
     fn sides(&self, parameters: &[T], used: Option<Sides>) -> Sides {
         let (g, h) = self.shape.generators(self.rank, parameters);
-        let (a, b) = self.operators(parameters);
+        let ([a, b], alpha) = self.balanced(parameters);
         let mut halved = self.continued(g, self.shape.rows);
         halved.iter_mut().for_each(|g| *g *= HALF);
         let (used_a, used_b) = used.map(|Sides { a, b, .. }| (a, b)).unzip();
-        let mut a = self.plan.prepare(self.entries(a), halved, used_a);
-        let mut b = self.plan.prepare(self.entries(b), self.continued(h, self.shape.cols), used_b);
+        let mut a = self.plan.prepare(a, halved, used_a);
+        let mut b = self.plan.prepare(b, self.continued(h, self.shape.cols), used_b);
         if self.tridiagonal {
             self.plan.refine([&mut a, &mut b]);
         }
-        Sides { a, b, in_range: self.is_in_range(parameters) }
+        Sides { a, b, alpha, in_range: self.is_in_range(parameters) }
     }
 }
 

@@ -147,7 +147,7 @@ impl<T: Scalar> LearnedOperators<T> {
     /// Adds the gradients in all parameters that the sums of both sides stand for.
     fn finish_sides(
         &self,
-        Sides { a, b, .. }: &Sides,
+        Sides { a, b, alpha, .. }: &Sides,
         [a_sums, b_sums]: [&mut [f64]; 2],
         sums: &mut [T],
         mut scratch: &mut [f64],
@@ -158,14 +158,14 @@ impl<T: Scalar> LearnedOperators<T> {
         let (dg, dh) = self.shape.generators_mut(self.rank, generator_sums);
         let (da, db) = operator_sums.split_at_mut(self.operator_len());
         // The generators of the left side were halved. The right side comes first: it was the last to be in the caches.
-        for (side, side_sums, d_generators, row, d_operator, factor) in
-            [(b, b_sums, dh, n, db, 1.0), (a, a_sums, dg, m, da, HALF)]
+        for (side, side_sums, d_generators, row, d_operator, [factor, scale]) in
+            [(b, b_sums, dh, n, db, [1.0, alpha.recip()]), (a, a_sums, dg, m, da, [HALF, *alpha])]
         {
             self.plan.finish(side, side_sums, generators, entries, scratch);
             for (d, wide) in d_generators.chunks_exact_mut(row).zip(generators.chunks_exact(order)) {
                 add_narrow(d, wide, factor);
             }
-            add_narrow(d_operator, entries, 1.0);
+            add_narrow(d_operator, entries, scale);
         }
     }
 }

@@ -1,11 +1,8 @@
 //! The taps of Krylov vectors A^k e_0 and of their companion coordinates, in as wide a band as they need.
 
-use std::ops::Range;
-
 use super::plan::Plan;
 use super::remainder::quotient;
-use super::scaled::Scaled;
-use super::taps::{GROUP, Taps, UNIT, horizontal, reversed};
+use super::taps::{Taps, UNIT, horizontal, reversed};
 use crate::ldr::krylov::band::Band;
 use crate::ldr::krylov::segments::Aligned;
 use crate::transform::isa::{Isa, Kernel, Kernels, lanes, lanes_mut};
@@ -19,9 +16,6 @@ const FIRST_LOOKS: [usize; 2] = [32, 64];
 /// The last taps of a column, which have to have died away: two, for a place is left behind by one or by two.
 const TAIL: usize = 2;
 
-/// How much larger taps may be that gradients leave out, next to a first tap of one: 10⁻¹³ (f64) and 10⁻⁷ (f32), by which only they are wrong.
-pub const LEFT_OUT: f64 = 100.0;
-
 /// The Krylov basis of e_0.
 pub struct Basis {
     /// The columns 0 to N − 1.
@@ -30,32 +24,25 @@ pub struct Basis {
     pub psi: Taps,
     /// 1/ν.
     pub inverse: Vec<f64>,
-    /// Diagonals of a gradient in all entries that count, whole groups: those that any tap leads from to the three that are asked for.
-    pub diagonals: usize,
 }
 
-/// The basis, and the operator scaled, unless no width is enough or numbers are too large.
-pub fn new(plan: &Plan, entries: &[f64], memory: [Aligned; 2]) -> Option<(Basis, Scaled)> {
+/// The basis, unless no width is enough or numbers are too large.
+pub fn new(plan: &Plan, entries: &[f64], memory: [Aligned; 2]) -> Option<Basis> {
     let (order, limits) = (plan.order, plan.limits);
     let band = Band::of(entries);
     if !turns_back_little(plan, band) {
         return None;
     }
-    let scaled = Scaled::new(plan, entries);
     let [first, second] = memory;
-    let (psi, psi_progress) =
-        grow(plan, Taps::new(1 + plan.places + UNIT, first), &Coordinates { band, scaled: &scaled })?;
-    let (k, k_progress) = grow(plan, Taps::new(1 + plan.places, second), &Vectors::new(plan, band, &scaled))?;
+    let (psi, psi_square) = grow(plan, Taps::new(1 + plan.places + UNIT, first), &Coordinates { band })?;
+    let (k, k_square) = grow(plan, Taps::new(1 + plan.places, second), &Vectors::new(plan, band))?;
     let nu = psi.column(order);
     let last = quotient(psi.column(order - 1), nu, psi.width());
     let closes = last.iter().zip(psi.before_first()).all(|(a, b)| (a - b).abs() <= limits.tail * limits.condition);
     let has_died = |taps: &Vec<f64>| taps[taps.len() - TAIL..].iter().all(|x| x.abs() <= limits.tail * taps[0].abs());
     let inverse = plan.widths().map(|width| quotient(&[1.0], nu, width)).find(has_died)?;
-    let condition = (k_progress.square * psi_progress.square).sqrt();
-    let others = [psi.before_first(), &inverse].map(|taps| groups(taps, LEFT_OUT * limits.tail * taps[0].abs()));
-    let groups = others.into_iter().fold(k_progress.groups.max(psi_progress.groups), usize::max);
-    let diagonals = plan.widest.min(GROUP * groups);
-    (closes && condition <= limits.condition).then_some((Basis { k, psi, inverse, diagonals }, scaled))
+    let condition = (k_square * psi_square).sqrt();
+    (closes && condition <= limits.condition).then_some(Basis { k, psi, inverse })
 }
 
 /// A recurrence for columns of taps.
@@ -68,14 +55,6 @@ trait Recurrence {
 
     /// Writes column k, of so many registers; returns the squares of its numbers, summed by lanes.
     fn column<I: Isa<f64>>(&self, isa: I, k: usize, count: usize, taps: &mut Taps) -> I::V;
-
-    /// The squares of the taps of column k in a range, summed by lanes, where all entries below the diagonal are scaled to one: then the first tap is one.
-    fn scaled<I: Isa<f64>>(&self, isa: I, k: usize, range: Range<usize>, taps: &Taps) -> I::V;
-}
-
-/// Groups of diagonals that taps above a limit lead from, to the three lowest.
-fn groups(taps: &[f64], limit: f64) -> usize {
-    taps.iter().rposition(|x| x.abs() > limit).map_or(1, |last| (last + TAIL) / GROUP + 1)
 }
 
 /// How far a recurrence has come.
@@ -84,13 +63,11 @@ struct Progress {
     column: usize,
     /// The square of the largest norm of a column.
     square: f64,
-    /// Groups of diagonals that taps lead from.
-    groups: usize,
 }
 
-/// Computes all columns, in a wider band from where one is too narrow.
-fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: &R) -> Option<(Taps, Progress)> {
-    let mut progress = Progress { column: 1, square: 1.0, groups: 1 };
+/// Computes all columns, in a wider band from where one is too narrow; with the square of the largest norm of a column.
+fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: &R) -> Option<(Taps, f64)> {
+    let mut progress = Progress { column: 1, square: 1.0 };
     let end = recurrence.end(plan.order);
     for width in plan.widths() {
         taps.widen(width, progress.column);
@@ -102,7 +79,7 @@ fn grow<R: Recurrence>(plan: &Plan, mut taps: Taps, recurrence: &R) -> Option<(T
         }
         if progress.column == end {
             taps.clear_from(end);
-            return Some((taps, progress));
+            return Some((taps, progress.square));
         }
     }
     None
@@ -154,34 +131,10 @@ impl<R: Recurrence> Columns<'_, R> {
             if tails > tail * tail {
                 return;
             }
-            let limit = LEFT_OUT * tail;
-            let is_beyond = |groups| largest_beyond(isa, recurrence, taps, k..k + some, groups) > limit * limit;
-            while progress.groups < count && is_beyond(progress.groups) {
-                progress.groups += 1;
-            }
             progress.square = largest;
             progress.column = k + some;
         }
     }
-}
-
-/// The largest sum of the squares of the scaled taps of a column that lead from beyond so many groups of diagonals.
-#[inline(always)]
-fn largest_beyond<I: Isa<f64>>(
-    isa: I,
-    recurrence: &impl Recurrence,
-    taps: &Taps,
-    columns: Range<usize>,
-    groups: usize,
-) -> f64 {
-    let beyond = GROUP * groups - TAIL..taps.width() - TAIL;
-    let mut squares = [isa.splat(0.0); LANES];
-    for (square, k) in squares.iter_mut().zip(columns) {
-        *square = recurrence.scaled(isa, k, beyond.clone(), taps);
-    }
-    let mut sums = [0.0; LANES];
-    isa.store(&mut sums, horizontal::<I>(isa, squares));
-    sums.into_iter().fold(0.0, f64::max)
 }
 
 /// Whether ψ_−1 dies away as fast as it has to within the widest band: a first look, that most operators far from the shift do not pass.
@@ -223,18 +176,6 @@ fn start(band: Band<'_>, width: usize) -> Vec<f64> {
 /// That of ψ, from ψ_1 to ψ_N.
 struct Coordinates<'a> {
     band: Band<'a>,
-    scaled: &'a Scaled,
-}
-
-/// The sum of the squares of so many numbers times others, by lanes.
-#[inline(always)]
-fn squares<I: Isa<f64>>(isa: I, numbers: &[f64], factor: impl Fn(usize) -> I::V) -> I::V {
-    let mut sum = isa.splat(0.0);
-    for (v, x) in lanes::<f64>(numbers).iter().enumerate() {
-        let x = isa.mul(isa.load(x), factor(v));
-        sum = isa.mul_add(x, x, sum);
-    }
-    sum
 }
 
 impl Recurrence for Coordinates<'_> {
@@ -272,26 +213,17 @@ impl Recurrence for Coordinates<'_> {
         }
         square
     }
-
-    #[inline(always)]
-    fn scaled<I: Isa<f64>>(&self, isa: I, k: usize, range: Range<usize>, taps: &Taps) -> I::V {
-        let scale = isa.splat(self.scaled.scale(k));
-        squares::<I>(isa, &taps.column(k)[range], |_| scale)
-    }
 }
 
 /// That of A^k e_0.
 struct Vectors {
     /// The entries below, on and above the diagonal, in reverse, with those around the cycle for the widest band.
     rows: [Vec<f64>; 3],
-    /// One over what places are scaled by, in the same order.
-    over: Vec<f64>,
-    order: usize,
     places: usize,
 }
 
 impl Vectors {
-    fn new(plan: &Plan, band: Band<'_>, scaled: &Scaled) -> Self {
+    fn new(plan: &Plan, band: Band<'_>) -> Self {
         let width = plan.widest;
         let rows = [band.lower, band.diagonal, band.upper].map(|entries| {
             let mut row = vec![0.0; plan.places + width];
@@ -300,7 +232,7 @@ impl Vectors {
             row[plan.places..].iter_mut().zip(around).for_each(|(to, from)| *to = *from);
             row
         });
-        Self { rows, over: scaled.inverse_reach(width), order: plan.order, places: plan.places }
+        Self { rows, places: plan.places }
     }
 }
 
@@ -336,12 +268,5 @@ impl Recurrence for Vectors {
             below = here;
         }
         square
-    }
-
-    #[inline(always)]
-    fn scaled<I: Isa<f64>>(&self, isa: I, k: usize, range: Range<usize>, taps: &Taps) -> I::V {
-        let from = self.order - 1 - k + range.start;
-        let over = lanes::<f64>(&self.over[from..from + range.len()]);
-        squares::<I>(isa, &taps.column(k)[range], |v| isa.load(&over[v]))
     }
 }

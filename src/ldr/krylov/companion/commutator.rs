@@ -9,9 +9,8 @@
 //!
 //! `Z_{j,i−1} = Z_{j+1,i} + (d_j − d_i) Z_{j,i} + u_{j−1} Z_{j−1,i} − u_i Z_{j,i+1} + ẏ_j y_i − Σ ġ_j g_i`.
 //!
-//! A diagonal `i − 1 − j` of Z comes from itself and from the two above it, which count the less the further they are away: as taps do of K (entries of one place, time
-//! and again), of ψ, and of 1/ν around the cycle. So columns follow from each other in a band as wide as the widest of these, around the cycle: as
-//! far as their taps are above 10⁻¹³ (f64) or 10⁻⁷ (f32).
+//! A diagonal `i − 1 − j` of Z comes from itself and from the two above it, which count the less the further they are away: columns follow
+//! from each other in a band, around the cycle, as wide as diagonals have an influence on those that are asked for ([`super::influence`]).
 
 use super::scaled::Scaled;
 use crate::ldr::krylov::band::BandGradient;
@@ -24,6 +23,9 @@ const LANES: usize = f64::LANES;
 
 /// Columns that are taken up together.
 const GROUP: usize = LANES;
+
+/// Diagonals of the gradient that are asked for, the lowest ones.
+pub const ASKED: usize = 3;
 
 /// Outer products that are added to a band at once.
 pub const PAIRS: usize = 2;

@@ -21,7 +21,7 @@
 //! taps. That both are equal in the end is checked.
 //!
 //! *Gradients* in the generators take products with Ψᵀ. The gradient in all N² entries of A is a matrix of low displacement rank itself, whose
-//! columns follow from each other in a band ([`commutator`]), as wide as taps of K, Ψ and 1/ν count; what they begin with is led
+//! columns follow from each other in a band ([`commutator`]), which [`influence`] tells the width of; what they begin with is led
 //! back through ν, for which `R = Ψ y` stands for `y = K R`.
 //!
 //! *Accuracy:* K and Ψ are computed to a rounding error of their largest columns, and errors grow with `‖K‖ ‖Ψ‖`, which is limited. What is
@@ -32,6 +32,7 @@ mod basis;
 mod commutator;
 mod filter;
 mod gradients;
+mod influence;
 mod plan;
 mod products;
 mod remainder;
@@ -57,7 +58,7 @@ pub(super) struct Companion {
     psi: Taps,
     remainder: Remainder,
     scaled: Scaled,
-    /// Diagonals of a gradient in all entries that count.
+    /// Diagonals of a gradient in all entries that count, whole groups.
     diagonals: usize,
     sources: Vec<Source>,
 }
@@ -81,7 +82,9 @@ impl Companion {
             Some(Self { k, psi, .. }) => [psi, k].map(Taps::into_memory),
             None => [(); 2].map(|()| Aligned::zeros(0)),
         };
-        let (Basis { k, psi, inverse, diagonals }, scaled) = basis::new(plan, entries, memory)?;
+        let Basis { k, psi, inverse } = basis::new(plan, entries, memory)?;
+        let scaled = Scaled::new(plan, entries);
+        let diagonals = influence::diagonals(plan, &scaled);
         let remainder = Remainder::new(psi.column(plan.order), inverse);
         let sources = Vec::new();
         let mut companion = Self { k, psi, remainder, scaled, diagonals, sources };

@@ -48,21 +48,6 @@ impl Scaled {
         self.scale.len()
     }
 
-    /// `s_i`, for i up to N.
-    #[inline(always)]
-    pub fn scale(&self, i: usize) -> f64 {
-        if i < self.order() { self.scale[i] } else { self.turn.recip() }
-    }
-
-    /// `1 / s_i` from the last place down, and so many of them around the cycle.
-    pub fn inverse_reach(&self, around: usize) -> Vec<f64> {
-        let mut reach: Vec<f64> = self.inverse.iter().rev().copied().collect();
-        reach.extend_from_within(..around);
-        let product = self.turn.recip();
-        reach[self.order()..].iter_mut().for_each(|x| *x *= product);
-        reach
-    }
-
     /// Reaches with `d_j` and with `u_{j−1}` for each place j.
     #[inline(always)]
     pub fn reaches(&self) -> [&[f64]; 2] {

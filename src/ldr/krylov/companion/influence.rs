@@ -36,13 +36,17 @@ const SIGNS: [Lane; 1 << commutator::ASKED] = [
 /// Columns that the signs in one random number are for.
 const SIGNED: usize = u64::BITS as usize / commutator::ASKED;
 
+/// How much larger than the tail of a band an influence may be that is left out: 10⁻¹⁴ (f64) and 10⁻⁸ (f32), next to that of the diagonals that
+/// are asked for.
+pub const LEFT_OUT: f64 = 10.0;
+
 /// Registers of a column at the most.
 const MOST: usize = MAX_WIDTH / LANES;
 
-/// The diagonals that count, whole groups: the influence of the others is below the tail of a band, next to that of the three that are asked for.
+/// The diagonals that count, whole groups.
 pub fn diagonals(plan: &Plan, scaled: &Scaled) -> usize {
     // Sums of N signs are as large as √N.
-    let limit = plan.limits.tail * (plan.order as f64).sqrt();
+    let limit = LEFT_OUT * plan.limits.tail * (plan.order as f64).sqrt();
     let mut groups = 1;
     f64::run(Influence { plan, scaled, limit, groups: &mut groups });
     GROUP * groups

@@ -1,5 +1,6 @@
 use super::commutator::TOGETHER;
 use super::filter::{filter, subtract_lags};
+use super::influence::LEFT_OUT;
 use super::remainder::{lead_around_gradient, quotient};
 use super::taps::{GROUP, UNIT};
 use super::*;
@@ -545,7 +546,7 @@ fn gradients_are_wrong_by_diagonals_that_are_left_out() {
                 let Some(error) = error_in_entries(&entries, limits, &mut rng) else { continue };
                 let order = (entries.len() / 3) as f64;
                 // Next to sums of N random products, those that all add up are √N times as large.
-                let bound = bar.unwrap_or(10.0 * tail * order.sqrt() + 32.0 * f64::EPSILON * order);
+                let bound = bar.unwrap_or(10.0 * LEFT_OUT * tail * order.sqrt() + 32.0 * f64::EPSILON * order);
                 assert!(error <= bound, "N = {order}, tail {tail}: {error:e}, allowed {bound:e}");
                 taken += 1;
             }
@@ -607,7 +608,7 @@ fn gradient_in_entries(companion: &Companion, plan: &Plan, Example { t, y }: &Ex
 /// The recurrence for the influence of diagonals as it stands, all of them in all columns.
 fn groups_of_influence(plan: &Plan, scaled: &Scaled) -> usize {
     let Plan { order, widest, .. } = *plan;
-    let limit = plan.limits.tail * (order as f64).sqrt();
+    let limit = LEFT_OUT * plan.limits.tail * (order as f64).sqrt();
     let [d, u] = [&scaled.diagonal, &scaled.upper].map(|x| move |i: usize| x[i % order]);
     let mut rng = fastrand::Rng::with_seed(0);
     let (mut before, mut here, mut signs, mut groups) = (vec![0.0; widest], vec![0.0; widest], 0, 1);

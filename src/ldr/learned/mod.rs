@@ -68,10 +68,10 @@
 //! *Cost,* one vector, r = 1, f64, microseconds at N = 1024: 7 for a scaled shift, 19 for a hierarchy, 12 to 32 for polynomials with 4 to 64
 //! taps, about 100 for a tree that is passed in one direction, 400 for the recurrence of LDR-TD. The gradients of one vector go on from what
 //! its product left, if that was the last one in the same [`Workspace`](crate::Workspace): they cost two products by a scaled shift, two and a
-//! half by a hierarchy or a recurrence, three and a half to four and a half by polynomials and four to six by a tree. Otherwise they cost about one
+//! half by a hierarchy or a recurrence, three by polynomials and four to six by a tree. Otherwise they cost about one
 //! more; and by a recurrence, from N = 1025 on, another one, as vectors are computed again there rather than kept. In batches, where nothing is
 //! kept, they cost two and a half products by a scaled shift or a hierarchy, three by polynomials or a recurrence and three to four by a tree. A
-//! change of the parameters costs seven or eight by polynomials, and four by a tree. *Choose it* where data have a structure that
+//! change of the parameters costs seven to ten by polynomials, and four by a tree. *Choose it* where data have a structure that
 //! shifts only nearly describe and parameters count: on small training sets it was the best of its class; LDR-SD has half
 //! the parameters of the operators. A dense copy of an m×n matrix takes O(r m n) with LDR-SD, whose entries
 //! follow from each other along diagonals, and so do gradients back from its entries; with LDR-TD it

@@ -127,7 +127,7 @@ impl Influence<'_> {
             let mut highest = [0.0f64; LANES];
             isa.store(&mut highest, columns[count - 1][0]);
             // NaN counts as well.
-            if highest.iter().any(|x| !(x.abs() <= limit)) {
+            if highest.iter().any(|x| !(-limit..=limit).contains(x)) {
                 for (lanes, column) in walk.columns.iter_mut().zip(&columns[..count]) {
                     lanes.iter_mut().zip(column).for_each(|(lane, v)| isa.store(lane, *v));
                 }

@@ -97,8 +97,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`]; [`Error::OutOfRange`] for the f of an f-circulant
-    /// or a corner of shifts that `T` cannot hold; [`Error::RankChoice`] for a rank that is missing or superfluous;
+    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`]; [`Error::Memory`] where there is none for tables of
+    /// transforms; [`Error::OutOfRange`] for the f of an f-circulant or a corner of shifts beside which `T` would lose
+    /// all digits; [`Error::RankChoice`] for a rank that is missing or superfluous;
     /// [`Error::UnknownFamily`] for [`Family::Other`].
     pub fn structure<T: Scalar>(&self) -> Result<Arc<dyn Structure<T>>> {
         T::structure(self)

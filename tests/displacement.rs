@@ -413,6 +413,23 @@ fn nearly_nilpotent_operators_that_determine_nothing_are_refused() {
     assert_close(&back, &generators.displacement().unwrap(), 1e3);
 }
 
+/// Norms say nothing there: each entry comes from its own equation, or from the one before it along its diagonal.
+#[test]
+fn entries_of_very_different_sizes_are_reconstructed_along_cycles() {
+    let diagonal = |entries: [f64; 2]| Diagonal::new(entries.to_vec()).unwrap();
+    let ones = Generators::new(2, 2, 1, vec![1.0; 2], vec![1.0; 2]).unwrap();
+    let cauchy = Sylvester::new(diagonal([1e8, 1e-8]), diagonal([1.0, 5e-9])).reconstruct(&ones).unwrap();
+    let expected = matrix(2, 2, |i, j| 1.0 / ([1e8, 1e-8][i] - [1.0, 5e-9][j]));
+    assert!(cauchy.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-15 * b.abs()), "{cauchy:?}");
+
+    let n = 40;
+    let weighted = || Subdiagonal::new(&vec![2.0; n - 1], 0.0).unwrap();
+    let unit: Vec<f64> = (0..n).map(|k| f64::from(u8::from(k == 0))).collect();
+    let generators = Generators::new(n, n, 1, unit.clone(), unit).unwrap();
+    let powers = Stein::new(weighted(), Transposed(weighted())).reconstruct(&generators).unwrap();
+    assert_eq!(powers, matrix(n, n, |i, j| if i == j { 4f64.powi(i as i32) } else { 0.0 }));
+}
+
 /// An operator of somebody else whose displacements have another length than it says.
 #[test]
 fn displacements_of_another_length_are_refused() {

@@ -224,6 +224,16 @@ fn large_corners_start_with_the_variance_asked_for_and_multiply_as_their_entries
 }
 
 #[test]
+fn corners_that_multiply_nothing_do_not_count() {
+    let start = |corner: f64| {
+        let pair = ShiftPair::stein(Plain(corner), Transposed(0.0)).unwrap();
+        [Builder::new(Family::ShiftLike(pair), 40, 1).rank(1), Builder::new(Family::FCirculant(corner), 3, 1)]
+            .map(|builder| builder.build::<f64>().unwrap().parameters().to_vec())
+    };
+    assert_eq!(start(1e200), start(0.5));
+}
+
+#[test]
 fn corners_that_leave_no_digits_are_refused() {
     for corner in [1e293, -f64::MAX] {
         let pair = ShiftPair::stein(Plain(corner), Transposed(0.0)).unwrap();

@@ -314,7 +314,8 @@ impl Compression {
     /// # Errors
     ///
     /// [`Error::ShapeMismatch`]; [`Error::NotCompressible`] for a matrix without a [`Reconstruction`](crate::Reconstruction): of a
-    /// family without a rank, which [`Compression::family`] finds the best of, or of LDR-TD.
+    /// family without a rank, which [`Compression::family`] finds the best of, of LDR-TD, or of LDR-SD far from the shift;
+    /// [`Error::RankChoice`] for one whose parameters do not begin with generators; [`Error::Memory`].
     pub fn refine<T: Scalar>(
         &self,
         matrix: &Matrix<T>,

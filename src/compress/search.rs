@@ -165,8 +165,12 @@ impl Compression {
         let (steps, stopped, structure) = (solved.steps, solved.stopped, builder.structure::<T>()?);
         let moved = self.rounded(candidate, Arc::clone(&structure), solved, fixed.start_error);
         let before = Solved::of(fixed.matrix.parameters().to_vec(), &fixed);
-        let stayed = Compressed { steps, stopped, ..self.rounded(candidate, structure, before, fixed.start_error)? };
-        Ok(moved.ok().filter(|moved| moved.error() <= stayed.error()).unwrap_or(stayed))
+        let stayed = self.rounded(candidate, structure, before, fixed.start_error);
+        match (moved, stayed.map(|stayed| Compressed { steps, stopped, ..stayed })) {
+            (Ok(moved), Ok(stayed)) if moved.error() <= stayed.error() => Ok(moved),
+            (Ok(moved), Err(_)) => Ok(moved),
+            (_, stayed) => stayed,
+        }
     }
 
     /// Learned operators: from those that make the displacement small, or from shifts.

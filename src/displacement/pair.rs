@@ -166,17 +166,20 @@ impl<T: Scalar> Pair<'_, T> {
         let d = generators.displacement()?;
         let matrix = match (self.a.cycle(), self.b.cycle()) {
             (Some(a), Some(b)) if a.weights().len() == m && b.weights().len() == n => cycle::solve(equation, &a, b, &d),
-            _ => schur::solve(equation, self.a, self.b, &d),
+            _ => schur::solve(equation, self.a, self.b, &d).and_then(|matrix| {
+                self.refuse_undetermined(equation, &d, &matrix)?;
+                Ok(matrix)
+            }),
         }?;
         all_finite("reconstruction", &matrix)?;
-        self.refuse_undetermined(equation, &d, &matrix)?;
         Ok(matrix)
     }
 }
 
 impl<T: Scalar> Pair<'_, T> {
     /// Refuses a matrix so much larger than its displacement that rounding it changes that by as much as there is of it: far
-    /// from normal, as nearly nilpotent operator matrices are, the equation is singular although eigenvalues differ.
+    /// from normal, as nearly nilpotent operator matrices are, the equation is singular although eigenvalues differ. Only for
+    /// solutions that are accurate in norm: along cycles each entry is.
     fn refuse_undetermined(&self, equation: Equation, displacement: &[T], matrix: &[T]) -> Result<()> {
         let [a, b] = [self.a.norm_bound()?.wide(), self.b.norm_bound()?.wide()];
         let scale = match equation {

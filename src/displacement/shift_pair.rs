@@ -72,8 +72,9 @@ impl ShiftPair {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] for a corner that is not finite, [`Error::SingularDisplacement`] if the corners' product is 1: the
-    /// eigenvalues of A and B are the roots of their corners, and some pair of them has the product 1.
+    /// [`Error::NotFinite`] for a corner that is not finite, [`Error::OutOfRange`] for corners whose product is not,
+    /// [`Error::SingularDisplacement`] if it is 1: the eigenvalues of A and B are the roots of their corners, and some pair
+    /// of them has the product 1.
     pub fn stein(a: ShiftOperator, b: ShiftOperator) -> Result<Self> {
         crate::error::all_finite("the corners", &[a.f(), b.f()])?;
         let (product, gap) = (a.f() * b.f(), 1.0 - a.f() * b.f());
@@ -92,7 +93,8 @@ impl ShiftPair {
     ///
     /// # Errors
     ///
-    /// As for [`ShiftPair::stein`]; the operator is singular if the corners of A and B are equal.
+    /// As for [`ShiftPair::stein`], of the inverse and the quotient of the corners instead; the operator is singular if the
+    /// corners of A and B are equal.
     pub fn sylvester(a: ShiftOperator, b: ShiftOperator) -> Result<Self> {
         crate::error::all_finite("the corners", &[a.f(), b.f()])?;
         let (a, b, inverted) = match (a.f() == 0.0, b.f() == 0.0) {

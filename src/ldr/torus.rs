@@ -163,11 +163,14 @@ impl Torus {
     /// scale s ≥ 1 and the sum over s², for corners whose squares overflow.
     pub fn dependencies(self) -> (f64, f64) {
         let gap = 1.0 - self.f * self.e;
+        // Single corners lead from one piece of a diagonal to the other.
+        let has_both = self.diagonals().any(|(right, below)| right.len > 0 && below.len > 0);
+        let [f, e] = if has_both { [self.f, self.e] } else { [0.0; 2] };
         // By the largest weight, and exact for those that are not large.
-        let largest = [self.f, self.e, self.f * self.e].iter().map(|w| (w / gap).abs()).fold(1.0, f64::max);
+        let largest = [f, e, self.f * self.e].iter().map(|w| (w / gap).abs()).fold(1.0, f64::max);
         let scale = if largest < 1e100 { 1.0 } else { largest };
         let weight = |w: f64| (w / gap / scale).powi(2);
-        let [one, turn, around] = [weight(1.0), weight(self.f * self.e), weight(self.f) + weight(self.e)];
+        let [one, turn, around] = [weight(1.0), weight(self.f * self.e), weight(f) + weight(e)];
         let pairs = |len: f64, sign: f64| 0.5 * len * (len + sign);
         let squares = |(right, below): (Diagonal, Diagonal)| {
             let (a, b) = (right.len as f64, below.len as f64);

@@ -27,12 +27,13 @@ impl<T: Scalar> Matrix<T> {
     /// can go to.
     ///
     /// O(1), but O(mn r log r) for a relative error, or log r dense copies where the family has no
-    /// [`Reconstruction`](crate::Reconstruction) (LDR-TD).
+    /// [`Reconstruction`](crate::Reconstruction) (LDR-TD, and LDR-SD far from the shift).
     ///
     /// # Errors
     ///
     /// [`Error::RankChoice`] for a family without a rank, [`Error::RankTooLarge`], [`Error::OverBudget`] when even rank 0 has
-    /// more parameters than allowed, [`Error::OutOfRange`] for a relative error that is negative or not a number.
+    /// more parameters than allowed, [`Error::OutOfRange`] for a relative error that is negative or not a number;
+    /// for relative errors [`Error::TooLarge`] or [`Error::Memory`] where dense copies have no room.
     pub fn rank_for(&self, target: RankTarget) -> Result<usize> {
         match target {
             RankTarget::Rank(rank) => self.structure_at(rank).map(|_| rank),

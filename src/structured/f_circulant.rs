@@ -112,9 +112,10 @@ impl<T: Scalar> ConvolutionFamily for FCirculant<T> {
         let Shape { rows, cols } = self.engine.shape;
         let size = rows as f64 * cols as f64;
         let above: f64 = (1..cols).map(|d| rows.min(cols - d) as f64).sum();
-        // Divided by the square of the larger of f and 1, which may overflow.
-        let largest = self.f.wide().abs().max(1.0);
+        // Divided by the square of the larger of f and 1, which may overflow; f counts where it multiplies something.
+        let largest = if above > 0.0 { self.f.wide().abs().max(1.0) } else { 1.0 };
         let weight = |w: f64| (w / largest).powi(2);
-        (size / (weight(1.0) * (size - above) + weight(self.f.wide()) * above)).sqrt() / largest
+        (size / (weight(1.0) * (size - above) + if above > 0.0 { weight(self.f.wide()) * above } else { 0.0 })).sqrt()
+            / largest
     }
 }

@@ -6,6 +6,8 @@
 //! multiplied, by what brings one of them to the size of a shift. Two operators that are both smaller than that stay
 //! as they are: nothing grows, and gradients would lose what α is multiplied into them again.
 
+use crate::linalg::norm;
+
 /// By how much powers may grow before anything is scaled: operators that nearly balance stay what they are, to the bit.
 const SLACK: f64 = 8.0;
 
@@ -13,7 +15,7 @@ const SLACK: f64 = 8.0;
 /// gradient in B that in B/α by α.
 pub(super) fn balance([a, b]: [&mut [f64]; 2]) -> f64 {
     let order = (a.len() / 3) as f64;
-    let [p, q] = [&*a, &*b].map(|entries| (entries.iter().map(|e| e * e).sum::<f64>() / order).sqrt());
+    let [p, q] = [&*a, &*b].map(|entries| norm(entries) / order.sqrt());
     let alpha = if p < 1.0 && q > 1.0 {
         q.min(p.recip())
     } else if p > 1.0 && q < 1.0 {

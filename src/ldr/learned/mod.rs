@@ -58,7 +58,8 @@
 //! 7·10⁻¹³. Errors of LDR-SD were at most 10⁻¹⁴, and the limit on the growth of trees keeps theirs to 10⁻¹¹.
 //!
 //! `(αA, B/α)` makes the same matrix as `(A, B)`. Where one operator is larger than a shift and the other one smaller, in the mean square
-//! of their entries, the engines get the pair that is most even, so that powers of the one do not grow while those of the other die away.
+//! of their entries, hierarchies, polynomials, trees and recurrences get a pair of which one has the size of a shift, so that powers of the one do not
+//! grow while those of the other die away. Scaled shifts, and dense copies along diagonals, take the pair as it is.
 //!
 //! This has limits. Gradients in operators and generators, dense copies, the numbers between both sides, and recurrences up to
 //! N = 1024 are always in plain double precision. The estimate does not look at generators, nor does it cover two operators that

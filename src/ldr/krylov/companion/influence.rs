@@ -2,7 +2,7 @@
 //!
 //! Columns of that gradient follow from each other ([`super::commutator`]), and a diagonal has a part in those below it only. How large a part
 //! the transposed recurrence tells, with the columns in ascending order: for `Y_{q,i}`, how much the three lowest diagonals of all columns before
-//! depend on `Z_{i−q,i}`, times random signs, it is
+//! depend on `Z_{i+1−q,i}`, times random signs, it is
 //!
 //! `Y_{q,i} = Y_{q,i−1} + (d_{i+1−q} − d_i) Y_{q−1,i−1} + u_{i+1−q} Y_{q−2,i−1} − u_{i−1} Y_{q−2,i−2}`, and a sign more for q < 3.
 //!
@@ -37,7 +37,7 @@ const SIGNS: [Lane; 1 << commutator::ASKED] = [
 const SIGNED: usize = u64::BITS as usize / commutator::ASKED;
 
 /// How much larger than the tail of a band an influence may be that is left out: 10⁻¹⁴ (f64) and 10⁻⁸ (f32), next to that of the diagonals that
-/// are asked for.
+/// are asked for; times √N for a single one of N columns.
 pub const LEFT_OUT: f64 = 10.0;
 
 /// Registers of a column at the most.

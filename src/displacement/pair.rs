@@ -174,9 +174,7 @@ impl<T: Scalar> Pair<'_, T> {
         all_finite("reconstruction", &matrix)?;
         Ok(matrix)
     }
-}
 
-impl<T: Scalar> Pair<'_, T> {
     /// Refuses a matrix so much larger than its displacement that rounding it changes that by as much as there is of it: far
     /// from normal, as nearly nilpotent operator matrices are, the equation is singular although eigenvalues differ. Only for
     /// solutions that are accurate in norm: along cycles each entry is.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use common::*;
 use displace::displacement::DisplacementOperator;
 use displace::ldr::{LearnedOperators, ToeplitzLike};
-use displace::{Builder, Error, Family, Init, Matrix, Path, PathChoice, Scalar, Structure, Workspace};
+use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar, Structure, Workspace};
 use proptest::prelude::*;
 
 const FAMILIES: [Family; 2] = [Family::LearnedSubdiagonal, Family::LearnedTridiagonal];
@@ -542,42 +542,6 @@ fn large_orders_equal_the_recurrence() {
         let slope = (loss(1.0) - loss(-1.0)) / (2.0 * h);
         assert!((slope - size).abs() <= 1e-6 * size, "{}: {slope} for {size}", what("gradient"));
     }
-}
-
-/// Materialising takes O(N³): in training it has to pay with every change of the parameters.
-#[test]
-fn a_dense_copy_has_to_pay() {
-    let matrix = |family, n, kind| {
-        let structure = structure::<f64>(family, n, n, 1);
-        let parameters = parameters(&structure, kind, 4);
-        Matrix::new(Arc::new(structure), parameters).unwrap()
-    };
-    let train = |matrix: &mut Matrix<f64, LearnedOperators<f64>>, batch: usize| {
-        let n = matrix.cols();
-        let (x, mut gradient) = (random::<f64>(batch * n, 5), vec![0.0; matrix.parameters().len()]);
-        matrix.apply(&x).unwrap();
-        matrix.backward(&x, &x, None, &mut gradient, &mut Workspace::new()).unwrap();
-        matrix.update(|p| p.iter_mut().zip(gradient).for_each(|(p, g)| *p -= 1e-9 * g)).unwrap();
-    };
-    for kind in [Kind::Near(0.02), Kind::Reflecting] {
-        let mut matrix = matrix(Family::LearnedTridiagonal, 256, kind);
-        // It may stay as it is, and serve many products.
-        assert_eq!(matrix.path(64), Path::Dense, "{kind:?}");
-        for batch in [1, 50] {
-            train(&mut matrix, batch);
-            assert_eq!([1, 50, 64].map(|batch| matrix.path(batch)), [Path::Fast; 3], "{kind:?}, batches of {batch}");
-        }
-        matrix.set_path(PathChoice::Auto);
-        assert_eq!(matrix.path(64), Path::Dense, "{kind:?}, chosen again");
-    }
-    // Small matrices for large batches are another matter, and those with cheap products never need a copy.
-    let mut small = matrix(Family::LearnedTridiagonal, 64, Kind::Near(0.02));
-    train(&mut small, 512);
-    assert_eq!(small.path(512), Path::Dense);
-    let mut scaled = matrix(Family::LearnedSubdiagonal, 1024, Kind::Near(0.002));
-    assert_eq!(scaled.path(64), Path::Fast);
-    train(&mut scaled, 1);
-    assert_eq!(scaled.path(64), Path::Fast);
 }
 
 #[test]

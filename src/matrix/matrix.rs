@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::dense_copy::DenseCopy;
 use super::kept::Stamp;
 use super::path::{PRODUCTS, dense_cost};
 use super::{Bound, Layout, Parameters, Path, PathChoice, Prepared, Structure, Workspace, take};
@@ -48,14 +48,14 @@ pub struct Matrix<T: Scalar, S: ?Sized + Structure<T> = dyn Structure<T>> {
     prepared: Prepared<T>,
     /// Of what is prepared. Clones share it, as they share that.
     stamp: Stamp,
-    dense: Option<Vec<T>>,
+    dense: DenseCopy<T>,
     choice: PathChoice,
     /// Whether the parameters have been changed since the matrix was made or the path chosen.
     changed: bool,
-    /// Rows of the last batch, or 0.
-    last: AtomicUsize,
-    /// The path of one vector alone, kept because choosing it takes as long as the smallest products.
-    single: Path,
+    /// Nanoseconds that a dense copy costs, and those that it saves one vector: kept because the estimate takes as long as the
+    /// smallest products.
+    copy_cost: f64,
+    saved_once: f64,
     /// What preparing needs, kept for the next time.
     scratch: Workspace<T>,
     structure: Arc<S>,
@@ -72,8 +72,8 @@ impl<T: Scalar, S: Structure<T> + 'static> Matrix<T, S> {
             dense: self.dense,
             choice: self.choice,
             changed: self.changed,
-            last: self.last,
-            single: self.single,
+            copy_cost: self.copy_cost,
+            saved_once: self.saved_once,
             scratch: self.scratch,
             structure: self.structure,
         }
@@ -96,11 +96,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             previous: Vec::new(),
             prepared: Prepared::default(),
             stamp: Stamp::new(),
-            dense: None,
+            dense: DenseCopy::decided(None),
             choice: PathChoice::Auto,
             changed: false,
-            last: AtomicUsize::new(0),
-            single: Path::Fast,
+            copy_cost: 0.0,
+            saved_once: 0.0,
             scratch: Workspace::new(),
             structure,
         };
@@ -193,15 +193,15 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// The path that a product with a batch of this many rows takes. Its gradients may take the fast one where the product
     /// does not; see [`PathChoice::Auto`].
     pub fn path(&self, batch: usize) -> Path {
-        if batch == 1 { self.single } else { self.chosen_path(batch) }
-    }
-
-    fn chosen_path(&self, batch: usize) -> Path {
-        match self.choice {
-            PathChoice::Dense if self.dense.is_some() => Path::Dense,
-            PathChoice::Auto if self.dense.is_some() && self.dense_is_cheaper(batch) => Path::Dense,
-            _ => Path::Fast,
-        }
+        let has_dense = match self.choice {
+            PathChoice::Fast => false,
+            PathChoice::Dense => self.dense.entries().is_some(),
+            PathChoice::Auto => {
+                let saved = self.saved(batch);
+                saved > 0.0 && self.dense.serves(saved, self.copy_cost)
+            }
+        };
+        if has_dense { Path::Dense } else { Path::Fast }
     }
 
     /// The entries, row by row. O(mn), times the rank where the family has one.
@@ -241,7 +241,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         Ok(y)
     }
 
-    /// `Y = X Mᵀ` into a buffer of the caller; nothing is allocated once the workspace has grown.
+    /// `Y = X Mᵀ` into a buffer of the caller; nothing is allocated once the workspace has grown, except where the product makes a dense
+    /// copy (see [`PathChoice::Auto`]).
     ///
     /// # Errors
     ///
@@ -250,7 +251,6 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn apply_into(&self, x: &[T], y: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("x", x, self.cols())?;
         has_length("y", y, numbers::<T>(batch, self.rows())?)?;
-        self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nt(x, dense, y, [batch, self.cols(), self.rows()]);
             return Ok(());
@@ -282,7 +282,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         Ok(x)
     }
 
-    /// `X = Y M` into a buffer of the caller; nothing is allocated once the workspace has grown.
+    /// `X = Y M` into a buffer of the caller; as [`Matrix::apply_into`], it allocates nothing once the workspace has grown.
     ///
     /// # Errors
     ///
@@ -291,7 +291,6 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn apply_transposed_into(&self, y: &[T], x: &mut [T], workspace: &mut Workspace<T>) -> Result<()> {
         let batch = batch("y", y, self.rows())?;
         has_length("x", x, numbers::<T>(batch, self.cols())?)?;
-        self.last.store(batch, Ordering::Relaxed);
         if let Some(dense) = self.dense_for(batch) {
             gemm_nn(y, dense, x, [batch, self.rows(), self.cols()]);
             return Ok(());
@@ -332,11 +331,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         if batch == 0 {
             return Ok(());
         }
-        self.last.store(batch, Ordering::Relaxed);
-        let pays = self.choice != PathChoice::Auto || self.copy_pays(batch, PRODUCTS[1]);
-        match self.dense_for(batch) {
-            Some(dense) if pays => self.backward_dense(dense, x, dy, dx, gradient, workspace),
-            _ => self.backward_fast(x, dy, dx, gradient, workspace),
+        let pays = self.choice != PathChoice::Auto || self.copy_pays(batch, 1.0);
+        match pays.then(|| self.dense_for(batch)).flatten() {
+            Some(dense) => self.backward_dense(dense, x, dy, dx, gradient, workspace),
+            None => self.backward_fast(x, dy, dx, gradient, workspace),
         }
         Ok(())
     }
@@ -412,19 +410,26 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     fn materialise(&mut self) {
+        self.copy_cost = self.structure.dense_copy_cost(self.bound());
+        self.saved_once = self.estimate_saved(1);
+        let is_expensive = self.copy_cost > 0.0;
         let wanted = match self.choice {
             PathChoice::Fast => false,
             PathChoice::Dense => true,
-            PathChoice::Auto => self.copy_is_wanted(),
+            PathChoice::Auto if self.changed && is_expensive => false,
+            PathChoice::Auto => TYPICAL_BATCHES.into_iter().any(|batch| self.copy_pays(batch, PRODUCTS)),
         };
-        let addressable = Shape { rows: self.rows(), cols: self.cols() }.check_dense().is_ok();
-        let dense = self.dense.take().unwrap_or_default();
-        self.dense = if wanted && addressable { self.write_dense(dense) } else { None };
-        self.single = self.chosen_path(1);
+        let storage = std::mem::replace(&mut self.dense, DenseCopy::undecided()).into_storage();
+        if wanted {
+            self.dense = DenseCopy::decided(self.write_dense(storage));
+        } else if self.choice != PathChoice::Auto || !is_expensive {
+            self.dense = DenseCopy::decided(None);
+        }
     }
 
-    /// The entries in the storage of `dense`, if there is memory for them.
+    /// The entries in the storage of `dense`, if they can be addressed and there is memory for them.
     fn write_dense(&self, mut dense: Vec<T>) -> Option<Vec<T>> {
+        Shape { rows: self.rows(), cols: self.cols() }.check_dense().ok()?;
         let len = self.rows() * self.cols();
         dense.try_reserve_exact(len.saturating_sub(dense.len())).ok()?;
         dense.resize(len, T::zero());
@@ -432,41 +437,41 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         Some(dense)
     }
 
-    /// Whether a dense copy is worth what it costs.
-    fn copy_is_wanted(&self) -> bool {
-        let last = self.last.load(Ordering::Relaxed);
-        if self.changed && last > 0 && self.structure.dense_copy_cost(self.bound()) > 0.0 {
-            return self.copy_pays(last, PRODUCTS[1]);
-        }
-        let products = PRODUCTS[usize::from(self.changed)];
-        TYPICAL_BATCHES.into_iter().any(|batch| self.copy_pays(batch, products))
-    }
-
-    /// Nanoseconds an example that a dense copy saves.
+    /// Nanoseconds that a dense copy saves a product with so many rows, by the estimates.
     fn saved(&self, batch: usize) -> f64 {
-        self.structure.cost_with(self.bound(), batch) - dense_cost::<T>(self.rows(), self.cols(), batch)
+        if batch == 1 { self.saved_once } else { self.estimate_saved(batch) }
     }
 
-    fn dense_is_cheaper(&self, batch: usize) -> bool {
-        !self.structure.is_dense() && self.saved(batch) > 0.0
+    fn estimate_saved(&self, batch: usize) -> f64 {
+        if self.structure.is_dense() {
+            return 0.0;
+        }
+        let dense = dense_cost::<T>(self.rows(), self.cols(), batch);
+        (self.structure.cost_with(self.bound(), batch) - dense) * batch as f64
     }
 
     /// Whether a dense copy saves, in so many products, more than it costs.
     fn copy_pays(&self, batch: usize, products: f64) -> bool {
-        let cost = self.structure.dense_copy_cost(self.bound());
-        !self.structure.is_dense() && self.saved(batch) * batch as f64 * products > cost
+        self.saved(batch) * products > self.copy_cost
+    }
+
+    /// The dense copy, if a product with so many rows is better off with it.
+    fn dense_for(&self, batch: usize) -> Option<&[T]> {
+        match self.choice {
+            PathChoice::Fast => None,
+            PathChoice::Dense => self.dense.entries(),
+            PathChoice::Auto if self.dense.is_refused() => None,
+            PathChoice::Auto => {
+                let saved = self.saved(batch);
+                let make = || self.write_dense(Vec::new());
+                if saved > 0.0 { self.dense.for_product(saved, self.copy_cost, make) } else { None }
+            }
+        }
     }
 
     /// Numbers in the product with `x`, if it is a batch and they can be addressed.
     pub(crate) fn product_len(&self, x: &[T]) -> Result<usize> {
         numbers::<T>(batch("x", x, self.cols())?, self.rows())
-    }
-
-    fn dense_for(&self, batch: usize) -> Option<&[T]> {
-        match self.path(batch) {
-            Path::Dense => self.dense.as_deref(),
-            Path::Fast => None,
-        }
     }
 }
 
@@ -480,8 +485,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Clone for Matrix<T, S> {
             dense: self.dense.clone(),
             choice: self.choice,
             changed: self.changed,
-            last: AtomicUsize::new(self.last.load(Ordering::Relaxed)),
-            single: self.single,
+            copy_cost: self.copy_cost,
+            saved_once: self.saved_once,
             scratch: Workspace::new(),
             structure: Arc::clone(&self.structure),
         }

@@ -1,5 +1,6 @@
 //! A matrix: a structure, its parameters, and what was prepared from them.
 
+mod dense_copy;
 mod description;
 mod family;
 mod init;

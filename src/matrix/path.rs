@@ -23,10 +23,11 @@ pub enum PathChoice {
     ///
     /// Where making the dense copy is expensive (up to O(n³) for [learned operators](crate::ldr::LearnedOperators)), it
     /// must pay for itself. A matrix whose parameters have not changed since it was made, or since
-    /// [`Matrix::set_path`](crate::Matrix::set_path), is taken to be final: the copy must pay within 64 products with
-    /// 1, 4 or 64 examples. After the first change it is taken to be in training: the copy must pay within a single
-    /// product with as many examples as the last one had. For gradients the latter holds in any case, since they then
-    /// go back through all entries.
+    /// [`Matrix::set_path`](crate::Matrix::set_path), has it at once if it pays within 64 products with 1, 4 or 64 examples.
+    /// Otherwise a product makes it when, with those since the last change of the parameters, it would have saved as much
+    /// time as it costs: so a large batch may make it at once, and many small products do at some point, from which on their
+    /// results differ by rounding. For gradients it must pay within the one pass, since they then go back through all
+    /// entries.
     #[default]
     Auto,
     /// Always the family's own fast algorithm.
@@ -35,8 +36,8 @@ pub enum PathChoice {
     Dense,
 }
 
-/// Products within which an expensive dense copy must pay for itself: of a matrix that is final, and of one in training.
-pub(super) const PRODUCTS: [f64; 2] = [64.0, 1.0];
+/// Products within which an expensive dense copy must pay for itself to be made before the first one.
+pub(super) const PRODUCTS: f64 = 64.0;
 
 /// Nanoseconds of a multiplication and addition in a blocked GEMM, f32; f64 takes twice as long.
 const GEMM: f64 = 0.020;

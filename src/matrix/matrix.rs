@@ -138,7 +138,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         &self.parameters
     }
 
-    /// Replaces the parameters. Costs the transforms of the generators, and the dense copy where there is one.
+    /// Replaces the parameters. Costs the transforms of the generators, and the dense copy where there is one; one that is expensive
+    /// to make is dropped instead, until it pays again (see [`PathChoice::Auto`]).
     ///
     /// # Errors
     ///

@@ -88,6 +88,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// [`Error::Length`] when there are more or fewer parameters than the layout says, [`Error::NotFinite`] or whatever
     /// else the family refuses; [`Error::EmptyShape`] or [`Error::TooLarge`] for a structure from outside that has no such shape.
     pub fn new(structure: Arc<S>, parameters: Vec<T>) -> Result<Self> {
+        Self::on_path(structure, parameters, PathChoice::Auto)
+    }
+
+    /// The same with the path chosen, so that no dense copy is made that the choice does not ask for.
+    pub(crate) fn on_path(structure: Arc<S>, parameters: Vec<T>, choice: PathChoice) -> Result<Self> {
         Shape::new(structure.rows(), structure.cols())?;
         has_length("parameters", &parameters, structure.layout().len())?;
         structure.check(&parameters)?;
@@ -96,8 +101,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             previous: Vec::new(),
             prepared: Prepared::default(),
             stamp: Stamp::new(),
-            dense: DenseCopy::decided(None),
-            choice: PathChoice::Auto,
+            dense: DenseCopy::undecided(),
+            choice,
             changed: false,
             copy_cost: 0.0,
             saved_once: 0.0,

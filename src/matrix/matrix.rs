@@ -258,7 +258,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let batch = batch("x", x, self.cols())?;
         has_length("y", y, numbers::<T>(batch, self.rows())?)?;
         if let Some(dense) = self.dense_for(batch) {
-            gemm_nt(x, dense, y, [batch, self.cols(), self.rows()]);
+            let (m, n) = (self.rows(), self.cols());
+            super::threads::rows(x, n, y, m, 0, workspace, |x, y, _| gemm_nt(x, dense, y, [x.len() / n, n, m]));
             return Ok(());
         }
         let scratch_len = self.structure.scratch_len();
@@ -298,7 +299,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let batch = batch("y", y, self.rows())?;
         has_length("x", x, numbers::<T>(batch, self.cols())?)?;
         if let Some(dense) = self.dense_for(batch) {
-            gemm_nn(y, dense, x, [batch, self.rows(), self.cols()]);
+            let (m, n) = (self.rows(), self.cols());
+            super::threads::rows(y, m, x, n, 0, workspace, |y, x, _| gemm_nn(y, dense, x, [y.len() / m, m, n]));
             return Ok(());
         }
         let scratch_len = self.structure.scratch_len();
@@ -357,7 +359,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let (m, n) = (self.rows(), self.cols());
         let batch = x.len() / n;
         if let Some(dx) = dx {
-            gemm_nn(dy, dense, dx, [batch, m, n]);
+            super::threads::rows(dy, m, dx, n, 0, workspace, |dy, dx, _| gemm_nn(dy, dense, dx, [dy.len() / m, m, n]));
         }
         let sums = workspace.slice(m * n);
         gemm_tn(dy, x, sums, [m, batch, n]);

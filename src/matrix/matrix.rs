@@ -247,8 +247,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         Ok(y)
     }
 
-    /// `Y = X Mᵀ` into a buffer of the caller; nothing is allocated once the workspace has grown, except where the product makes a dense
-    /// copy (see [`PathChoice::Auto`]).
+    /// `Y = X Mᵀ` into a buffer of the caller; nothing is allocated once the workspace has grown, but for the buffer into which a GEMM packs
+    /// its operands (on the dense path, and for low-rank matrices, with more than a few rows), and where the product makes a dense copy
+    /// (see [`PathChoice::Auto`]).
     ///
     /// # Errors
     ///
@@ -289,7 +290,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         Ok(x)
     }
 
-    /// `X = Y M` into a buffer of the caller; as [`Matrix::apply_into`], it allocates nothing once the workspace has grown.
+    /// `X = Y M` into a buffer of the caller; as for [`Matrix::apply_into`], nothing is allocated once the workspace has grown, with the same
+    /// exceptions.
     ///
     /// # Errors
     ///
@@ -311,7 +313,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     /// The backward pass of `Y = X Mᵀ`: given the gradient `dy` of a loss in Y, writes its gradient in X to `dx`, if
-    /// asked, and *adds* its gradient in the parameters to `gradient`.
+    /// asked, and *adds* its gradient in the parameters to `gradient`. Allocates as [`Matrix::apply_into`] does, and on the dense path
+    /// also to go back from the entries.
     ///
     /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from the intermediate results of the
     /// product, if the last product that left any in this workspace was one of this matrix (or a clone) with its present

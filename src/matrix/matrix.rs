@@ -188,12 +188,23 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.choice
     }
 
-    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed. A matrix
-    /// whose mn entries could not be addressed, or for which there is no memory, stays on the fast path.
+    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed; one that was
+    /// expensive to make and may be of use stays. A matrix whose mn entries could not be addressed, or for which there is no memory,
+    /// stays on the fast path.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
         self.changed = false;
-        self.materialise();
+        // A copy that is there is one of the present parameters.
+        let serves = match choice {
+            PathChoice::Fast => false,
+            PathChoice::Dense => true,
+            PathChoice::Auto => {
+                self.copy_cost > 0.0 && TYPICAL_BATCHES.into_iter().any(|batch| self.saved(batch) > 0.0)
+            }
+        };
+        if !serves || self.dense.entries().is_none() {
+            self.materialise();
+        }
     }
 
     /// The path that a product with a batch of this many rows takes. Its gradients may take the fast one where the product
@@ -210,7 +221,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         if has_dense { Path::Dense } else { Path::Fast }
     }
 
-    /// The entries, row by row. O(mn), times the rank where the family has one.
+    /// The entries, row by row. O(mn), times the rank where the family has one, and O(r max(m, n)³) at most for LDR-TD; O(mn) where
+    /// there is a dense copy.
     ///
     /// # Errors
     ///
@@ -218,7 +230,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn to_dense(&self) -> Result<Vec<T>> {
         Shape { rows: self.rows(), cols: self.cols() }.check_dense()?;
         let mut dense = zeros("the entries", self.rows() * self.cols())?;
-        self.structure.write_dense(Parameters(&self.parameters), &mut dense);
+        match self.dense.entries() {
+            Some(entries) => dense.copy_from_slice(entries),
+            None => self.structure.write_dense(Parameters(&self.parameters), &mut dense),
+        }
         Ok(dense)
     }
 

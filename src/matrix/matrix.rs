@@ -26,7 +26,9 @@ const TYPICAL_BATCHES: [usize; 3] = [1, 4, 64];
 ///
 /// `S` is the type of the structure; `Matrix<f32>`, without it, is a matrix of any family, and [`Matrix::into_dyn`] converts to
 /// that. All products work on batches: `x` holds one example a row, and the number of rows follows from its length, which may
-/// be zero. Numbers in `x` that are not finite affect the results of their own rows only.
+/// be zero. Numbers in `x` that are not finite affect the results of their own rows only. A batch gives what its rows give one at a
+/// time up to rounding, within the accuracy of the family, since blocks of rows and single ones go by different kernels and perhaps
+/// by different [paths](PathChoice); the number of threads changes nothing.
 ///
 /// ```
 /// use displace::{Workspace, structured::Toeplitz};

@@ -129,7 +129,9 @@ fn case<T: Scalar>(options: Options, matrix: &Matrix<T>, rank: usize, batch: usi
 /// The path that a matrix takes once it has served as many products as it takes a dense copy to pay for itself.
 fn settled_path<T: Scalar>(matrix: &Matrix<T>, x: &[T], y: &mut [T], batch: usize, would_gain: bool) -> Path {
     let (matrix, mut workspace, start) = (matrix.clone(), Workspace::new(), Instant::now());
-    while would_gain && matrix.path(batch) == Path::Fast && start.elapsed().as_secs_f64() < LONG {
+    // The choice of all other families is made from the outset.
+    let may_change = matches!(matrix.structure().family(), Family::LearnedSubdiagonal | Family::LearnedTridiagonal);
+    while would_gain && may_change && matrix.path(batch) == Path::Fast && start.elapsed().as_secs_f64() < LONG {
         matrix.apply_into(x, y, &mut workspace).unwrap_or_default();
     }
     matrix.path(batch)

@@ -119,9 +119,7 @@ impl Builder {
         }
         let mut parameters = zeros("the parameters", structure.layout().len())?;
         structure.initialise(self.init, &mut fastrand::Rng::with_seed(self.seed), &mut parameters)?;
-        let mut matrix = Matrix::new(structure, parameters)?;
-        matrix.set_path(self.path);
-        Ok(matrix)
+        Matrix::on_path(structure, parameters, self.path)
     }
 
     /// A matrix that is zero and yet can be trained: an update to another matrix that at first changes nothing, as adapters

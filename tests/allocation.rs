@@ -192,6 +192,22 @@ fn learned_operators() {
 }
 
 #[test]
+fn what_is_built_for_the_fast_path_makes_no_dense_copy_on_the_way() {
+    alone(|| {
+        let n = 64;
+        let [fast, auto] = [PathChoice::Fast, PathChoice::Auto].map(|path| {
+            let before = BYTES.get();
+            PEAK.set(before);
+            let matrix = Builder::new(Family::ToeplitzLike, n, n).rank(4).path(path).build::<f64>().unwrap();
+            assert_eq!(matrix.path(64) == displace::Path::Dense, path == PathChoice::Auto);
+            PEAK.get() - before
+        });
+        let copy = (n * n * size_of::<f64>()).cast_signed();
+        assert!(fast + copy / 2 < auto, "{fast} and {auto} bytes, {copy} of them for a dense copy");
+    });
+}
+
+#[test]
 fn a_layer_of_a_million_inputs_and_outputs_works_in_200_megabytes() {
     alone(|| {
         let n = 1 << 20;

@@ -21,7 +21,7 @@ use counting::counting;
 use displace::frameworks::burn::{Adapter, StructuredLinear, StructuredLinearConfig};
 use displace::ldr::CauchyLike;
 use displace::structured::CauchyNodes;
-use displace::{Builder, Error, Family, Linear, Matrix, Scalar, Structure};
+use displace::{Builder, Error, Family, Linear, Matrix, PathChoice, Scalar, Structure, Sum};
 use largest_allocation::largest_allocation;
 use proptest::prelude::*;
 
@@ -319,6 +319,20 @@ fn structures_that_no_builder_makes_have_layers_too() {
     let y = layer.forward(Tensor::<2>::from_data(TensorData::new(x.clone(), [2, 3]), (&Device::flex(), DType::F64)));
     assert_eq!(numbers(y), matrix.apply(&x).unwrap());
     assert_eq!(layer.to_linear::<f64>().unwrap().weight().to_dense().unwrap(), matrix.to_dense().unwrap());
+}
+
+#[test]
+fn sums_go_there_and_back_with_their_path() {
+    let terms = [Family::LowRank, Family::ToeplitzLike]
+        .map(|family| Builder::new(family, 5, 4).rank(1).structure::<f64>().unwrap());
+    let sum = Sum::new(Arc::clone(&terms[0]), Arc::clone(&terms[1])).unwrap();
+    let mut matrix = Matrix::new(Arc::new(sum), random(2 * 9, 1)).unwrap().into_dyn();
+    matrix.set_path(PathChoice::Fast);
+    let layer = StructuredLinear::from_linear(Linear::new(matrix.clone(), None).unwrap(), &Device::flex()).unwrap();
+    let back = layer.to_linear::<f64>().unwrap();
+    assert_eq!(back.weight().to_dense().unwrap(), matrix.to_dense().unwrap());
+    assert_eq!(back.weight().path_choice(), PathChoice::Fast);
+    assert!(matches!(layer.to_linear::<f32>(), Err(Error::UnknownFamily { name: "low rank + Toeplitz-like" })));
 }
 
 #[test]

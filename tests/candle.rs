@@ -19,7 +19,7 @@ use displace::frameworks::candle::{
 };
 use displace::ldr::CauchyLike;
 use displace::structured::CauchyNodes;
-use displace::{Builder, Error, Family, Init, Matrix, Scalar, Structure};
+use displace::{Builder, Error, Family, Init, Matrix, PathChoice, Scalar, Structure, Sum};
 use largest_allocation::largest_allocation;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -365,6 +365,23 @@ fn structures_that_no_builder_makes_have_layers_too() -> Result<()> {
     let y = layer.forward(&Tensor::from_slice(&x, (2, 3), CPU)?)?;
     assert_eq!(numbers(&y), matrix.apply(&x).unwrap());
     assert_eq!(layer.to_linear::<f64>()?.weight().to_dense().unwrap(), matrix.to_dense().unwrap());
+    Ok(())
+}
+
+#[test]
+fn sums_go_there_and_back_with_their_path() -> Result<()> {
+    let terms = [Family::LowRank, Family::ToeplitzLike]
+        .map(|family| Builder::new(family, 5, 4).rank(1).structure::<f64>().unwrap());
+    let sum = Sum::new(Arc::clone(&terms[0]), Arc::clone(&terms[1])).unwrap();
+    let mut matrix = Matrix::new(Arc::new(sum), random(2 * 9, 1)).unwrap().into_dyn();
+    matrix.set_path(PathChoice::Fast);
+    let variables = VarMap::new();
+    let vb = VarBuilder::from_varmap(&variables, DType::F64, CPU);
+    let layer = StructuredLinear::from_linear(displace::Linear::new(matrix.clone(), None).unwrap(), vb)?;
+    let back = layer.to_linear::<f64>()?;
+    assert_eq!(back.weight().to_dense().unwrap(), matrix.to_dense().unwrap());
+    assert_eq!(back.weight().path_choice(), PathChoice::Fast);
+    assert!(layer.to_linear::<f32>().is_err_and(|error| error.to_string().contains("low rank + Toeplitz-like")));
     Ok(())
 }
 

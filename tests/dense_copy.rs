@@ -3,6 +3,11 @@
 #[path = "common/families.rs"]
 #[allow(dead_code, reason = "these tests need only some of the helpers")]
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use common::{assert_close, norm, random};
 use displace::{Builder, Family, Matrix, Path, PathChoice, Workspace};
@@ -75,6 +80,21 @@ fn many_products_pay_for_it_together() {
         assert_close(&y, &first, 1e-11, norm(&first), "before and after");
         assert_ne!(y, first, "by another path");
     }
+}
+
+#[test]
+fn it_is_not_made_again_when_the_path_is_chosen_again_or_the_entries_are_asked_for() {
+    let matrix = matrix(Family::LearnedTridiagonal, 64, false);
+    let mut counted = counting::counting(Arc::clone(matrix.structure()), matrix.parameters().to_vec());
+    let before = counted.structure().written.load(Ordering::Relaxed);
+    for path in [PathChoice::Dense, PathChoice::Auto, PathChoice::Dense] {
+        counted.set_path(path);
+        assert_eq!(counted.path(64), Path::Dense);
+        assert_eq!(counted.to_dense(), matrix.to_dense());
+        assert_eq!(counted.structure().written.load(Ordering::Relaxed), before + 1, "{path:?}");
+    }
+    counted.set_path(PathChoice::Fast);
+    assert_eq!(counted.path(64), Path::Fast);
 }
 
 #[test]

@@ -259,11 +259,14 @@ fn orders(shares: &[Share<f32>]) -> Vec<(String, Vec<f32>)> {
     shares.iter().flat_map(of).collect()
 }
 
-/// Writes all matrices to one file, with their descriptions.
+/// Writes all matrices to one file, with their descriptions. Sums and permuted matrices have none: what they are stands in the metadata.
 fn save(shares: &[Share<f32>], path: &Path) -> Fallible<()> {
     let orders = orders(shares);
     let writer = displace::checkpoint::Writer::new();
     let all = shares.iter().fold(writer, |writer, share| writer.matrix(&share.name, &share.compressed.matrix));
     let all = orders.iter().fold(all, |all, (name, order)| all.tensor(name, &[order.len()], order));
+    let families = shares.iter().map(|share| (&share.name, share.compressed.matrix.structure().family()));
+    let others = families.filter(|(_, family)| matches!(family, displace::Family::Other(_)));
+    let all = others.fold(all, |all, (name, family)| all.metadata(&format!("{name}.family"), family.name()));
     Ok(all.save(path)?)
 }

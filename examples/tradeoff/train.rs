@@ -53,7 +53,7 @@ impl Method {
             builder = builder.rank(rank);
         }
         if matches!(self.family, Family::LearnedSubdiagonal | Family::LearnedTridiagonal) {
-            // A dense copy would have to be made anew at every step, in O(n³).
+            // All products in the same way, so that times compare: whichever had paid for a dense copy would make one, in O(n³).
             builder = builder.path(PathChoice::Fast);
         }
         let output = Builder::new(Family::Dense, CLASSES, size).seed(seed + 1).build_layer()?;

@@ -58,8 +58,8 @@ impl<'a> Writer<'a> {
     /// Adds a matrix: a tensor for each of its layout, `name.G` and so on, and its description. An empty name adds no
     /// prefix.
     ///
-    /// A matrix of a type outside this crate is stored without a description; [`Reader::matrix_of`](super::Reader::matrix_of)
-    /// reads it.
+    /// A matrix of a type outside this crate, a [`Sum`](crate::Sum) or a [`Permuted`](crate::Permuted) one is stored without a
+    /// description; [`Reader::matrix_of`](super::Reader::matrix_of) reads it, given its structure.
     #[must_use]
     pub fn matrix<T: Scalar, S: ?Sized + Structure<T>>(mut self, name: &str, matrix: &'a Matrix<T, S>) -> Self {
         for tensor in matrix.layout().tensors() {

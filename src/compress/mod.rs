@@ -376,8 +376,7 @@ impl Compression {
         for ((_, part), (_, start)) in sum.parts(&solution.point).zip(&places) {
             parameters[*start..][..part.len()].iter_mut().zip(part).for_each(|(p, &x)| *p = T::of(x));
         }
-        let mut matrix = Matrix::new(Arc::clone(template.structure()), parameters)?;
-        matrix.set_path(template.path_choice());
+        let matrix = Matrix::on_path(Arc::clone(template.structure()), parameters, template.path_choice())?;
         let Solution { start_square, steps, stopped, .. } = solution;
         self.measured(matrix, candidate, Some(start_square), steps, stopped)
     }

@@ -1,16 +1,41 @@
 //! A structure whose parameters belong to a framework, which may change them at any time.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::error::zeros;
 use crate::matrix::same;
-use crate::{Matrix, Result, Scalar, Workspace};
+use crate::{Description, Matrix, PathChoice, Result, Scalar, Structure, Workspace};
 
 /// The matrix of the parameters that were last seen, and scratch for as many threads as use it at a time.
 #[derive(Debug)]
 pub(super) struct Binding<T: Scalar> {
     matrix: RwLock<Arc<Matrix<T>>>,
     workspaces: Mutex<Vec<Workspace<T>>>,
+}
+
+/// What a matrix without its parameters is, with its number type forgotten.
+pub(super) struct Bare {
+    description: Description,
+    /// An `Arc<dyn Structure<T>>` for the T of the layer.
+    structure: Box<dyn Any>,
+    path: PathChoice,
+}
+
+impl Bare {
+    pub fn of<T: Scalar>(matrix: &Matrix<T>) -> Self {
+        let structure = Arc::clone(matrix.structure());
+        Self { description: Description::of(&*structure), structure: Box::new(structure), path: matrix.path_choice() }
+    }
+
+    /// The matrix of these parameters: of the same structure, or for another number type of one that is built from its description.
+    pub fn with<T: Scalar>(self, parameters: Vec<T>) -> Result<Matrix<T>> {
+        let structure = match self.structure.downcast::<Arc<dyn Structure<T>>>() {
+            Ok(structure) => *structure,
+            Err(_) => self.description.structure()?,
+        };
+        Matrix::on_path(structure, parameters, self.path)
+    }
 }
 
 /// Which gradients a backward pass has to compute.

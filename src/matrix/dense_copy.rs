@@ -9,7 +9,7 @@ pub(super) struct DenseCopy<T> {
     entries: OnceLock<Option<Vec<T>>>,
     /// Nanoseconds that it would have saved so far.
     missed: AtomicU64,
-    /// Whether a thread makes it. Others do not wait: a thread pool could have the maker itself run one of them meanwhile.
+    /// Whether a product has begun to make it.
     begun: AtomicBool,
 }
 
@@ -43,25 +43,36 @@ impl<T> DenseCopy<T> {
     pub(super) fn serves(&self, saved: f64, cost: f64) -> bool {
         match self.entries.get() {
             Some(entries) => entries.is_some(),
-            None => self.missed.load(Ordering::Relaxed) as f64 + saved >= cost,
+            None => self.has_paid(saved, cost) && !self.begun.load(Ordering::Relaxed),
         }
     }
 
     /// The entries for a product that they save so many nanoseconds; made by it if, together with the products before, that is what
     /// they cost. What is spent on both ways is then at most twice what the better one alone would have taken.
+    ///
+    /// Products on other threads do without while it is made. They do not wait: making it may take seconds, and a structure may
+    /// share that work with a pool of threads on which such a product is then started by the thread that makes the copy.
     pub(super) fn for_product(&self, saved: f64, cost: f64, make: impl FnOnce() -> Option<Vec<T>>) -> Option<&[T]> {
-        if self.entries.get().is_none() {
-            let missed = self.missed.fetch_add(saved as u64, Ordering::Relaxed);
-            if missed as f64 + saved < cost || self.begun.swap(true, Ordering::Relaxed) {
-                return None;
-            }
-            self.entries.set(make()).unwrap_or_default();
+        if let Some(entries) = self.entries.get() {
+            return entries.as_deref();
         }
-        self.entries()
+        if !self.has_paid(saved, cost) {
+            self.missed.fetch_add(saved as u64, Ordering::Relaxed);
+            return None;
+        }
+        if self.begun.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        self.entries.get_or_init(make).as_deref()
+    }
+
+    fn has_paid(&self, saved: f64, cost: f64) -> bool {
+        self.missed.load(Ordering::Relaxed) as f64 + saved >= cost
     }
 }
 
 impl<T: Clone> Clone for DenseCopy<T> {
+    /// What another thread has begun to make, the clone makes by itself when it needs it.
     fn clone(&self) -> Self {
         let missed = AtomicU64::new(self.missed.load(Ordering::Relaxed));
         Self { entries: self.entries.clone(), missed, begun: AtomicBool::new(false) }
@@ -70,6 +81,9 @@ impl<T: Clone> Clone for DenseCopy<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -83,19 +97,28 @@ mod tests {
     }
 
     #[test]
-    fn products_meanwhile_do_without() {
-        let copy = DenseCopy::undecided();
-        let make = || {
-            assert!(copy.for_product(2.0, 1.0, || unreachable!()).is_none());
-            Some(vec![1])
-        };
-        assert_eq!(copy.for_product(2.0, 1.0, make), Some(&[1][..]));
+    fn products_that_come_while_it_is_made_do_without() {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            let copy = Arc::new(DenseCopy::undecided());
+            let product =
+                |make: &dyn Fn() -> Vec<f64>| copy.for_product(2.0, 1.0, || Some(make())).map(<[f64]>::to_vec);
+            let made = product(&|| {
+                let meanwhile = (product(&|| vec![2.0]), copy.serves(2.0, 1.0), (*copy).clone().serves(2.0, 1.0));
+                assert_eq!(meanwhile, (None, false, true));
+                vec![1.0]
+            });
+            sender.send((made, product(&|| vec![3.0]))).unwrap_or_default();
+        });
+        let received = receiver.recv_timeout(Duration::from_secs(20)).expect("a product waits for itself");
+        assert_eq!(received, (Some(vec![1.0]), Some(vec![1.0])));
     }
 
     #[test]
-    fn it_is_asked_for_memory_once() {
-        let copy = DenseCopy::<u8>::undecided();
-        assert!(copy.for_product(2.0, 1.0, || None).is_none() && copy.is_refused());
-        assert!(copy.for_product(2.0, 1.0, || unreachable!()).is_none());
+    fn copies_that_were_refused_are_not_asked_for_again() {
+        let copy = DenseCopy::<f64>::undecided();
+        assert_eq!(copy.for_product(1.0, 1.0, || None), None);
+        assert_eq!(copy.for_product(1.0, 1.0, || Some(vec![1.0])), None);
+        assert!(copy.is_refused());
     }
 }

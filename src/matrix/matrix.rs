@@ -26,7 +26,9 @@ const TYPICAL_BATCHES: [usize; 3] = [1, 4, 64];
 ///
 /// `S` is the type of the structure; `Matrix<f32>`, without it, is a matrix of any family, and [`Matrix::into_dyn`] converts to
 /// that. All products work on batches: `x` holds one example a row, and the number of rows follows from its length, which may
-/// be zero. Numbers in `x` that are not finite affect the results of their own rows only.
+/// be zero. Numbers in `x` that are not finite affect the results of their own rows only. A batch gives what its rows give one at a
+/// time up to rounding, within the accuracy of the family, since blocks of rows and single ones go by different kernels and perhaps
+/// by different [paths](PathChoice); the number of threads changes nothing.
 ///
 /// ```
 /// use displace::{Workspace, structured::Toeplitz};
@@ -88,6 +90,11 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     /// [`Error::Length`] when there are more or fewer parameters than the layout says, [`Error::NotFinite`] or whatever
     /// else the family refuses; [`Error::EmptyShape`] or [`Error::TooLarge`] for a structure from outside that has no such shape.
     pub fn new(structure: Arc<S>, parameters: Vec<T>) -> Result<Self> {
+        Self::on_path(structure, parameters, PathChoice::Auto)
+    }
+
+    /// The same with the path chosen, so that no dense copy is made that the choice does not ask for.
+    pub(crate) fn on_path(structure: Arc<S>, parameters: Vec<T>, choice: PathChoice) -> Result<Self> {
         Shape::new(structure.rows(), structure.cols())?;
         has_length("parameters", &parameters, structure.layout().len())?;
         structure.check(&parameters)?;
@@ -96,8 +103,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             previous: Vec::new(),
             prepared: Prepared::default(),
             stamp: Stamp::new(),
-            dense: DenseCopy::decided(None),
-            choice: PathChoice::Auto,
+            dense: DenseCopy::undecided(),
+            choice,
             changed: false,
             copy_cost: 0.0,
             saved_once: 0.0,
@@ -138,7 +145,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         &self.parameters
     }
 
-    /// Replaces the parameters. Costs the transforms of the generators, and the dense copy where there is one.
+    /// Replaces the parameters. Costs the transforms of the generators, and the dense copy where there is one; one that is expensive
+    /// to make is dropped instead, until it pays again (see [`PathChoice::Auto`]).
     ///
     /// # Errors
     ///
@@ -182,12 +190,23 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.choice
     }
 
-    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed. A matrix
-    /// whose mn entries could not be addressed, or for which there is no memory, stays on the fast path.
+    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed; one that was
+    /// expensive to make and may be of use stays. A matrix whose mn entries could not be addressed, or for which there is no memory,
+    /// stays on the fast path.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
         self.changed = false;
-        self.materialise();
+        // A copy that is there is one of the present parameters.
+        let serves = match choice {
+            PathChoice::Fast => false,
+            PathChoice::Dense => true,
+            PathChoice::Auto => {
+                self.copy_cost > 0.0 && TYPICAL_BATCHES.into_iter().any(|batch| self.saved(batch) > 0.0)
+            }
+        };
+        if !serves || self.dense.entries().is_none() {
+            self.materialise();
+        }
     }
 
     /// The path that a product with a batch of this many rows takes. Its gradients may take the fast one where the product
@@ -204,7 +223,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         if has_dense { Path::Dense } else { Path::Fast }
     }
 
-    /// The entries, row by row. O(mn), times the rank where the family has one.
+    /// The entries, row by row. O(mn), times the rank where the family has one, and O(r max(m, n)³) at most for LDR-TD; O(mn) where
+    /// there is a dense copy.
     ///
     /// # Errors
     ///
@@ -212,7 +232,10 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     pub fn to_dense(&self) -> Result<Vec<T>> {
         Shape { rows: self.rows(), cols: self.cols() }.check_dense()?;
         let mut dense = zeros("the entries", self.rows() * self.cols())?;
-        self.structure.write_dense(Parameters(&self.parameters), &mut dense);
+        match self.dense.entries() {
+            Some(entries) => dense.copy_from_slice(entries),
+            None => self.structure.write_dense(Parameters(&self.parameters), &mut dense),
+        }
         Ok(dense)
     }
 
@@ -241,8 +264,9 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         Ok(y)
     }
 
-    /// `Y = X Mᵀ` into a buffer of the caller; nothing is allocated once the workspace has grown, except where the product makes a dense
-    /// copy (see [`PathChoice::Auto`]).
+    /// `Y = X Mᵀ` into a buffer of the caller; nothing is allocated once the workspace has grown, but for the buffer into which a GEMM packs
+    /// its operands (on the dense path, and for low-rank matrices, with more than a few rows), and where the product makes a dense copy
+    /// (see [`PathChoice::Auto`]).
     ///
     /// # Errors
     ///
@@ -252,7 +276,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let batch = batch("x", x, self.cols())?;
         has_length("y", y, numbers::<T>(batch, self.rows())?)?;
         if let Some(dense) = self.dense_for(batch) {
-            gemm_nt(x, dense, y, [batch, self.cols(), self.rows()]);
+            let (m, n) = (self.rows(), self.cols());
+            super::threads::rows(x, n, y, m, 0, workspace, |x, y, _| gemm_nt(x, dense, y, [x.len() / n, n, m]));
             return Ok(());
         }
         let scratch_len = self.structure.scratch_len();
@@ -282,7 +307,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         Ok(x)
     }
 
-    /// `X = Y M` into a buffer of the caller; as [`Matrix::apply_into`], it allocates nothing once the workspace has grown.
+    /// `X = Y M` into a buffer of the caller; as for [`Matrix::apply_into`], nothing is allocated once the workspace has grown, with the same
+    /// exceptions.
     ///
     /// # Errors
     ///
@@ -292,7 +318,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let batch = batch("y", y, self.rows())?;
         has_length("x", x, numbers::<T>(batch, self.cols())?)?;
         if let Some(dense) = self.dense_for(batch) {
-            gemm_nn(y, dense, x, [batch, self.rows(), self.cols()]);
+            let (m, n) = (self.rows(), self.cols());
+            super::threads::rows(y, m, x, n, 0, workspace, |y, x, _| gemm_nn(y, dense, x, [y.len() / m, m, n]));
             return Ok(());
         }
         let scratch_len = self.structure.scratch_len();
@@ -303,7 +330,8 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     }
 
     /// The backward pass of `Y = X Mᵀ`: given the gradient `dy` of a loss in Y, writes its gradient in X to `dx`, if
-    /// asked, and *adds* its gradient in the parameters to `gradient`.
+    /// asked, and *adds* its gradient in the parameters to `gradient`. Allocates as [`Matrix::apply_into`] does, and on the dense path
+    /// also to go back from the entries.
     ///
     /// For one vector and [`LearnedOperators`](crate::ldr::LearnedOperators) it goes on from the intermediate results of the
     /// product, if the last product that left any in this workspace was one of this matrix (or a clone) with its present
@@ -351,7 +379,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         let (m, n) = (self.rows(), self.cols());
         let batch = x.len() / n;
         if let Some(dx) = dx {
-            gemm_nn(dy, dense, dx, [batch, m, n]);
+            super::threads::rows(dy, m, dx, n, 0, workspace, |dy, dx, _| gemm_nn(dy, dense, dx, [dy.len() / m, m, n]));
         }
         let sums = workspace.slice(m * n);
         gemm_tn(dy, x, sums, [m, batch, n]);

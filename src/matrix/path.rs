@@ -26,8 +26,10 @@ pub enum PathChoice {
     /// [`Matrix::set_path`](crate::Matrix::set_path), has it at once if it pays within 64 products with 1, 4 or 64 examples.
     /// Otherwise a product makes it when, with those since the last change of the parameters, it would have saved as much
     /// time as it costs: so a large batch may make it at once, and many small products do at some point, from which on their
-    /// results differ by rounding. For gradients it must pay within the one pass, since they then go back through all
-    /// entries.
+    /// results differ by rounding. That one product takes as long as making the copy does, and memory for mn numbers and more;
+    /// those that other threads begin meanwhile go on without it. For gradients it must pay within the one pass, since they
+    /// then go back through all entries. [`PathChoice::Fast`] is for those to whom the same bits, an even latency or little
+    /// memory matter more.
     #[default]
     Auto,
     /// Always the family's own fast algorithm.

@@ -188,8 +188,8 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     }
 
     /// Estimated nanoseconds of [`Structure::write_dense`], where they count beside products: a dense copy that nobody
-    /// asked for has to pay for itself (see [`PathChoice::Auto`](crate::PathChoice::Auto)). By default 0, for families
-    /// whose entries are a few operations each.
+    /// asked for has to pay for itself (see [`PathChoice::Auto`](crate::PathChoice::Auto)), and may then be made in the midst of a
+    /// product. By default 0, for families whose entries are a few operations each.
     fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
         let _ = bound;
         0.0

@@ -9,7 +9,8 @@ use crate::{Error, Result, Scalar};
 /// The structure of a sum `M = A + B` of two m×n matrices of any families.
 ///
 /// The parameters are those of A followed by those of B; a tensor of B whose name is taken gets the suffix 2, or 3 or 4 in sums
-/// of sums. Products and gradients cost what the two cost, and one pass over the result.
+/// of sums. Products and gradients cost what the two cost, and one pass over the result. A checkpoint stores the parameters, but
+/// not what the two terms are.
 ///
 /// ```
 /// use displace::{Builder, Family, Matrix, Sum};

@@ -137,9 +137,7 @@ impl<T: Scalar> Matrix<T> {
     }
 
     fn replace(&mut self, structure: Arc<dyn Structure<T>>, parameters: Vec<T>) -> Result<()> {
-        let mut matrix = Matrix::new(structure, parameters)?;
-        matrix.set_path(self.path_choice());
-        *self = matrix;
+        *self = Matrix::on_path(structure, parameters, self.path_choice())?;
         Ok(())
     }
 }

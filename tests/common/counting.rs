@@ -1,4 +1,5 @@
-//! A structure that counts how often its parameters are prepared, and how often a gradient goes on from a product.
+//! A structure that counts how often its parameters are prepared, its entries written, and how often a gradient goes on from a
+//! product.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +14,14 @@ pub struct Counting<T: Scalar> {
     pub prepared: Arc<AtomicUsize>,
     /// How often a gradient went on from a product.
     pub went_on: AtomicUsize,
+    /// How often the entries have been written.
+    pub written: AtomicUsize,
 }
 
 /// A matrix of the structure `inner` on the fast path, counted.
 pub fn counting<T: Scalar>(inner: Arc<dyn Structure<T>>, parameters: Vec<T>) -> Matrix<T, Counting<T>> {
-    let structure = Counting { inner, prepared: Arc::default(), went_on: AtomicUsize::new(0) };
+    let structure =
+        Counting { inner, prepared: Arc::default(), went_on: AtomicUsize::new(0), written: AtomicUsize::new(0) };
     let mut matrix = Matrix::new(Arc::new(structure), parameters).unwrap();
     matrix.set_path(PathChoice::Fast);
     matrix
@@ -109,6 +113,7 @@ impl<T: Scalar> Structure<T> for Counting<T> {
     }
 
     fn write_dense(&self, parameters: Parameters<'_, T>, dense: &mut [T]) {
+        self.written.fetch_add(1, Ordering::Relaxed);
         self.inner.write_dense(parameters, dense);
     }
 
@@ -122,5 +127,13 @@ impl<T: Scalar> Structure<T> for Counting<T> {
 
     fn cost(&self, batch: usize) -> f64 {
         self.inner.cost(batch)
+    }
+
+    fn cost_with(&self, bound: Bound<'_, T>, batch: usize) -> f64 {
+        self.inner.cost_with(bound, batch)
+    }
+
+    fn dense_copy_cost(&self, bound: Bound<'_, T>) -> f64 {
+        self.inner.dense_copy_cost(bound)
     }
 }

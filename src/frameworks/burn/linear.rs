@@ -7,9 +7,9 @@ use burn::backend::{Dispatch, DispatchDevice};
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::super::binding::Binding;
+use super::super::binding::{Bare, Binding};
 use super::op::{Bound, Job, Number, StructuredOps, must};
-use crate::{Description, Error, Layout, Linear, Matrix, Result, Scalar};
+use crate::{Description, Error, Layout, Linear, Result, Scalar};
 
 /// The layer `Y = X Mᵀ + b` of a structured m×n matrix, for tensors of any leading dimensions on the flex back end, with
 /// gradients on its `autodiff` device.
@@ -122,11 +122,11 @@ impl StructuredLinear {
     ///
     /// # Errors
     ///
-    /// As for [`StructuredLinear::dense`].
+    /// As for [`StructuredLinear::dense`]; [`Error::UnknownFamily`] for another T than the layer's and a structure that no
+    /// [`Description`] builds.
     pub fn to_linear<T: Scalar>(&self) -> Result<Linear<T>> {
         let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f64>().map(T::of).collect::<Vec<T>>();
-        let structure = self.description().structure::<T>()?;
-        let matrix = Matrix::new(structure, numbers(self.flat(&Device::flex())))?;
+        let matrix = self.engine.bare().with(numbers(self.flat(&Device::flex())))?;
         Linear::new(matrix, self.bias.as_ref().map(|bias| numbers(bias.val())))
     }
 
@@ -179,6 +179,7 @@ trait Engine: Debug + Send + Sync {
     fn cols(&self) -> usize;
     fn layout(&self) -> Layout;
     fn description(&self) -> Description;
+    fn bare(&self) -> Bare;
     fn bind(&self, parameters: &Tensor<1>) -> Result<Arc<dyn Job>>;
 }
 
@@ -208,6 +209,10 @@ impl<T: Number> Engine for Handle<T> {
 
     fn description(&self) -> Description {
         Description::of(&**self.0.last().structure())
+    }
+
+    fn bare(&self) -> Bare {
+        Bare::of(&self.0.last())
     }
 
     fn bind(&self, parameters: &Tensor<1>) -> Result<Arc<dyn Job>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Result, Shape, Tensor, Var, bail};
 use candle_nn::{Init, Module, VarBuilder};
 
-use super::super::binding::Binding;
+use super::super::binding::{Bare, Binding};
 use super::op::{Entries, Number, Product, of_storage};
 use super::wrap;
 use crate::error::zeros;
@@ -135,15 +135,14 @@ impl StructuredLinear {
     ///
     /// # Errors
     ///
-    /// As for [`StructuredLinear::dense`].
+    /// As for [`StructuredLinear::dense`]; for another T than the layer's, a structure that no [`Description`] builds.
     pub fn to_linear<T: Scalar>(&self) -> Result<Linear<T>> {
         let numbers = |tensor: &Tensor| -> Result<Vec<T>> {
             let wide = tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
             Ok(wide.into_iter().map(T::of).collect())
         };
         let bias = self.bias.as_ref().map(numbers).transpose()?;
-        let structure = self.description().structure::<T>().map_err(wrap)?;
-        let matrix = Matrix::new(structure, numbers(&self.flat()?)?).map_err(wrap)?;
+        let matrix = self.engine.bare().with(numbers(&self.flat()?)?).map_err(wrap)?;
         Linear::new(matrix, bias).map_err(wrap)
     }
 
@@ -178,6 +177,7 @@ fn variable<T: Number>(name: &str, shape: &[usize], start: &[T], vb: &VarBuilder
 trait Engine: fmt::Debug + Send + Sync {
     fn dtype(&self) -> DType;
     fn description(&self) -> Description;
+    fn bare(&self) -> Bare;
     fn product(&self, x: &Tensor, parameters: &Tensor, bias: Option<&Tensor>) -> Result<Tensor>;
     fn entries(&self, parameters: &Tensor) -> Result<Tensor>;
 }
@@ -199,6 +199,10 @@ impl<T: Number> Engine for Handle<T> {
 
     fn description(&self) -> Description {
         Description::of(&**self.0.last().structure())
+    }
+
+    fn bare(&self) -> Bare {
+        Bare::of(&self.0.last())
     }
 
     fn product(&self, x: &Tensor, parameters: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -32,7 +32,7 @@ impl StructuredLinear {
     /// The layer of a [`Linear`], of its type of numbers, on a device.
     ///
     /// Use this for structures that a [`Builder`](crate::Builder) does not make, such as those with fixed nodes, and
-    /// for layers that were compressed or read from a [checkpoint](crate::checkpoint).
+    /// for layers that were compressed or read from a `checkpoint`.
     ///
     /// # Errors
     ///
@@ -122,7 +122,8 @@ impl StructuredLinear {
     ///
     /// # Errors
     ///
-    /// As for [`StructuredLinear::dense`].
+    /// What the family refuses of the parameters, such as numbers that are not finite, and what
+    /// [`Description::structure`] refuses.
     pub fn to_linear<T: Scalar>(&self) -> Result<Linear<T>> {
         let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f64>().map(T::of).collect::<Vec<T>>();
         let structure = self.description().structure::<T>()?;

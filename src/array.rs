@@ -12,7 +12,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`] when X does not have n columns.
+    /// [`Error::ShapeMismatch`] when X does not have n columns, and as for [`Matrix::apply`].
     ///
     /// ```
     /// use displace::structured::Toeplitz;
@@ -33,7 +33,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`] when Y does not have m columns.
+    /// [`Error::ShapeMismatch`] when Y does not have m columns, and as for [`Matrix::apply_transposed`].
     pub fn apply_transposed_array(&self, y: ArrayView2<'_, T>) -> Result<Array2<T>> {
         let fits = y.ncols() == self.rows();
         product(self, "X = Y M", y, fits, self.cols(), |y| self.apply_transposed(y))

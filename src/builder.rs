@@ -97,9 +97,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`]; [`Error::Memory`] where there is none for tables of
-    /// transforms; [`Error::OutOfRange`] for the f of an f-circulant or a corner of shifts beside which `T` would lose
-    /// all digits; [`Error::RankChoice`] for a rank that is missing or superfluous;
+    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::RankTooLarge`]; [`Error::Memory`] where there is none for what the
+    /// structure holds, such as tables of transforms; [`Error::OutOfRange`] for the f of an f-circulant or a corner of shifts
+    /// beside which `T` would lose all digits; [`Error::RankChoice`] for a rank that is missing or superfluous;
     /// [`Error::UnknownFamily`] for [`Family::Other`].
     pub fn structure<T: Scalar>(&self) -> Result<Arc<dyn Structure<T>>> {
         T::structure(self)
@@ -109,7 +109,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As for [`Builder::structure`], and [`Error::OutOfRange`] for a variance that is negative or not finite.
+    /// As for [`Builder::structure`]; [`Error::Memory`] where there is none for the parameters, [`Error::OutOfRange`] for a
+    /// variance that is negative or not finite.
     pub fn build<T: Scalar>(&self) -> Result<Matrix<T>> {
         let structure = self.structure::<T>()?;
         let variance = self.init.variance(self.rows, self.cols);
@@ -161,7 +162,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As for [`Builder::build`].
+    /// As for [`Builder::build`]; [`Error::Memory`] where there is none for the bias.
     pub fn build_layer<T: Scalar>(&self) -> Result<Linear<T>> {
         let weight = self.build()?;
         let bias = zeros("the bias", self.rows)?;

@@ -229,8 +229,10 @@ pub enum Error {
     },
 
     /// A node of a Cauchy matrix is in s and in t: the entry would be infinite.
-    #[error("s[{row}] and t[{col}] are both {value}")]
+    #[error("{}[{row}] and {}[{col}] are both {value}", .what[0], .what[1])]
     NodesCollide {
+        /// Which nodes: s and t, unless a [`Sum`](crate::Sum) has other names for them.
+        what: [&'static str; 2],
         /// The index in s.
         row: usize,
         /// The index in t.

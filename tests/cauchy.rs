@@ -290,7 +290,7 @@ fn entries_start_with_the_variance_that_was_asked_for() {
 fn bad_nodes_are_refused_and_the_matrix_stays_as_it_was() {
     let mut matrix = Cauchy::from_nodes(&[1.0, 2.0], &[3.0, 4.0, 5.0]).unwrap();
     let before = matrix.to_dense().unwrap();
-    let collision = Error::NodesCollide { row: 1, col: 2, value: 5.0 };
+    let collision = Error::NodesCollide { what: ["s", "t"], row: 1, col: 2, value: 5.0 };
     assert_eq!(matrix.set_parameters(&[1.0, 5.0, 3.0, 4.0, 5.0]), Err(collision.clone()));
     assert_eq!(matrix.update(|parameters| parameters[1] = 5.0), Err(collision));
     assert!(matches!(matrix.update(|parameters| parameters[4] = f64::NAN), Err(Error::NotFinite { index: 4, .. })));

@@ -301,7 +301,7 @@ fn rotations_are_orthogonal_matrices_with_their_nodes_as_eigenvalues() {
         rotation.apply(&x, &mut turned).unwrap();
         rotation.apply_transposed(&turned, &mut back).unwrap();
         assert_close(&back, &x, 1e-15, norm(&x), "there and back");
-        let eigenvalues = rotation.eigenvalues().unwrap();
+        let eigenvalues = rotation.eigenvalues().unwrap().unwrap();
         assert_eq!(eigenvalues.len(), order);
         assert!(eigenvalues.iter().all(|v| (v.norm() - 1.0).abs() < 1e-15));
         assert!((eigenvalues[0].arg() - 0.3).abs() < 1e-15 && (eigenvalues[3].arg() - 2.0).abs() < 1e-15);

@@ -6,7 +6,7 @@ use displace::algebra::Ldr;
 use displace::displacement::{Generators, OperatorMatrix, Shift};
 use displace::ldr::{CauchyLike, CircleVandermondeLike, HankelLike, ToeplitzLike, VandermondeLike};
 use displace::rank::RankTarget;
-use displace::structured::{Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
+use displace::structured::{Cauchy, CauchyNodes, Circulant, FCirculant, Hankel, Toeplitz, ToeplitzPlusHankel};
 use displace::unstructured::{Dense, LowRank};
 use displace::{Builder, Error, Family, Init, Layout, Linear, Matrix, Path, PathChoice, Structure, Sum, Workspace};
 
@@ -93,6 +93,12 @@ fn sums_name_what_their_second_term_refuses() {
     assert_eq!(refused(mixed(), 4, f64::INFINITY), expected);
     let expected = Error::NotFinite { what: "v2", index: 2, value: f64::INFINITY };
     assert_eq!(refused(mixed(), 10, f64::INFINITY), expected);
+    let poles = || -> Arc<dyn Structure<f64>> { Arc::new(Cauchy::with_nodes(CauchyNodes::free(2, 2).unwrap())) };
+    let refusal =
+        Matrix::new(Arc::new(Sum::new(poles(), poles()).unwrap()), vec![1.0, 2.0, 3.0, 4.0, 1.0, 5.0, 5.0, 6.0]);
+    let expected = Error::NodesCollide { what: ["s2", "t2"], row: 1, col: 0, value: 5.0 };
+    assert_eq!(expected.to_string(), "s2[1] and t2[0] are both 5");
+    assert_eq!(refusal.err(), Some(expected));
     let three = Sum::new(nodes(), Arc::new(both())).unwrap();
     let expected = Error::ElementOutOfRange { what: "v3", index: 0, value: 2.0, range };
     assert_eq!(refused(three, 6, 2.0), expected);

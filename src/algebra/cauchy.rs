@@ -42,8 +42,8 @@ impl<T: Scalar> CauchyGko<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSquare`], [`Error::Coincide`] for two equal nodes in s or in t,
-    /// [`Error::SingularMatrix`] as for [`Gko::new`](super::Gko::new).
+    /// [`Error::NotSquare`], [`Error::Coincide`] for two equal nodes in s or in t; [`Error::SingularMatrix`],
+    /// [`Error::NotFinite`] and [`Error::Memory`] as for [`Gko::new`](super::Gko::new).
     pub fn new(matrix: &Matrix<T, CauchyLike<T>>) -> Result<Self> {
         let n = square(matrix)?;
         let rank = matrix.rank().unwrap_or(0);

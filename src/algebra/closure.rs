@@ -9,7 +9,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// None that a matrix which exists could give.
+    /// [`Error::Memory`].
     pub fn transpose(&self) -> Result<Self> {
         let n = self.order();
         let (g, h) = (self.generators().g.clone(), self.generators().h.clone());
@@ -25,7 +25,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] for an α that is not finite, or numbers that overflow.
+    /// [`Error::NotFinite`] for an α that is not finite, or numbers that overflow; [`Error::Memory`].
     pub fn scale(&self, factor: T) -> Result<Self> {
         crate::error::all_finite("factor", &[factor])?;
         let g = self.generators().g.iter().map(|&g| g * factor).collect();
@@ -36,8 +36,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`] for matrices of different orders, [`Error::OperatorMismatch`] for one of a Toeplitz and
-    /// one of a Hankel pair.
+    /// [`Error::ShapeMismatch`] for matrices of different orders, and as for [`Ldr::under`].
     pub fn add(&self, other: &Self) -> Result<Self> {
         self.fits("sum", other)?;
         let other = other.under(self.pair())?;
@@ -56,7 +55,8 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`] for matrices of different orders, [`Error::NotFinite`] for numbers that overflow.
+    /// [`Error::ShapeMismatch`] for matrices of different orders, [`Error::NotFinite`] for numbers that overflow,
+    /// [`Error::Memory`].
     pub fn multiply(&self, other: &Self) -> Result<Self> {
         self.fits("product", other)?;
         let n = self.order();
@@ -91,7 +91,8 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::OperatorMismatch`] between Toeplitz and Hankel pairs: nothing bounds the rank there.
+    /// [`Error::OperatorMismatch`] between Toeplitz and Hankel pairs: nothing bounds the rank there. [`Error::NotFinite`] for
+    /// numbers that overflow, [`Error::Memory`].
     pub fn under(&self, pair: UnitPair) -> Result<Self> {
         if pair == self.pair() {
             return Ok(self.clone());

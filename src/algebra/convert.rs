@@ -20,7 +20,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSquare`], [`Error::NotFinite`] for sums that overflow.
+    /// [`Error::NotSquare`], [`Error::NotFinite`] for sums that overflow, [`Error::Memory`].
     pub fn from_toeplitz(matrix: &Matrix<T, Toeplitz<T>>) -> Result<Self> {
         let n = square(matrix)?;
         Self::from_diagonals(n, matrix.parameters())
@@ -40,7 +40,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`].
+    /// [`Error::EmptyShape`] for order 0, [`Error::TooLarge`], [`Error::Memory`].
     pub fn identity(order: usize) -> Result<Self> {
         let shape = Shape::new(order, order)?;
         shape.check_rank(1)?;
@@ -57,7 +57,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSquare`], [`Error::NotFinite`] for products that overflow.
+    /// [`Error::NotSquare`], [`Error::NotFinite`] for products that overflow, [`Error::Memory`].
     pub fn from_toeplitz_like(matrix: &Matrix<T, ToeplitzLike<T>>) -> Result<Self> {
         let n = square(matrix)?;
         let reversed = matrix.structure().family() == Family::HankelLike;
@@ -82,7 +82,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] for numbers that overflow.
+    /// [`Error::NotFinite`] for numbers that overflow, [`Error::Memory`].
     pub fn to_toeplitz_like(&self) -> Result<Matrix<T, ToeplitzLike<T>>> {
         let n = self.order();
         let (pair, order) = match self.pair().is_hankel() {

@@ -49,7 +49,8 @@ impl<T: Scalar> Gko<T> {
     /// # Errors
     ///
     /// [`Error::SingularMatrix`] for a pivot of zero, or where a random vector does not come back from its image to
-    /// within a tenth: beyond a condition number of about 1e14. [`Error::TooLarge`] beyond an order of 2³⁰.
+    /// within a tenth: beyond a condition number of about 1e14. [`Error::TooLarge`] beyond an order of 2³⁰,
+    /// [`Error::NotFinite`] where the inverse overflows, [`Error::Memory`].
     pub fn new(matrix: &Ldr<T>) -> Result<Self> {
         Self::of_wide(matrix.wide()?)
     }
@@ -101,7 +102,7 @@ impl<T: Scalar> Gko<T> {
     ///
     /// [`Error::SingularMatrix`] where its generators cancel so much that, in double precision, they give a matrix with fewer
     /// than two correct digits, which can happen even where solutions are found; [`Error::NotFinite`] for numbers too
-    /// large for `T`.
+    /// large for `T`, [`Error::Memory`].
     pub fn inverse(&self) -> Result<Ldr<T>> {
         let inverse = self.solver.inverse()?;
         let narrow = |x: &[f64]| x.iter().map(|&x| T::of(x)).collect();
@@ -114,7 +115,7 @@ impl<T: Scalar> Gko<T> {
     /// # Errors
     ///
     /// [`Error::RaggedBatch`], [`Error::NotFinite`], and [`Error::SingularMatrix`] where refinement does not reach a
-    /// backward error `‖b − M x‖₁/(‖M‖₁ ‖x‖₁ + ‖b‖₁)` of rounding.
+    /// backward error `‖b − M x‖₁/(‖M‖₁ ‖x‖₁ + ‖b‖₁)` of rounding; [`Error::Memory`].
     pub fn solve(&self, right: &[T]) -> Result<Vec<T>> {
         self.solver.rows(Side::Plain, right)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::pair::UnitPair;
 use crate::displacement::{DisplacementOperator, Generators, Truncation};
+use crate::error::zeros;
 use crate::ldr::ToeplitzLike;
 use crate::linalg::{Qr, Svd, norm, qr_of_columns, svd};
 use crate::matrix::{Matrix, Workspace};
@@ -42,7 +43,8 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSquare`], and those of [`Generators::new`]; [`Error::NotFinite`] where the generators overflow.
+    /// [`Error::NotSquare`], and those of [`Generators::new`]; [`Error::NotFinite`] where the generators overflow,
+    /// [`Error::Memory`].
     pub fn new(pair: UnitPair, generators: Generators<T>) -> Result<Self> {
         let Generators { rows, cols, .. } = generators;
         if rows != cols {
@@ -66,7 +68,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// Those of [`DisplacementOperator::generators`].
+    /// Those of [`UnitPair::operator`], [`DisplacementOperator::generators`] and [`Ldr::new`].
     pub fn from_dense(pair: UnitPair, order: usize, entries: &[T], truncation: Truncation<T>) -> Result<Self> {
         Self::new(pair, pair.operator(order)?.generators(entries, truncation)?)
     }
@@ -95,7 +97,7 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if n² numbers cannot be addressed.
+    /// [`Error::TooLarge`] if n² numbers cannot be addressed, [`Error::Memory`] if there is no memory for them.
     pub fn to_dense(&self) -> Result<Vec<T>> {
         let n = self.order();
         crate::shape::Shape::new(n, n)?.check_dense()?;
@@ -113,9 +115,9 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n.
+    /// [`Error::RaggedBatch`] when `x` is not a whole number of rows of n, [`Error::Memory`] where there is none for Y.
     pub fn apply(&self, x: &[T]) -> Result<Vec<T>> {
-        let mut y = vec![T::zero(); x.len()];
+        let mut y = zeros("Y", x.len())?;
         self.apply_into(x, &mut y, &mut Workspace::new())?;
         Ok(y)
     }
@@ -155,7 +157,8 @@ impl<T: Scalar> Ldr<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`] for a tolerance that is negative or not a number.
+    /// [`Error::OutOfRange`] for a tolerance that is negative or not a number, [`Error::NotFinite`] where the displacement
+    /// overflows, [`Error::Memory`].
     pub fn recompress(&self, tolerance: T) -> Result<Self> {
         if tolerance.is_nan() || tolerance < T::zero() {
             return Err(Error::OutOfRange { what: "tolerance", value: tolerance.wide(), range: "0.." });

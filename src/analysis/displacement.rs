@@ -65,7 +65,8 @@ impl DisplacementSpectrum {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::Length`] or [`Error::NotFinite`].
+    /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::Memory`], [`Error::Length`], or [`Error::NotFinite`] for entries or a
+    /// displacement that are not.
     pub fn new<T: Scalar>(entries: &[T], rows: usize, cols: usize, pair: FixedPair) -> Result<Self> {
         let matrix = wide(entries, rows, cols)?;
         let (displaced, bound) = pair.displace(&matrix, rows, cols)?;

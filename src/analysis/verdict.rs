@@ -82,7 +82,7 @@ impl Verdict {
     /// # Errors
     ///
     /// [`Error::EmptyShape`], [`Error::TooLarge`], [`Error::Length`], [`Error::NotFinite`]; [`Error::RankTooLarge`] for an r
-    /// above p, [`Error::OutOfRange`] for r = 0, and as for [`Compression::of`].
+    /// above p, [`Error::OutOfRange`] for r = 0, and as for [`Compression::of`] and [`Compression::family`].
     pub fn new<T: Scalar>(entries: &[T], rows: usize, cols: usize, rank: usize) -> Result<Self> {
         let matrix = wide(entries, rows, cols)?;
         if rank == 0 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::{CheckpointError, Result};
 use super::{Reader, join};
+use crate::error::zeros;
 use crate::{Description, Error, Layout, Linear, Matrix, Scalar, Structure};
 
 /// The largest side of a matrix that is planned on the word of a description alone, without as many stored numbers.
@@ -49,7 +50,7 @@ impl<R: Read + Seek> Reader<R> {
     /// Reads the parameters of a structure that is known already: out of a file that a framework wrote, or of a family that is
     /// not of this crate.
     ///
-    /// Tensors may have the names that [`frameworks::burn`](crate::frameworks) gives them, the k-th that is a matrix
+    /// Tensors may have the names that `frameworks::burn` gives them, the k-th that is a matrix
     /// `matrices.k` and the k-th that is a vector `vectors.k`, and the entries of a
     /// [`Dense`](crate::unstructured::Dense) matrix may be called `weight`, as candle and PyTorch do. (The `weight` of
     /// burn's own `Linear` is the transposed matrix.)
@@ -57,7 +58,8 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     ///
     /// [`CheckpointError::MissingTensor`], [`CheckpointError::WrongShape`], [`CheckpointError::WrongDtype`] or
-    /// [`CheckpointError::Io`]; [`CheckpointError::Layer`] for parameters that the family refuses.
+    /// [`CheckpointError::Io`]; [`CheckpointError::Layer`] for parameters that the family refuses, or that there is no memory
+    /// for.
     pub fn matrix_of<T: Scalar, S: ?Sized + Structure<T>>(
         &self,
         name: &str,
@@ -109,7 +111,7 @@ impl<R: Read + Seek> Reader<R> {
             }
             names.push((name, tensor.range.clone()));
         }
-        let mut parameters = vec![T::zero(); layout.len()];
+        let mut parameters = zeros("the parameters", layout.len())?;
         for (name, range) in names {
             self.read_into(&name, &mut parameters[range])?;
         }

@@ -61,7 +61,7 @@ impl Candidate {
     ///
     /// # Errors
     ///
-    /// [`Error::OverBudget`] where nothing does, not even rank 1; [`Error::EmptyShape`] and [`Error::TooLarge`].
+    /// [`Error::OverBudget`] where nothing does, not even rank 1, and what [`Builder::structure`] refuses.
     pub fn rank_within(self, rows: usize, cols: usize, budget: usize) -> Result<usize> {
         let (family, least) = match self {
             Self::Family(family) if !family.has_rank() => {
@@ -132,7 +132,7 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompressible`] for a family that nothing compresses into; [`Error::TooLarge`].
+    /// As for [`Compression::family`].
     pub fn ranking<T: Scalar>(
         &self,
         candidates: &[Candidate],

@@ -247,7 +247,7 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// [`Error::RankChoice`], [`Error::RankTooLarge`] or [`Error::NotCompressible`].
+    /// [`Error::NotCompressible`], what [`Builder::build`] refuses, and [`Error::NotFinite`] for parameters too large for `T`.
     pub fn family<T: Scalar>(
         &self,
         family: Family,
@@ -292,7 +292,9 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// [`Error::ShapeMismatch`], [`Error::RankChoice`] for a family without a rank, [`Error::RankTooLarge`].
+    /// [`Error::ShapeMismatch`]; [`Error::NotCompressible`] for a matrix without a [`Reconstruction`](crate::Reconstruction);
+    /// [`Error::RankChoice`] for a family without a rank, [`Error::RankTooLarge`], [`Error::TooLarge`] or [`Error::Memory`] for a
+    /// rank that there is no room for; [`Error::NotFinite`] for parameters too large for `T`.
     pub fn like<T: Scalar>(
         &self,
         template: &Matrix<T>,
@@ -315,7 +317,8 @@ impl Compression {
     ///
     /// [`Error::ShapeMismatch`]; [`Error::NotCompressible`] for a matrix without a [`Reconstruction`](crate::Reconstruction): of a
     /// family without a rank, which [`Compression::family`] finds the best of, of LDR-TD, or of LDR-SD far from the shift;
-    /// [`Error::RankChoice`] for one whose parameters do not begin with generators; [`Error::Memory`].
+    /// [`Error::RankChoice`] for one whose parameters do not begin with generators; [`Error::NotFinite`] for parameters too large
+    /// for `T`; [`Error::Memory`].
     pub fn refine<T: Scalar>(
         &self,
         matrix: &Matrix<T>,
@@ -333,7 +336,7 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// As for [`Compression::family`]; [`Error::RankChoice`] for a family without a rank.
+    /// As for [`Compression::family`], with [`Error::RankChoice`] for a family without a rank.
     pub fn low_rank_plus<T: Scalar>(
         &self,
         low: usize,

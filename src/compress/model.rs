@@ -134,8 +134,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompressible`] for a candidate that nothing compresses into, [`Error::OutOfRange`] for a weight that
-    /// is negative or not finite.
+    /// As for [`Compression::candidate`], and [`Error::OutOfRange`] for a weight that is negative or not finite.
     pub fn compress<T: Scalar>(
         &self,
         candidates: &[Candidate],

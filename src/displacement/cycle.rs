@@ -8,7 +8,7 @@
 
 use num_complex::Complex;
 
-use crate::error::all_finite;
+use crate::error::{all_finite, room};
 use crate::{Error, Result, Scalar};
 
 /// A square matrix with one entry in each row and column that shifts cyclically by a step of −1, 0 or 1:
@@ -78,24 +78,46 @@ impl<T: Scalar> Cycle<T> {
         }
     }
 
-    pub(super) fn transposed(self) -> Self {
-        let n = self.weights.len();
-        let weights = (0..n).map(|i| self.weights[Self::moved(i, self.step, n)]).collect();
-        Self { step: -self.step, weights }
+    pub(super) fn transposed(mut self) -> Self {
+        match self.step {
+            0 => {}
+            1 => self.weights.rotate_left(1),
+            _ => self.weights.rotate_right(1),
+        }
+        Self { step: -self.step, ..self }
+    }
+
+    /// A clone, if there is memory for it.
+    pub(super) fn copy(&self) -> Result<Self> {
+        let mut weights = room("the weights of a shift", self.weights.len())?;
+        weights.extend_from_slice(&self.weights);
+        Ok(Self { step: self.step, weights })
     }
 
     /// The weights themselves, or the n-th roots of their product.
-    pub(super) fn eigenvalues(&self) -> Vec<Complex<f64>> {
-        let weights = || self.weights.iter().map(|w| w.wide());
+    pub(super) fn eigenvalues(&self) -> Result<Vec<Complex<f64>>> {
+        let (n, weights) = (self.weights.len(), self.weights.iter().map(|w| w.wide()));
         if self.step == 0 {
-            return weights().map(Complex::from).collect();
+            let mut eigenvalues = room(EIGENVALUES, n)?;
+            eigenvalues.extend(weights.map(Complex::from));
+            return Ok(eigenvalues);
         }
-        let n = self.weights.len();
-        let radius = (weights().map(|w| w.abs().ln()).sum::<f64>() / n as f64).exp();
-        let turn = if weights().filter(|w| *w < 0.0).count() % 2 == 0 { 0.0 } else { 0.5 };
-        let angle = |k: usize| std::f64::consts::TAU * (k as f64 + turn) / n as f64;
-        (0..n).map(|k| Complex::from_polar(radius, angle(k))).collect()
+        let is_negative = weights.clone().filter(|w| *w < 0.0).count() % 2 == 1;
+        roots(n, weights.map(|w| w.abs().ln()).sum(), is_negative)
     }
+}
+
+/// What there may be no memory for.
+const EIGENVALUES: &str = "the eigenvalues";
+
+/// The n-th roots of a number, of which the logarithm and the sign are given.
+pub(super) fn roots(n: usize, logarithm: f64, is_negative: bool) -> Result<Vec<Complex<f64>>> {
+    let radius = (logarithm / n as f64).exp();
+    let turn = if is_negative { 0.5 } else { 0.0 };
+    let angle = |k: usize| std::f64::consts::TAU * (k as f64 + turn) / n as f64;
+    let mut roots = room(EIGENVALUES, n)?;
+    roots.extend((0..n).map(|k| Complex::from_polar(radius, angle(k))));
+    Ok(roots)
 }
 
 /// Which displacement equation.

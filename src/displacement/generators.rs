@@ -49,7 +49,8 @@ impl<T: Scalar> Generators<T> {
     /// The displacement `G Hᵀ`, row-major m×n, in O(mnr).
     ///
     /// # Errors
-    /// Those of [`new`](Self::new), since the fields are public.
+    /// Those of [`new`](Self::new), since the fields are public; [`Error::NotFinite`] for numbers that overflow,
+    /// [`Error::Memory`].
     pub fn displacement(&self) -> Result<Vec<T>> {
         self.check()?;
         let mut d = zeros("the displacement", self.rows * self.cols)?;

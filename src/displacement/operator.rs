@@ -2,8 +2,8 @@
 
 use num_complex::Complex;
 
-use super::cycle::Cycle;
-use crate::error::{all_finite, has_length, zeros};
+use super::cycle::{self, Cycle};
+use crate::error::{all_finite, has_length, room, zeros};
 use crate::linalg::Schur;
 use crate::shape::Shape;
 use crate::{Error, Result, Scalar};
@@ -54,14 +54,21 @@ pub trait OperatorMatrix<T: Scalar> {
     ///
     /// They decide whether a displacement equation is refused as singular; without them computed ones do, which are
     /// inaccurate if the matrix is far from normal.
-    fn eigenvalues(&self) -> Option<Vec<Complex<f64>>> {
-        None
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no memory for them, and where they are computed those of
+    /// [`to_dense`](Self::to_dense) and [`Error::NoConvergence`].
+    fn eigenvalues(&self) -> Result<Option<Vec<Complex<f64>>>> {
+        Ok(None)
     }
 
     /// The matrix as a weighted cyclic shift, if it is one; `None` is the default. Displacement equations between two
     /// such matrices are solved in O(mn).
-    fn cycle(&self) -> Option<Cycle<T>> {
-        None
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no memory for the n weights.
+    fn cycle(&self) -> Result<Option<Cycle<T>>> {
+        Ok(None)
     }
 
     /// The matrix, row-major n×n, by n products with unit vectors.
@@ -85,9 +92,9 @@ pub trait OperatorMatrix<T: Scalar> {
     /// A bound on the spectral norm: `√(‖A‖₁ ‖A‖_∞)`. O(n²) by default, O(n) for the matrices of this crate.
     ///
     /// # Errors
-    /// Those of [`to_dense`](Self::to_dense).
+    /// Those of [`cycle`](Self::cycle) and [`to_dense`](Self::to_dense).
     fn norm_bound(&self) -> Result<T> {
-        if let Some(cycle) = self.cycle() {
+        if let Some(cycle) = self.cycle()? {
             return Ok(crate::linalg::largest(cycle.weights()));
         }
         let n = self.order();
@@ -114,10 +121,10 @@ macro_rules! forward {
             fn apply_transposed(&self, x: &[T], y: &mut [T]) -> Result<()> {
                 (**self).apply_transposed(x, y)
             }
-            fn eigenvalues(&self) -> Option<Vec<Complex<f64>>> {
+            fn eigenvalues(&self) -> Result<Option<Vec<Complex<f64>>>> {
                 (**self).eigenvalues()
             }
-            fn cycle(&self) -> Option<Cycle<T>> {
+            fn cycle(&self) -> Result<Option<Cycle<T>>> {
                 (**self).cycle()
             }
             fn to_dense(&self) -> Result<Vec<T>> {
@@ -131,36 +138,31 @@ macro_rules! forward {
 }
 forward!(&O, Box<O>, std::sync::Arc<O>);
 
-/// The operator matrices that are weighted cyclic shifts get everything from that form.
+/// The operator matrices that hold a weighted cyclic shift get everything from it.
 macro_rules! by_cycle {
-    ($type:ident, $order:expr, $cycle:expr) => {
+    ($type:ident) => {
         impl<T: Scalar> OperatorMatrix<T> for $type<T> {
             fn order(&self) -> usize {
-                let order: fn(&Self) -> usize = $order;
-                order(self)
+                self.0.weights().len()
             }
             fn apply(&self, x: &[T], y: &mut [T]) -> Result<()> {
                 check(self.order(), x, y)?;
-                self.weighted().apply(x, y);
+                self.0.apply(x, y);
                 Ok(())
             }
             fn apply_transposed(&self, x: &[T], y: &mut [T]) -> Result<()> {
                 check(self.order(), x, y)?;
-                self.weighted().apply_transposed(x, y);
+                self.0.apply_transposed(x, y);
                 Ok(())
             }
-            fn eigenvalues(&self) -> Option<Vec<Complex<f64>>> {
-                Some(self.weighted().eigenvalues())
+            fn eigenvalues(&self) -> Result<Option<Vec<Complex<f64>>>> {
+                self.0.eigenvalues().map(Some)
             }
-            fn cycle(&self) -> Option<Cycle<T>> {
-                Some(self.weighted())
+            fn cycle(&self) -> Result<Option<Cycle<T>>> {
+                self.0.copy().map(Some)
             }
-        }
-
-        impl<T: Scalar> $type<T> {
-            fn weighted(&self) -> Cycle<T> {
-                let cycle: fn(&Self) -> Cycle<T> = $cycle;
-                cycle(self)
+            fn norm_bound(&self) -> Result<T> {
+                Ok(crate::linalg::largest(self.0.weights()))
             }
         }
     };
@@ -201,17 +203,48 @@ impl<T: Scalar> Shift<T> {
     }
 }
 
-by_cycle!(Shift, |shift| shift.order, |shift| {
-    let mut weights = vec![T::one(); shift.order];
-    weights[0] = shift.f;
-    Cycle::known(1, weights)
-});
+impl<T: Scalar> OperatorMatrix<T> for Shift<T> {
+    fn order(&self) -> usize {
+        self.order
+    }
+
+    fn apply(&self, x: &[T], y: &mut [T]) -> Result<()> {
+        check(self.order, x, y)?;
+        let (rest, last) = x.split_at(self.order - 1);
+        y[0] = self.f * last[0];
+        y[1..].copy_from_slice(rest);
+        Ok(())
+    }
+
+    fn apply_transposed(&self, x: &[T], y: &mut [T]) -> Result<()> {
+        check(self.order, x, y)?;
+        let (rest, last) = y.split_at_mut(self.order - 1);
+        last[0] = self.f * x[0];
+        rest.copy_from_slice(&x[1..]);
+        Ok(())
+    }
+
+    fn eigenvalues(&self) -> Result<Option<Vec<Complex<f64>>>> {
+        let f = self.f.wide();
+        cycle::roots(self.order, f.abs().ln(), f < 0.0).map(Some)
+    }
+
+    fn cycle(&self) -> Result<Option<Cycle<T>>> {
+        let mut weights = room("the weights of a shift", self.order)?;
+        weights.push(self.f);
+        weights.resize(self.order, T::one());
+        Ok(Some(Cycle::known(1, weights)))
+    }
+
+    fn norm_bound(&self) -> Result<T> {
+        let f = self.f.abs();
+        Ok(if self.order == 1 { f } else { f.max(T::one()) })
+    }
+}
 
 /// A diagonal matrix `D(v)`. Its eigenvalues are the entries.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Diagonal<T> {
-    entries: Vec<T>,
-}
+pub struct Diagonal<T>(Cycle<T>);
 
 impl<T: Scalar> Diagonal<T> {
     /// `D(v)`.
@@ -221,24 +254,22 @@ impl<T: Scalar> Diagonal<T> {
     pub fn new(entries: Vec<T>) -> Result<Self> {
         not_empty(entries.len())?;
         all_finite("diagonal", &entries)?;
-        Ok(Self { entries })
+        Ok(Self(Cycle::known(0, entries)))
     }
 
     /// The entries.
     pub fn entries(&self) -> &[T] {
-        &self.entries
+        self.0.weights()
     }
 }
 
-by_cycle!(Diagonal, |diagonal| diagonal.entries.len(), |diagonal| Cycle::known(0, diagonal.entries.clone()));
+by_cycle!(Diagonal);
 
 /// A matrix with entries on the subdiagonal and in the top right corner: a weighted shift.
 ///
 /// Its eigenvalues are the n-th roots of the product of all its entries.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Subdiagonal<T> {
-    weights: Vec<T>,
-}
+pub struct Subdiagonal<T>(Cycle<T>);
 
 impl<T: Scalar> Subdiagonal<T> {
     /// The matrix of order n from its n − 1 subdiagonal entries, top to bottom, and its corner (order 1: the corner).
@@ -248,13 +279,11 @@ impl<T: Scalar> Subdiagonal<T> {
     pub fn new(subdiagonal: &[T], corner: T) -> Result<Self> {
         all_finite("subdiagonal", subdiagonal)?;
         all_finite("corner", &[corner])?;
-        Ok(Self { weights: std::iter::once(corner).chain(subdiagonal.iter().copied()).collect() })
+        Ok(Self(Cycle::known(1, std::iter::once(corner).chain(subdiagonal.iter().copied()).collect())))
     }
 }
 
-by_cycle!(Subdiagonal, |subdiagonal| subdiagonal.weights.len(), |subdiagonal| {
-    Cycle::known(1, subdiagonal.weights.clone())
-});
+by_cycle!(Subdiagonal);
 
 /// A tridiagonal matrix with two more entries in the top right and the bottom left corner.
 ///
@@ -331,9 +360,9 @@ impl<T: Scalar> OperatorMatrix<T> for Tridiagonal<T> {
     }
 
     /// By a Schur decomposition, in O(n³).
-    fn eigenvalues(&self) -> Option<Vec<Complex<f64>>> {
-        let dense: Vec<f64> = self.to_dense().ok()?.into_iter().map(T::wide).collect();
-        Some(Schur::new(&dense, self.order()).ok()?.eigenvalues().collect())
+    fn eigenvalues(&self) -> Result<Option<Vec<Complex<f64>>>> {
+        let dense: Vec<f64> = self.to_dense()?.into_iter().map(T::wide).collect();
+        Ok(Some(Schur::new(&dense, self.order())?.eigenvalues().collect()))
     }
 
     fn norm_bound(&self) -> Result<T> {
@@ -367,12 +396,12 @@ impl<T: Scalar, O: OperatorMatrix<T>> OperatorMatrix<T> for Transposed<O> {
         self.0.apply(x, y)
     }
 
-    fn eigenvalues(&self) -> Option<Vec<Complex<f64>>> {
+    fn eigenvalues(&self) -> Result<Option<Vec<Complex<f64>>>> {
         self.0.eigenvalues()
     }
 
-    fn cycle(&self) -> Option<Cycle<T>> {
-        self.0.cycle().map(Cycle::transposed)
+    fn cycle(&self) -> Result<Option<Cycle<T>>> {
+        Ok(self.0.cycle()?.map(Cycle::transposed))
     }
 
     fn norm_bound(&self) -> Result<T> {

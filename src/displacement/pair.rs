@@ -23,14 +23,14 @@ pub trait DisplacementOperator<T: Scalar> {
     /// with bounds on the spectral norms.
     ///
     /// # Errors
-    /// Those of a user's operator matrix.
+    /// Those of [`OperatorMatrix::norm_bound`].
     fn norm_bound(&self) -> Result<T>;
 
     /// The displacement of an m×n matrix, m×n: m products with B and n with A.
     ///
     /// # Errors
     /// [`Error::Length`] for a slice that is not m×n, [`Error::NotFinite`] for numbers that are not finite, or that
-    /// overflow on the way.
+    /// overflow on the way; those of a user's operator matrix.
     fn displace(&self, matrix: &[T]) -> Result<Vec<T>>;
 
     /// The matrix that has the displacement `G Hᵀ`.
@@ -44,7 +44,8 @@ pub trait DisplacementOperator<T: Scalar> {
     /// # Errors
     /// [`Error::ShapeMismatch`] for generators of another shape, those of [`Generators::displacement`],
     /// [`Error::SingularDisplacement`] where the displacement does not determine the matrix to working precision,
-    /// [`Error::NoConvergence`] if an eigenvalue iteration fails.
+    /// [`Error::NoConvergence`] if an eigenvalue iteration fails, [`Error::NotFinite`] where the result overflows; those of the
+    /// operator matrices.
     fn reconstruct(&self, generators: &Generators<T>) -> Result<Vec<T>>;
 
     /// The relative tolerance for a rank decision about a matrix that is exact to rounding: `8 max(m, n) ε`.
@@ -69,7 +70,8 @@ pub trait DisplacementOperator<T: Scalar> {
     /// that are exact to rounding. In O(mn min(m, n)).
     ///
     /// # Errors
-    /// Those of [`displace`](Self::displace); [`Error::OutOfRange`] for a tolerance that is negative or not a number.
+    /// Those of [`displace`](Self::displace) and [`norm_bound`](Self::norm_bound); [`Error::OutOfRange`] for a tolerance that is
+    /// negative or not a number.
     fn rank(&self, matrix: &[T], tolerance: T) -> Result<usize> {
         let threshold = self.threshold(matrix, tolerance)?;
         Ok(above(&self.singular_values(matrix)?, threshold))
@@ -164,7 +166,7 @@ impl<T: Scalar> Pair<'_, T> {
             });
         }
         let d = generators.displacement()?;
-        let matrix = match (self.a.cycle(), self.b.cycle()) {
+        let matrix = match (self.a.cycle()?, self.b.cycle()?) {
             (Some(a), Some(b)) if a.weights().len() == m && b.weights().len() == n => cycle::solve(equation, &a, b, &d),
             _ => schur::solve(equation, self.a, self.b, &d).and_then(|matrix| {
                 self.refuse_undetermined(equation, &d, &matrix)?;

@@ -3,7 +3,7 @@
 use num_complex::Complex;
 
 use super::operator::OperatorMatrix;
-use crate::error::{all_finite, has_length};
+use crate::error::{all_finite, has_length, room};
 use crate::transform::nonuniform::angle::Turns;
 use crate::{Error, Result, Scalar};
 
@@ -74,10 +74,12 @@ impl<T: Scalar> OperatorMatrix<T> for Rotation<T> {
         self.rotate(-T::one(), x, y)
     }
 
-    fn eigenvalues(&self) -> Option<Vec<Complex<f64>>> {
+    fn eigenvalues(&self) -> Result<Option<Vec<Complex<f64>>>> {
         let pair = |&(cos, sin): &(T, T)| [sin, -sin].map(|im| Complex::new(cos.wide(), im.wide()));
         let last = (self.order % 2 == 1).then_some(Complex::new(1.0, 0.0));
-        Some(self.nodes.iter().flat_map(pair).chain(last).collect())
+        let mut eigenvalues = room("the eigenvalues", self.order)?;
+        eigenvalues.extend(self.nodes.iter().flat_map(pair).chain(last));
+        Ok(Some(eigenvalues))
     }
 
     fn norm_bound(&self) -> Result<T> {

@@ -19,7 +19,7 @@ pub(super) fn solve<T: Scalar>(
     let (m, n) = (a.order(), b.order());
     let (left, right) = (schur(a)?, schur(b)?);
     let tolerance = T::epsilon().wide() + 16.0 * m.max(n) as f64 * f64::EPSILON;
-    refuse_singular(equation, &spectrum(a, &left), &spectrum(b, &right), tolerance, norms(a, b)?)?;
+    refuse_singular(equation, &spectrum(a, &left)?, &spectrum(b, &right)?, tolerance, norms(a, b)?)?;
 
     let d: Vec<Complex64> = d.iter().map(|d| d.wide().into()).collect();
     let mut f = multiply(&multiply(&adjoint(&left.u, m), &d, [m, m, n]), &right.u, [m, n, n]);
@@ -39,8 +39,8 @@ fn norms<T: Scalar>(a: &dyn OperatorMatrix<T>, b: &dyn OperatorMatrix<T>) -> Res
 }
 
 /// The eigenvalues that the operator matrix knows of itself, or the computed ones.
-fn spectrum<T: Scalar>(operator: &dyn OperatorMatrix<T>, schur: &Schur) -> Vec<Complex64> {
-    operator.eigenvalues().unwrap_or_else(|| schur.eigenvalues().collect())
+fn spectrum<T: Scalar>(operator: &dyn OperatorMatrix<T>, schur: &Schur) -> Result<Vec<Complex64>> {
+    Ok(operator.eigenvalues()?.unwrap_or_else(|| schur.eigenvalues().collect()))
 }
 
 fn refuse_singular(

@@ -48,8 +48,8 @@ impl<T: Scalar> CauchyLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or
-    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge),
+    /// [`Error::TooLarge`](crate::Error::TooLarge) or [`Error::Memory`](crate::Error::Memory).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_nodes(CauchyNodes::apart(rows, cols)?, rank)
     }
@@ -71,9 +71,8 @@ impl<T: Scalar> CauchyLike<T> {
     ///
     /// # Errors
     ///
-    /// As for [`CauchyLike::new`]; [`Error::Length`](crate::Error::Length) or
-    /// [`Error::NotFinite`](crate::Error::NotFinite) for bad generators or nodes,
-    /// [`Error::NodesCollide`](crate::Error::NodesCollide) where a node is in s and in t.
+    /// As for [`CauchyNodes::fixed`] and [`CauchyLike::with_nodes`], and [`Error::Length`](crate::Error::Length) or
+    /// [`Error::NotFinite`](crate::Error::NotFinite) for bad generators.
     ///
     /// ```
     /// use displace::ldr::CauchyLike;

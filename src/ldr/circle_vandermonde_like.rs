@@ -36,7 +36,7 @@ use num_complex::Complex;
 
 use super::circle_filter::{CircleFilter, Node};
 use super::terms::{Evaluation, Terms};
-use crate::error::{all_finite, has_length};
+use crate::error::{all_finite, has_length, zeros};
 use crate::matrix::{
     Bound, CIRCLE_NODES, Family, Init, Layout, Matrix, Parameters, Prepared, Reconstruction, Structure, transform_cost,
 };
@@ -66,8 +66,8 @@ impl<T: Scalar> CircleVandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or
-    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge),
+    /// [`Error::TooLarge`](crate::Error::TooLarge) or [`Error::Memory`](crate::Error::Memory).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(cols))
     }
@@ -141,7 +141,7 @@ impl<T: Scalar> CircleVandermondeLike<T> {
             [T::of(divisor.re), T::of(divisor.im)]
         };
         let g: Vec<T> = nodes(angles, rows).flat_map(divisor).collect();
-        let mut h = vec![T::zero(); cols];
+        let mut h = zeros("H", cols)?;
         h.iter_mut().take(1).for_each(|h| *h = T::one());
         Self::from_generators(rows, angles, cols, 1, &g, &h)
     }

@@ -73,7 +73,7 @@ impl<T: Scalar> ShiftLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for a corner above
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`], [`Error::TooLarge`] or [`Error::Memory`]; [`Error::OutOfRange`] for a corner above
     /// ε/tiny of the number type (10³¹ for f32, 10²⁹² for f64): the entries of `G Hᵀ` are smaller than those of the matrix by
     /// as much, and lose their digits.
     pub fn new(rows: usize, cols: usize, rank: usize, pair: ShiftPair) -> Result<Self> {

@@ -74,8 +74,8 @@ impl<T: Scalar, E: Evaluation<T>> Terms<T, E> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`], [`Error::TooLarge`], and [`Error::OutOfRange`] for an order below n or
-    /// above 2n + 1.
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`], [`Error::TooLarge`], [`Error::Memory`], and [`Error::OutOfRange`] for an
+    /// order below n or above 2n + 1.
     pub fn new(rows: usize, cols: usize, rank: usize, order: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         shape.check_rank(rank)?;

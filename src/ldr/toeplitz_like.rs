@@ -52,7 +52,7 @@ impl<T: Scalar> ToeplitzLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`], [`Error::TooLarge`] or [`Error::Memory`].
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(rows.max(cols)))
     }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::terms::{Evaluation, Terms};
-use crate::error::{all_finite, has_length};
+use crate::error::{all_finite, has_length, zeros};
 use crate::matrix::{
     Bound, Family, Init, Layout, Matrix, Parameters, Prepared, REAL_NODES, Reconstruction, Structure, transform_cost,
 };
@@ -60,8 +60,8 @@ impl<T: Scalar> VandermondeLike<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge) or
-    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::RankTooLarge`](crate::Error::RankTooLarge),
+    /// [`Error::TooLarge`](crate::Error::TooLarge) or [`Error::Memory`](crate::Error::Memory).
     pub fn new(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::with_order(rows, cols, rank, fast_length(cols))
     }
@@ -121,7 +121,7 @@ impl<T: Scalar> VandermondeLike<T> {
         check_count(Shape::new(nodes.len(), cols)?)?;
         let filter = Filter::new(fast_length(cols), cols);
         let g: Vec<T> = nodes.iter().map(|v| T::of(filter.divisor(v.wide()))).collect();
-        let mut h = vec![T::zero(); cols];
+        let mut h = zeros("H", cols)?;
         h.iter_mut().take(1).for_each(|h| *h = T::one());
         Self::from_generators(nodes, cols, 1, &g, &h)
     }

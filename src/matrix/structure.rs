@@ -57,7 +57,8 @@ pub trait Structure<T: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::RankTooLarge`](crate::Error::RankTooLarge) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::RankTooLarge`](crate::Error::RankTooLarge), [`Error::TooLarge`](crate::Error::TooLarge) or
+    /// [`Error::Memory`](crate::Error::Memory).
     fn at_rank(&self, rank: usize) -> Option<Result<Arc<dyn Structure<T>>>> {
         let _ = rank;
         None

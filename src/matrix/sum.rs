@@ -104,6 +104,9 @@ impl<T: Scalar> Sum<T> {
             Error::ElementOutOfRange { what, index, value, range } => {
                 Error::ElementOutOfRange { what: renamed(what), index, value, range }
             }
+            Error::NodesCollide { what, row, col, value } => {
+                Error::NodesCollide { what: what.map(renamed), row, col, value }
+            }
             other => other,
         }
     }

@@ -61,7 +61,8 @@ impl<T: Scalar> Matrix<T> {
     /// # Errors
     ///
     /// [`Error::RankChoice`] for a family without a rank, [`Error::RankTooLarge`] above min(m, n),
-    /// [`Error::RankBelow`] for a rank below the present one; the matrix is unchanged then.
+    /// [`Error::RankBelow`] for a rank below the present one, [`Error::TooLarge`] or [`Error::Memory`] for one that there is no
+    /// room for, [`Error::NotFinite`] where new columns overflow; the matrix is unchanged then.
     pub fn grow(&mut self, rank: usize, seed: u64) -> Result<()> {
         let old = self.generated_rank()?;
         if rank < old {
@@ -77,7 +78,7 @@ impl<T: Scalar> Matrix<T> {
             normal(&mut rng, square, added);
         } else {
             // Nothing to take a length from: that of a fresh matrix of this rank.
-            let mut fresh = vec![T::zero(); structure.layout().len()];
+            let mut fresh = zeros("the parameters", structure.layout().len())?;
             structure.initialise(Init::Glorot, &mut rng, &mut fresh)?;
             added.copy_from_slice(&fresh[old * m..rank * m]);
         }
@@ -90,7 +91,8 @@ impl<T: Scalar> Matrix<T> {
     /// # Errors
     ///
     /// [`Error::RankChoice`] for a family without a rank, [`Error::RankAbove`] for a rank above the present one,
-    /// [`Error::NotFinite`] where the displacement overflows; the matrix is unchanged then.
+    /// [`Error::NotFinite`] where the displacement overflows, [`Error::Memory`] where there is none for the plan of the lower
+    /// rank; the matrix is unchanged then.
     pub fn shrink(&mut self, rank: usize) -> Result<Cut> {
         let old = self.generated_rank()?;
         if rank > old {

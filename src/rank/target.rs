@@ -33,7 +33,8 @@ impl<T: Scalar> Matrix<T> {
     ///
     /// [`Error::RankChoice`] for a family without a rank, [`Error::RankTooLarge`], [`Error::OverBudget`] when even rank 0 has
     /// more parameters than allowed, [`Error::OutOfRange`] for a relative error that is negative or not a number;
-    /// for relative errors [`Error::TooLarge`] or [`Error::Memory`] where dense copies have no room.
+    /// [`Error::TooLarge`] or [`Error::Memory`] where there is no room for the plan of a rank that is tried or, for a relative
+    /// error, for dense copies.
     pub fn rank_for(&self, target: RankTarget) -> Result<usize> {
         match target {
             RankTarget::Rank(rank) => self.structure_at(rank).map(|_| rank),

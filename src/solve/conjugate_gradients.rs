@@ -66,7 +66,8 @@ pub struct Solution<T> {
 ///
 /// [`Error::EmptyShape`], [`Error::Length`], [`Error::NotFinite`]; [`Error::OutOfRange`] for a tolerance that is not in
 /// (0, 1); [`Error::NotPositiveDefinite`] when an eigenvalue of the preconditioner or the curvature `pᵀ T p` along a
-/// direction is not positive; [`Error::NoConvergence`] when the steps do not suffice.
+/// direction is not positive; [`Error::NoConvergence`] when the steps do not suffice; [`Error::TooLarge`] or
+/// [`Error::Memory`] for a column too long to be transformed.
 ///
 /// ```
 /// use displace::solve::conjugate_gradients::{Preconditioner, Stop, solve};

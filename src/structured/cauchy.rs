@@ -35,7 +35,7 @@ impl<T: Scalar> Cauchy<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// As for [`CauchyNodes::apart`].
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         Ok(Self::with_nodes(CauchyNodes::apart(rows, cols)?))
     }
@@ -50,7 +50,7 @@ impl<T: Scalar> Cauchy<T> {
     ///
     /// # Errors
     ///
-    /// As for [`Cauchy::new`], [`Error::NotFinite`](crate::Error::NotFinite), and
+    /// As for [`CauchyNodes::free`], [`Error::NotFinite`](crate::Error::NotFinite), and
     /// [`Error::NodesCollide`](crate::Error::NodesCollide) where a node is in s and in t.
     ///
     /// ```

@@ -58,7 +58,7 @@ impl<T: Scalar> CauchyNodes<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`], [`Error::TooLarge`] or [`Error::Memory`].
     pub fn apart(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         shape.check_count(shape.order())?;
@@ -422,7 +422,7 @@ mod tests {
     #[test]
     fn nodes_too_close_or_equal_are_named() {
         let nodes = CauchyNodes::in_order_of(&[0.0, 2.0], &[1.0], 0.5).unwrap();
-        let collision = Error::NodesCollide { row: 1, col: 0, value: 1.5 };
+        let collision = Error::NodesCollide { what: ["s", "t"], row: 1, col: 0, value: 1.5 };
         assert_eq!(nodes.parameters(&[0.0, 1.5], &[1.5]), Err(collision.clone()));
         assert!(matches!(nodes.parameters(&[0.0, 1.25], &[1.0]), Err(Error::OutOfRange { value: 0.25, .. })));
         assert_eq!(CauchyNodes::fixed(&[0.0, 1.5], &[1.5]).unwrap_err(), collision);

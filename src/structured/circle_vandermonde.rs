@@ -58,7 +58,8 @@ impl<T: Scalar> CircleVandermonde<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::TooLarge`](crate::Error::TooLarge) or
+    /// [`Error::Memory`](crate::Error::Memory).
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         Self::of_kind(Shape::new(rows, cols)?, false)
     }

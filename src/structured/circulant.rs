@@ -28,7 +28,8 @@ impl<T: Scalar> Circulant<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::TooLarge`](crate::Error::TooLarge) or
+    /// [`Error::Memory`](crate::Error::Memory).
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         Self::of_kind(rows, cols, Wrap::Cyclic)
     }
@@ -37,7 +38,8 @@ impl<T: Scalar> Circulant<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape) or [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::EmptyShape`](crate::Error::EmptyShape), [`Error::TooLarge`](crate::Error::TooLarge) or
+    /// [`Error::Memory`](crate::Error::Memory).
     pub fn skew(rows: usize, cols: usize) -> Result<Self> {
         Self::of_kind(rows, cols, Wrap::Negacyclic)
     }
@@ -46,8 +48,7 @@ impl<T: Scalar> Circulant<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`](crate::Error::EmptyShape) for an empty column,
-    /// [`Error::NotFinite`](crate::Error::NotFinite).
+    /// As for [`Circulant::new`], and [`Error::NotFinite`](crate::Error::NotFinite).
     ///
     /// ```
     /// let c = displace::structured::Circulant::from_column(&[1.0, 2.0, 3.0])?;

@@ -38,7 +38,7 @@ impl<T: Scalar> FCirculant<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] or [`Error::TooLarge`]; [`Error::OutOfRange`] for an f that is not finite or
+    /// [`Error::EmptyShape`], [`Error::TooLarge`] or [`Error::Memory`]; [`Error::OutOfRange`] for an f that is not finite or
     /// above ε/tiny of the number type (10³¹ for f32, 10²⁹² for f64): what it multiplies would lose its digits.
     pub fn new(rows: usize, cols: usize, f: T) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;

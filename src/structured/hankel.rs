@@ -32,7 +32,7 @@ impl<T: Scalar> Hankel<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`], [`Error::TooLarge`] or [`Error::Memory`].
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         let order = fast_length(rows + cols - 1);
@@ -47,8 +47,8 @@ impl<T: Scalar> Hankel<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] when either is empty, [`Error::Contradiction`] when the last number of the column is not the
-    /// first one of the row, [`Error::NotFinite`].
+    /// As for [`Hankel::new`]; [`Error::Contradiction`] when the last number of the column is not the first one of the
+    /// row, [`Error::NotFinite`].
     ///
     /// ```
     /// let h = displace::structured::Hankel::from_column_and_row(&[1.0, 2.0], &[2.0, 3.0, 4.0])?;
@@ -107,7 +107,7 @@ impl<T: Scalar> ToeplitzPlusHankel<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`], [`Error::TooLarge`] or [`Error::Memory`].
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         let order = fast_length(rows + cols - 1);
@@ -124,7 +124,7 @@ impl<T: Scalar> ToeplitzPlusHankel<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::Length`] or [`Error::NotFinite`].
+    /// As for [`ToeplitzPlusHankel::new`], [`Error::Length`] or [`Error::NotFinite`].
     pub fn from_diagonals(rows: usize, cols: usize, toeplitz: &[T], hankel: &[T]) -> Result<Matrix<T, Self>> {
         let structure = Self::new(rows, cols)?;
         has_length("toeplitz", toeplitz, rows + cols - 1)?;

@@ -26,7 +26,7 @@ impl<T: Scalar> Toeplitz<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`], [`Error::TooLarge`] or [`Error::Memory`].
     pub fn new(rows: usize, cols: usize) -> Result<Self> {
         let shape = Shape::new(rows, cols)?;
         let order = fast_length(rows + cols - 1);
@@ -41,8 +41,7 @@ impl<T: Scalar> Toeplitz<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`] when either is empty, [`Error::Contradiction`] when their first numbers differ,
-    /// [`Error::NotFinite`].
+    /// As for [`Toeplitz::new`]; [`Error::Contradiction`] when their first numbers differ, [`Error::NotFinite`].
     ///
     /// ```
     /// let t = displace::structured::Toeplitz::from_column_and_row(&[1.0, 2.0], &[1.0, 3.0, 4.0])?;

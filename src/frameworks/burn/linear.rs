@@ -32,7 +32,7 @@ impl StructuredLinear {
     /// The layer of a [`Linear`], of its type of numbers, on a device.
     ///
     /// Use this for structures that a [`Builder`](crate::Builder) does not make, such as those with fixed nodes, and
-    /// for layers that were compressed or read from a [checkpoint](crate::checkpoint).
+    /// for layers that were compressed or read from a `checkpoint`.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl StructuredLinear {
     ///
     /// # Errors
     ///
-    /// As for [`StructuredLinear::dense`]; [`Error::UnknownFamily`] for another T than the layer's and a structure that no
-    /// [`Description`] builds.
+    /// What the family refuses of the parameters, such as numbers that are not finite; [`Error::UnknownFamily`] for another T than
+    /// the layer's and a structure that no [`Description`] builds.
     pub fn to_linear<T: Scalar>(&self) -> Result<Linear<T>> {
         let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f64>().map(T::of).collect::<Vec<T>>();
         let matrix = self.engine.bare().with(numbers(self.flat(&Device::flex())))?;

@@ -85,7 +85,7 @@ impl StructuredLinear {
     /// The layer of a [`Linear`]: variables of `vb`, or new ones with the layer's parameters where `vb` makes them.
     ///
     /// Use this for structures that a [`Builder`] does not make, such as those with fixed nodes, and for layers that
-    /// were compressed or read from a [checkpoint](crate::checkpoint).
+    /// were compressed or read from a `checkpoint`.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl StructuredLinear {
     ///
     /// # Errors
     ///
-    /// Parameters that the family refuses, such as those that are not finite.
+    /// Parameters that the family refuses, such as those that are not finite; entries that cannot be addressed or stored.
     pub fn dense(&self) -> Result<Tensor> {
         self.engine.entries(&self.flat()?)
     }
@@ -135,7 +135,8 @@ impl StructuredLinear {
     ///
     /// # Errors
     ///
-    /// As for [`StructuredLinear::dense`]; for another T than the layer's, a structure that no [`Description`] builds.
+    /// Parameters that the family refuses, such as those that are not finite; for another T than the layer's, a structure that no
+    /// [`Description`] builds.
     pub fn to_linear<T: Scalar>(&self) -> Result<Linear<T>> {
         let numbers = |tensor: &Tensor| -> Result<Vec<T>> {
             let wide = tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;

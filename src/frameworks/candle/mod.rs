@@ -55,7 +55,7 @@
 //! # }
 //! ```
 //!
-//! Such a file is read without candle by the [checkpoint](crate::checkpoint) module, and written for candle by it. [`Adapter`]
+//! Such a file is read without candle by the `checkpoint` module, and written for candle by it. [`Adapter`]
 //! adds a structured update to a frozen dense layer.
 //!
 //! The layer's only overhead over the crate's own product is the allocation of its results, which candle has to own. candle

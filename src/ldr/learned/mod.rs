@@ -93,7 +93,7 @@ use super::scaled_shift::ScaledShifts;
 use super::scaled_torus::ScaledTorus;
 use super::torus::Torus;
 use crate::displacement::{Stein, Subdiagonal, Transposed, Tridiagonal};
-use crate::error::has_length;
+use crate::error::{has_length, has_memory};
 use crate::matrix::{
     Bound, Family, Init, Layout, Matrix, Parameters, Prepared, Reconstruction, Structure, normal, transform_cost,
 };
@@ -133,7 +133,7 @@ impl<T: Scalar> LearnedOperators<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyShape`], [`Error::RankTooLarge`] or [`Error::TooLarge`].
+    /// [`Error::EmptyShape`], [`Error::RankTooLarge`], [`Error::TooLarge`] or [`Error::Memory`].
     pub fn subdiagonal(rows: usize, cols: usize, rank: usize) -> Result<Self> {
         Self::of_kind(rows, cols, rank, false)
     }
@@ -155,6 +155,11 @@ impl<T: Scalar> LearnedOperators<T> {
         let bytes = order.checked_mul(rank + 2).and_then(|size| size.checked_mul(1 << 16));
         if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) || order > MAX_ORDER {
             return Err(Error::TooLarge { rows, cols, rank: Some(rank) });
+        }
+        let numbers = (PLACE[usize::from(tridiagonal)] + PLACE_OF_GENERATOR * rank) * order;
+        match tridiagonal {
+            false => has_memory::<T>(MEMORY, numbers)?,
+            true => has_memory::<f64>(MEMORY, numbers)?,
         }
         let layout = shape.generator_layout(rank);
         let layout = match tridiagonal {
@@ -312,6 +317,12 @@ pub(super) const LIMITS: [Limits; 2] = [
 
 /// Orders that a plan is made for at most.
 const MAX_ORDER: usize = 1 << 26;
+
+/// Numbers that the plan and a matrix of operators near the shift take at least, for each place of an LDR-SD (of its type) and an
+/// LDR-TD matrix (in double precision), and for each place of a generator. More than making the plan takes.
+const PLACE: [usize; 2] = [20, 100];
+const PLACE_OF_GENERATOR: usize = 10;
+const MEMORY: &str = "the plan and a matrix of learned operators";
 
 fn sides<T>(prepared: &Prepared<T>) -> Option<&Sides> {
     prepared.object.as_ref()?.downcast_ref()

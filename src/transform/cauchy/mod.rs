@@ -87,7 +87,7 @@ pub(crate) fn check_nodes<T: Scalar>(s: &[T], t: &[T]) -> Result<()> {
     for i in rows {
         next += cols[next..].iter().take_while(|&&j| t[j] < s[i]).count();
         if let Some(&j) = cols.get(next).filter(|&&j| t[j] == s[i]) {
-            return Err(Error::NodesCollide { row: i, col: j, value: s[i].wide() });
+            return Err(Error::NodesCollide { what: ["s", "t"], row: i, col: j, value: s[i].wide() });
         }
     }
     Ok(())

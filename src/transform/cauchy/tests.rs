@@ -189,7 +189,7 @@ fn a_batch_gives_bit_for_bit_what_its_rows_give() {
 fn collisions_are_named() {
     assert_eq!(
         check_nodes(&[3.0, 0.0, 2.0], &[1.0, 5.0, 2.0]),
-        Err(Error::NodesCollide { row: 2, col: 2, value: 2.0 })
+        Err(Error::NodesCollide { what: ["s", "t"], row: 2, col: 2, value: 2.0 })
     );
     assert!(matches!(check_nodes(&[0.0], &[-0.0]), Err(Error::NodesCollide { row: 0, col: 0, .. })));
     assert!(matches!(check_nodes(&[0.0], &[1.0, f64::NAN]), Err(Error::NotFinite { what: "t", index: 1, .. })));

@@ -97,16 +97,6 @@ mod tests {
     }
 
     #[test]
-    fn products_together_pay_for_it() {
-        let copy = DenseCopy::undecided();
-        assert!(copy.for_product(40.0, 100.0, || unreachable!()).is_none());
-        assert_eq!([copy.serves(59.0, 100.0), copy.serves(60.0, 100.0)], [false, true]);
-        assert_eq!(copy.for_product(60.0, 100.0, || Some(vec![1])), Some(&[1][..]));
-        assert_eq!(copy.clone().entries(), Some(&[1][..]));
-        assert_eq!(copy.into_storage(), [1]);
-    }
-
-    #[test]
     fn products_that_come_while_it_is_made_do_without() {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {

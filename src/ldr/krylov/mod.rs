@@ -133,6 +133,13 @@ pub(super) struct Left<'a> {
     pub up: &'a [f64],
 }
 
+impl Krylov {
+    /// Whether products keep vectors in two parts, so that rounding errors are not those of plain double precision.
+    pub fn is_refined(&self) -> bool {
+        matches!(&self.engine, Engine::Sweep(sweep) if sweep.is_refined())
+    }
+}
+
 impl KrylovPlan {
     /// A plan for operators of order N, that are zero on and above the diagonal but for the corner, or tridiagonal with two
     /// corners.
@@ -225,8 +232,8 @@ impl KrylovPlan {
 
     /// Examples that one call takes, of so many: all of a chunk, or one.
     fn group(&self, sides: [&Krylov; 2], examples: usize) -> usize {
-        let swept =
-            sides.into_iter().all(|krylov| matches!(&krylov.engine, Engine::Sweep(sweep) if !sweep.is_refined()));
+        let is_swept = |krylov: &Krylov| matches!(krylov.engine, Engine::Sweep(_)) && !krylov.is_refined();
+        let swept = sides.into_iter().all(is_swept);
         if swept && examples >= WORTH { examples } else { 1 }
     }
 

@@ -4,7 +4,7 @@
 //! Everything else: by products with unit vectors where these are fast enough, or by a GEMM of the two Krylov matrices,
 //! O(N³) for each generator.
 
-use super::{HALF, LearnedOperators, add_narrow, sides};
+use super::{HALF, LearnedOperators, Sides, add_narrow, sides};
 use crate::Scalar;
 use crate::ldr::diagonals::{Diagonals, in_range};
 use crate::ldr::krylov::{columns, continued_columns, krylov_rows, krylov_rows_backward};
@@ -35,8 +35,11 @@ impl<T: Scalar> LearnedOperators<T> {
         }
     }
 
-    /// Estimated nanoseconds of [`LearnedOperators::write`].
+    /// Estimated nanoseconds of [`LearnedOperators::write`]; without end where it would lose the digits that products keep.
     pub(super) fn write_cost(&self, bound: Bound<'_, T>) -> f64 {
+        if sides(bound.prepared).is_some_and(|Sides { a, b, .. }| a.is_refined() || b.is_refined()) {
+            return f64::INFINITY;
+        }
         let on_diagonals = !self.tridiagonal && sides(bound.prepared).is_none_or(|sides| sides.in_range);
         if !on_diagonals {
             return self.gemm_cost().min(self.rows_cost(self.cost_with(bound, UNITS)));

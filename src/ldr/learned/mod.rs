@@ -77,7 +77,7 @@
 //! the parameters of the operators. A dense copy of an m×n matrix takes O(r m n) with LDR-SD, whose entries
 //! follow from each other along diagonals, and so do gradients back from its entries; with LDR-TD it
 //! takes a GEMM of O(N³), or N products where that is less. By default it is made only where it pays, see
-//! [`PathChoice::Auto`](crate::PathChoice::Auto).
+//! [`PathChoice::Auto`](crate::PathChoice::Auto), and never where vectors are kept in two parts, whose digits it would not have.
 
 mod balance;
 mod dense;

@@ -489,7 +489,10 @@ fn rounding_errors_may_grow_more_than_the_product_does() {
         let plain = product_by_recurrence(&structure, &parameters, &x[..n]);
         let lost = norm(&plain.iter().zip(&expected).map(|(p, e)| p - e).collect::<Vec<_>>()) / norm(&plain);
         assert!(lost > 10.0 * limit::<f64>(), "{swinging}: {lost:e}");
-        let matrix = Matrix::new(Arc::new(structure), parameters.clone()).unwrap();
+        let mut matrix = Matrix::new(Arc::new(structure), parameters.clone()).unwrap();
+        for choice in [PathChoice::Auto, PathChoice::Dense, PathChoice::Auto] {
+            matrix.set_path(choice);
+        }
         assert_eq!(matrix.path(1000), Path::Fast, "a dense copy would be a plain one");
         let y = matrix.apply(&x).unwrap();
         for (y, expected) in y.chunks(n).zip(expected.chunks(n)) {

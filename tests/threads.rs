@@ -27,7 +27,7 @@ fn everything<T: Scalar>(matrix: &Matrix<T>, batch: usize) -> Vec<T> {
 fn same_bits<T: Scalar>(rows: usize, cols: usize) {
     let pools = [1, 2, 3].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap());
     for builder in builders(rows, cols, 5).into_iter().filter(|b| b.structure::<T>().is_ok()) {
-        for path in [PathChoice::Fast, PathChoice::Auto] {
+        for path in [PathChoice::Fast, PathChoice::Dense, PathChoice::Auto] {
             let matrix = builder.clone().path(path).build::<T>().unwrap();
             for batch in [1, 63, 65, 200, 413] {
                 let [one, two, three] = pools.each_ref().map(|pool| pool.install(|| everything(&matrix, batch)));

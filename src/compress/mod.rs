@@ -308,7 +308,8 @@ impl Compression {
         let mut parameters = vec![T::zero(); rank * (m + n)];
         parameters.extend_from_slice(tail);
         let candidate = Candidate::Family(template.structure().family());
-        self.fit(candidate, &Matrix::new(structure, parameters)?, None, progress)
+        let fresh = Matrix::on_path(structure, parameters, template.path_choice())?;
+        self.fit(candidate, &fresh, None, progress)
     }
 
     /// Refines a matrix that has its parameters already, such as one that was shrunk: descends from there.

@@ -89,7 +89,7 @@ impl<T: Scalar> Cycle<T> {
 
     /// A clone, if there is memory for it.
     pub(super) fn copy(&self) -> Result<Self> {
-        let mut weights = room("the weights of a shift", self.weights.len())?;
+        let mut weights = room("the weights", self.weights.len())?;
         weights.extend_from_slice(&self.weights);
         Ok(Self { step: self.step, weights })
     }
@@ -110,7 +110,7 @@ impl<T: Scalar> Cycle<T> {
 /// What there may be no memory for.
 const EIGENVALUES: &str = "the eigenvalues";
 
-/// The n-th roots of a number, of which the logarithm and the sign are given.
+/// The n-th roots of a number, of which the logarithm of the absolute value and the sign are given.
 pub(super) fn roots(n: usize, logarithm: f64, is_negative: bool) -> Result<Vec<Complex<f64>>> {
     let radius = (logarithm / n as f64).exp();
     let turn = if is_negative { 0.5 } else { 0.0 };

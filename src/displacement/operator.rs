@@ -230,7 +230,7 @@ impl<T: Scalar> OperatorMatrix<T> for Shift<T> {
     }
 
     fn cycle(&self) -> Result<Option<Cycle<T>>> {
-        let mut weights = room("the weights of a shift", self.order)?;
+        let mut weights = room("the weights", self.order)?;
         weights.push(self.f);
         weights.resize(self.order, T::one());
         Ok(Some(Cycle::known(1, weights)))

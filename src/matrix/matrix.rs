@@ -7,7 +7,7 @@ use super::dense_copy::DenseCopy;
 use super::kept::Stamp;
 use super::path::{PRODUCTS, dense_cost};
 use super::{Bound, Layout, Parameters, Path, PathChoice, Prepared, Structure, Workspace, take};
-use crate::error::{has_length, zeros};
+use crate::error::{has_length, has_memory, zeros};
 use crate::shape::Shape;
 use crate::unstructured::gemm::{gemm_nn, gemm_nt, gemm_tn};
 use crate::{Error, Result, Scalar};
@@ -28,7 +28,7 @@ const TYPICAL_BATCHES: [usize; 3] = [1, 4, 64];
 /// that. All products work on batches: `x` holds one example a row, and the number of rows follows from its length, which may
 /// be zero. Numbers in `x` that are not finite affect the results of their own rows only. A batch gives what its rows give one at a
 /// time up to rounding, within the accuracy of the family, since blocks of rows and single ones go by different kernels and perhaps
-/// by different [paths](PathChoice); the number of threads changes nothing.
+/// by different [paths](PathChoice); the number of threads that share a batch changes nothing.
 ///
 /// ```
 /// use displace::{Workspace, structured::Toeplitz};
@@ -190,21 +190,19 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         self.choice
     }
 
-    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed; one that was
-    /// expensive to make and may be of use stays. A matrix whose mn entries could not be addressed, or for which there is no memory,
+    /// Sets who chooses between the fast and the dense path. Materialises the matrix or drops its dense copy, as needed; one that is there
+    /// and may be of use stays. A matrix whose mn entries could not be addressed, or for which there is no memory,
     /// stays on the fast path.
     pub fn set_path(&mut self, choice: PathChoice) {
         self.choice = choice;
         self.changed = false;
         // A copy that is there is one of the present parameters.
-        let serves = match choice {
+        let stays = match choice {
             PathChoice::Fast => false,
             PathChoice::Dense => true,
-            PathChoice::Auto => {
-                self.copy_cost > 0.0 && TYPICAL_BATCHES.into_iter().any(|batch| self.saved(batch) > 0.0)
-            }
+            PathChoice::Auto => self.copy_may_pay() && TYPICAL_BATCHES.into_iter().any(|batch| self.saved(batch) > 0.0),
         };
-        if !serves || self.dense.entries().is_none() {
+        if !stays || self.dense.entries().is_none() {
             self.materialise();
         }
     }
@@ -223,7 +221,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
         if has_dense { Path::Dense } else { Path::Fast }
     }
 
-    /// The entries, row by row. O(mn), times the rank where the family has one, and O(r max(m, n)³) at most for LDR-TD; O(mn) where
+    /// The entries, row by row. O(mn), times the rank where the family has one, and O(r max(m, n)³) at most for learned operators; O(mn) where
     /// there is a dense copy.
     ///
     /// # Errors
@@ -445,14 +443,29 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             PathChoice::Fast => false,
             PathChoice::Dense => true,
             PathChoice::Auto if self.changed && is_expensive => false,
-            PathChoice::Auto => TYPICAL_BATCHES.into_iter().any(|batch| self.copy_pays(batch, PRODUCTS)),
+            PathChoice::Auto => {
+                TYPICAL_BATCHES.into_iter().any(|batch| self.copy_pays(batch, PRODUCTS))
+                    && (!is_expensive || self.has_memory_to_write())
+            }
         };
         let storage = std::mem::replace(&mut self.dense, DenseCopy::undecided()).into_storage();
         if wanted {
             self.dense = DenseCopy::decided(self.write_dense(storage));
-        } else if self.choice != PathChoice::Auto || !is_expensive {
+        } else if self.choice != PathChoice::Auto || !is_expensive || !self.copy_may_pay() {
             self.dense = DenseCopy::decided(None);
         }
+    }
+
+    /// Whether the structure allows for a dense copy that nobody asked for.
+    fn copy_may_pay(&self) -> bool {
+        self.copy_cost < f64::INFINITY
+    }
+
+    /// Whether there is memory for what writing an expensive copy takes: three squares of the order in double precision at the most.
+    fn has_memory_to_write(&self) -> bool {
+        let order = self.rows().max(self.cols());
+        let numbers = order.checked_mul(order).and_then(|square| square.checked_mul(3));
+        numbers.is_some_and(|numbers| has_memory::<f64>("a dense copy", numbers).is_ok())
     }
 
     /// The entries in the storage of `dense`, if they can be addressed and there is memory for them.
@@ -491,7 +504,7 @@ impl<T: Scalar, S: ?Sized + Structure<T>> Matrix<T, S> {
             PathChoice::Auto if self.dense.is_refused() => None,
             PathChoice::Auto => {
                 let saved = self.saved(batch);
-                let make = || self.write_dense(Vec::new());
+                let make = || if self.has_memory_to_write() { self.write_dense(Vec::new()) } else { None };
                 if saved > 0.0 { self.dense.for_product(saved, self.copy_cost, make) } else { None }
             }
         }

@@ -24,12 +24,13 @@ pub enum PathChoice {
     /// Where making the dense copy is expensive (up to O(n³) for [learned operators](crate::ldr::LearnedOperators)), it
     /// must pay for itself. A matrix whose parameters have not changed since it was made, or since
     /// [`Matrix::set_path`](crate::Matrix::set_path), has it at once if it pays within 64 products with 1, 4 or 64 examples.
-    /// Otherwise a product makes it when, with those since the last change of the parameters, it would have saved as much
-    /// time as it costs: so a large batch may make it at once, and many small products do at some point, from which on their
+    /// Otherwise a product makes it when, with those since the last change of the parameters or choice of the path, it would have
+    /// saved as much time as it costs: so a large batch may make it at once, and many small products do at some point, from which on their
     /// results differ by rounding. That one product takes as long as making the copy does, and memory for mn numbers and more;
     /// those that other threads begin meanwhile go on without it. For gradients it must pay within the one pass, since they
     /// then go back through all entries. [`PathChoice::Fast`] is for those to whom the same bits, an even latency or little
-    /// memory matter more.
+    /// memory matter more. Learned operators whose products keep vectors in
+    /// two parts never get a copy: it would not have their digits.
     #[default]
     Auto,
     /// Always the family's own fast algorithm.

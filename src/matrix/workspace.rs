@@ -5,8 +5,8 @@ use crate::Scalar;
 
 /// Reusable memory for products and gradients of matrices of any family and shape.
 ///
-/// It grows to what the largest operation so far needed; from then on nothing is allocated on the fast path, and little on the dense
-/// one (see [`Matrix::apply_into`](crate::Matrix::apply_into)).
+/// It grows to what the largest operation so far needed; from then on nothing is allocated but what
+/// [`Matrix::apply_into`](crate::Matrix::apply_into) names.
 ///
 /// It may also remember the intermediate results of the last product with one vector, from which
 /// [`Matrix::backward`](crate::Matrix::backward) then goes on. This applies to families that keep any

@@ -248,7 +248,7 @@ impl KrylovPlan {
     }
 
     /// Estimated nanoseconds for the product with one example of a batch, of one side. Recurrences in two parts count
-    /// as plain ones do: dense copies, which they would give way to, lose what they are for.
+    /// as plain ones do: no dense copy, which they would give way to, is made of them.
     pub fn cost(&self, krylov: Option<&Krylov>, batch: usize) -> f64 {
         let (n, r) = (self.order as f64, self.rank as f64);
         let examples = batch.min(self.chunk());

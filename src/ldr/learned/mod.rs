@@ -156,7 +156,7 @@ impl<T: Scalar> LearnedOperators<T> {
         if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) || order > MAX_ORDER {
             return Err(Error::TooLarge { rows, cols, rank: Some(rank) });
         }
-        let numbers = (PLACE[usize::from(tridiagonal)] + PLACE_OF_GENERATOR * rank) * order;
+        let numbers = (PLACE[usize::from(tridiagonal)] + PLACE_OF_GENERATOR[usize::from(tridiagonal)] * rank) * order;
         match tridiagonal {
             false => has_memory::<T>(MEMORY, numbers)?,
             true => has_memory::<f64>(MEMORY, numbers)?,
@@ -321,7 +321,7 @@ const MAX_ORDER: usize = 1 << 26;
 /// Numbers that the plan and a matrix of operators near the shift take at least, for each place of an LDR-SD (of its type) and an
 /// LDR-TD matrix (in double precision), and for each place of a generator. More than making the plan takes.
 const PLACE: [usize; 2] = [20, 100];
-const PLACE_OF_GENERATOR: usize = 10;
+const PLACE_OF_GENERATOR: [usize; 2] = [5, 10];
 const MEMORY: &str = "the plan and a matrix of learned operators";
 
 fn sides<T>(prepared: &Prepared<T>) -> Option<&Sides> {

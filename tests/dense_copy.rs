@@ -77,6 +77,7 @@ fn many_products_pay_for_it_together() {
         assert!(products.is_some_and(|products| products > 2), "{products:?}");
         assert_eq!(matrix.clone().path(50), Path::Dense);
         matrix.apply_into(&x, &mut y, &mut workspace).unwrap();
+        // Either is within the accuracy that learned operators promise.
         assert_close(&y, &first, 1e-11, norm(&first), "before and after");
         assert_ne!(y, first, "by another path");
     }
